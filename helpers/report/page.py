@@ -1,0 +1,247 @@
+"""What a notebook says to its reader: sentences, charts, tables and numbers, shown alike in JupyterLab and in the report.
+
+    sheet = page.start(shop, "02_churn_rate")            # the head of the page; topic "churn" is the file language/en/churn.toml
+    sheet.answer("churn.answer", rate=rate, lost=412)    # the answer, big, also on index.html; several are allowed
+    sheet.say("churn.sensitivity", factor=2)             # a sentence in the text
+    sheet.chart(ax, "churn.by_month", rate=rate)         # texts churn.by_month.finding/.subtitle (/.source/.alt), filled;
+    sheet.chart(ax)                                      # or finished before with charts.finish(ax, finding, subtitle, source)
+    sheet.table(frame, {"market": "market", "value": "percent", "n": "count"}, title="churn.table_title")
+    sheet.heat(wide, "percent.0", title="cohorts.triangle")   # index: cohorts, columns: [n,] ages; nan blank, 0 shown
+    sheet.publish("churn_rate", rate, unit="fraction", period="2026-10", market="DE")     # one row of metrics.json
+    sheet.publish("churn_rate", frame, unit="fraction")  # columns value[, low, high, n]; every other column is a label
+    with sheet.section():                                # not enough data in here → its sentence instead
+        ...
+    sheet.counted(expression, other)                     # folded: the SQL the engine runs and the rows it reads
+    sheet.do_next("risk.next", frame)                    # at most five lines for the front of the report; columns fill the text
+    sheet.provenance()                                   # last cell
+
+Strings for charts and for other sentences, not shown by themselves:
+    sheet.text("churn.axis", ...)                        a filled text
+    sheet.change(now, before, "percent", "2026-09")      "up 1.2 points from September 2026", honest about intervals
+    sheet.number("percent.0"), sheet.name("market")      functions that write a number, a code: for charts' number= and names=
+    sheet.shown(frame)                                   the frame with value, low, high blank where customers are too few: what
+                                                         charts of small groups are given
+Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", or "money", written as the
+client's currency; any other word is kept. period is the month of as_of unless given ("2026-10"); pass period="" for none.
+"""
+
+import html
+import math
+from contextlib import contextmanager
+
+import ibis
+import pandas as pd
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from helpers import periods
+from helpers.estimates import Estimate, MissingTable, NotEnoughData
+from helpers.report import charts, tables
+from helpers.report.suppress import hidden
+from helpers.report.wording import Words
+
+MIME = "application/vnd.workbook.{}+json"
+DIGITS = 12  # of the floats in metrics.json: more than any rounding of sums, fewer than noise between machines
+MOST_NEXT = 5
+NUMBERS = ("value", "low", "high", "n")
+
+
+def start(shop, notebook: str) -> "Sheet":
+    """The sheet of a notebook, its head shown: whose data, which month, which market."""
+    sheet = Sheet(shop, notebook)
+    sheet.head()
+    return sheet
+
+
+class Sheet:
+    """Where a notebook puts what it has to say; see the top of this module."""
+
+    def __init__(self, shop, notebook: str):
+        self.shop, self.notebook, self._count = shop, notebook, 0
+        settings = shop.settings
+        self.words = Words(settings.language, settings.currency, settings.privacy.minimum_cell)
+
+    def head(self) -> None:
+        """Whose data this is, as of which day, for which market."""
+        market = self.words.market(self.shop.market) if self.shop.market else self.text("common.all_markets")
+        line = self.text("common.head", client=self.shop.settings.name, as_of=self.shop.as_of, market=market)
+        self._html(f'<p class="head">{html.escape(line)}</p>')
+
+    def text(self, key: str, **values) -> str:
+        """The text of a key, filled; for charts and for parts of other sentences."""
+        return self.words.say(key, **values)
+
+    def answer(self, key: str, **values) -> None:
+        """The answer to the notebook's question, shown big and on the front page of the report."""
+        sentence = self.text(key, **values)
+        self._html(f'<p class="answer">{html.escape(sentence)}</p>')
+        self._record("answer", {"sentence": sentence})
+
+    def say(self, key: str, **values) -> None:
+        """A computed sentence in the text."""
+        self._html(f"<p>{html.escape(self.text(key, **values))}</p>")
+
+    def change(self, now, before, spec: str = "percent", since=None) -> str:
+        """How a number moved since an earlier month or day (wording.Words.change)."""
+        return self.words.change(now, before, spec, since)
+
+    def number(self, spec: str):
+        """A function writing a number by a spec of wording, for charts."""
+        return lambda value: self.words.format_field(value, spec)
+
+    def name(self, spec: str):
+        """A function writing a code ("market", "label", "month!short") by a spec of wording, for charts."""
+        return self.number(spec)
+
+    def shown(self, frame: pd.DataFrame, n: str = "n") -> pd.DataFrame:
+        """The frame with value, low and high missing in rows on too few customers (report/suppress.py)."""
+        blank = [column for column in frame if column in NUMBERS[:3] or str(column).endswith(("_low", "_high"))]
+        shown = frame.copy()
+        shown.loc[hidden(frame, self.words.minimum_cell, n), blank] = float("nan")
+        return shown
+
+    def chart(self, ax, key: str = "", **values) -> None:
+        """A chart (matplotlib Axes or Figure) as SVG with its finding as title; key names its texts unless it is finished."""
+        if key:
+            given = {part: self.text(f"{key}.{part}", **values) for part in ("finding", "subtitle")}
+            source = f"{key}.source" if self.words.has(f"{key}.source") else "common.source"
+            values = {"client": self.shop.settings.name, "as_of": self.shop.as_of} | values
+            alt = self.text(f"{key}.alt", **values) if self.words.has(f"{key}.alt") else None
+            charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
+        figure = ax if isinstance(ax, Figure) else ax.figure
+        svg, caption = charts.to_svg(figure, self._key()), figure.caption
+        self._html(
+            f'<figure class="chart"><figcaption><strong>{html.escape(caption.finding)}</strong>'
+            f"<span>{html.escape(caption.subtitle)}</span></figcaption>{svg}"
+            f'<p class="source">{html.escape(caption.source)}</p></figure>'
+        )
+
+    def table(
+        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", **values
+    ):
+        """The columns of kinds as a table (report/tables.py); title and note are keys of texts, filled with values."""
+        texts = self._texts(title, note, values)
+        self._html(tables.table(frame, kinds, self.words, **texts, topic=self._topic(title), n=n, key=self._key()))
+
+    def heat(
+        self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="", n="n", full=False, **values
+    ):
+        """A wide frame as coloured cells (report/tables.py); heading is the key of the row labels' heading."""
+        texts = self._texts(title, note, values)
+        heading = self.text(heading) if heading else self.words.column("cohort")
+        self._html(tables.heat(frame, kind, self.words, **texts, heading=heading, n=n, key=self._key(), full=full))
+
+    def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
+        """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
+        frame = what if isinstance(what, pd.DataFrame) else pd.DataFrame([_numbers(what)])
+        if "value" not in frame:
+            raise ValueError(f"publish('{metric}') needs a column value; there are {', '.join(map(str, frame))}.")
+        fixed = {"metric": metric, "unit": self.shop.settings.currency if unit == "money" else unit}
+        fixed |= {"as_of": self.shop.as_of.isoformat(), "notebook": self.notebook, "period": self._period(period)}
+        fixed |= {"market": self.shop.market} if self.shop.market else {}
+        hide = hidden(frame.assign(**labels) if labels else frame, self.words.minimum_cell)
+        rows = [
+            _row(fixed | labels | dict(zip(frame.columns, row, strict=True)), hiding)
+            for row, hiding in zip(frame.itertuples(index=False, name=None), hide, strict=True)
+        ]
+        self._record("metrics", rows)
+
+    @contextmanager
+    def section(self):
+        """Around everything optional: when there is not enough data for it, the sentence saying so takes its place."""
+        try:
+            yield
+        except NotEnoughData as gap:
+            self._html(f'<p class="missing">{html.escape(str(gap))}</p>')
+            self._record("missing", {"sentence": str(gap), "table": isinstance(gap, MissingTable)})
+
+    def counted(self, *expressions, title: str = "common.counted") -> None:
+        """Folded: the SQL the engine runs for each expression and how many rows of which tables it reads."""
+        parts = []
+        for expression in expressions:
+            sources = expression.op().find(ibis.expr.operations.PhysicalTable)
+            rows = {op.name: op.to_expr().count().execute() for op in sources}
+            read = [self.text("common.rows_read", table=name, rows=int(rows[name])) for name in sorted(rows)]
+            sql = html.escape(str(ibis.to_sql(expression, pretty=True)))
+            parts.append(
+                f"<p>{html.escape(self.words.format('{read:list text}', read=read))}</p><pre><code>{sql}</code></pre>"
+            )
+        summary = html.escape(self.text(title))
+        self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
+
+    def do_next(self, key: str, frame: pd.DataFrame) -> None:
+        """At most five lines of what to do, best first, here and on the front page; `estimate` is value, low, high, n in one."""
+        lines = []
+        for row in frame.head(MOST_NEXT).to_dict("records"):
+            estimate = Estimate(*(row.get(name, float("nan")) for name in NUMBERS[:3]), int(row.get("n") or 0))
+            lines.append(self.text(key, **row, estimate=estimate))
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        self._html(f'<ol class="next">{items}</ol>')
+        self._record("actions", lines)
+
+    def provenance(self) -> None:
+        """Where the page's numbers come from: client, day, files read, identity coverage, versions."""
+        facts = [
+            ("common.facts.as_of", self.words.format("{d:day}", d=self.shop.as_of)),
+            ("common.facts.window", self._window()),
+            ("common.facts.identity", self._identity()),
+            ("common.facts.versions", f"ibis {ibis.__version__}, pandas {pd.__version__}"),
+            ("common.facts.privacy", self.text("common.pseudonymised", minimum=self.words.minimum_cell)),
+        ]
+        items = "".join(f"<dt>{html.escape(self.text(k))}</dt><dd>{html.escape(v)}</dd>" for k, v in facts if v)
+        self._html(f'<dl class="facts">{items}</dl>')
+
+    def _identity(self) -> str:
+        orders = self.shop.table("orders")
+        known, every = orders.aggregate(known=orders.customer_id.count(), every=orders.count()).execute().iloc[0]
+        return self.text("common.identity", share=known / every if every else float("nan"), orders=int(every))
+
+    def _window(self) -> str:
+        try:
+            return self.words.format("{d:count day}", d=self.shop.window)
+        except NotEnoughData:
+            return ""
+
+    def _period(self, period: str | None) -> str:
+        return periods.label(self.shop.as_of) if period is None else period
+
+    def _texts(self, title: str, note: str, values: dict) -> dict:
+        return {name: self.text(key, **values) if key else "" for name, key in {"title": title, "note": note}.items()}
+
+    def _topic(self, key: str) -> str:
+        return key.split(".")[0] if key else "common"
+
+    def _key(self) -> str:
+        self._count += 1
+        return f"c{self.notebook[:2]}-{self._count}"
+
+    def _html(self, markup: str) -> None:
+        display({"text/html": markup, "text/plain": ""}, raw=True)
+
+    def _record(self, kind: str, content) -> None:
+        display({MIME.format(kind): content, "text/plain": f"{kind}: {self.notebook}"}, raw=True)
+
+
+def _numbers(what) -> dict:
+    return dict(zip(NUMBERS, what, strict=True)) if isinstance(what, Estimate) else {"value": what}
+
+
+def _row(labels: dict, hiding: bool) -> dict:
+    row = {name: _plain(value) for name, value in labels.items()}
+    if row.get("n") == 0 and row.get("value") is not None:
+        row.pop("n")  # an Estimate that counts nobody says nothing about n
+    if hiding:
+        row |= {"suppressed": True, "value": None, "low": None, "high": None, "n": None}
+    return {name: value for name, value in row.items() if value is not None and value != ""}
+
+
+def _plain(value):
+    """A value as JSON knows it: no nan, dates as text, floats at twelve digits, months as YYYY-MM."""
+    if value is None or (not isinstance(value, list | tuple) and pd.isna(value)):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return None if math.isinf(value) else float(f"{value:.{DIGITS}g}")
+    if hasattr(value, "isoformat"):
+        return periods.label(value) if value.day == 1 else f"{value:%Y-%m-%d}"
+    return value

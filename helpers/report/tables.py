@@ -1,0 +1,145 @@
+"""Report tables as HTML: formatted in the client's language, small cells hidden, escaped, readable on a telephone."""
+
+import html
+import re
+
+import pandas as pd
+from great_tables import GT
+
+from helpers.report.suppress import hidden
+from helpers.report.wording import HIDDEN, Words
+
+LEFT = ("text", "label", "market", "day", "month", "list")
+TELLS = ("percent", "points", "money", "ratio", "number", "count")  # what is hidden in a row on too few customers
+SHADES = (
+    "#eef4f9",
+    "#8fbcdb",
+    "#2f7fb5",
+    "#0b4a7c",
+)  # light to dark; letters on them are black or white, whichever reads
+
+
+def table(
+    frame: pd.DataFrame, kinds: dict[str, str], words: Words, *, topic="common", title="", note="", n="n", key="t"
+):
+    """The columns of `kinds` as an HTML table, formatted by their kind (the specs of wording).
+
+    A column with companions low and high (value, low, high) or <column>_low and <column>_high gets its interval written small
+    beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·", with a second
+    row where a total would give the first away. Headings come from [columns] of the topic.
+
+    >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
+    >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
+    >>> [text in shown for text in ("50.0%", "25.0%", "20.0%", "&lt;b&gt;")]
+    [True, False, False, True]
+    """
+    missing = [column for column in kinds if column not in frame]
+    if missing:
+        raise ValueError(f"The table has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}.")
+    hide = (hidden(frame, words.minimum_cell, n) if n else pd.Series(False, index=frame.index)).tolist()
+    written = pd.DataFrame(
+        {column: _column(frame, column, kind, words, hide, n, topic) for column, kind in kinds.items()}
+    )
+    grid = GT(written, id=key)
+    grid = grid.cols_label({column: html.escape(words.column(column, topic)) for column in kinds})
+    numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
+    grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
+    notes = [note] if note else []
+    if any(hide):
+        notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
+    return _wrap(grid.as_raw_html(), title, notes)
+
+
+def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", n="n", key="t", full=False):
+    """A wide frame (index: rows, columns: ages) as a table of coloured cells: nan is blank, 0 is written, hidden is "·".
+
+    A column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the colours' range
+    unless `full`.
+
+    >>> wide = pd.DataFrame({"n": [400, 40], 0: [1.0, 1.0], 1: [0.0, None]}, index=["2026-01", "2026-02"])
+    >>> shown = heat(wide, "percent.0", Words(), heading="Cohort")
+    >>> shown.count(">0%<"), shown.count(">100%<")
+    (1, 2)
+    """
+    ages = [column for column in frame if column != n]
+    cells = frame[ages].astype("float64")
+    sized = pd.DataFrame({"cohort": frame.index.astype(str), "n": frame[n].to_numpy()}) if n in frame else None
+    hide = hidden(sized, words.minimum_cell).to_numpy() if sized is not None else [False] * len(frame)
+    top = (cells if full else cells.iloc[:, 1:]).max(axis=None)
+    cells.loc[hide] = cells.loc[hide].where(cells.loc[hide].isna(), -1.0)  # below every shade: told apart from nan
+    cells.columns = [str(age) for age in ages]
+    written = pd.DataFrame({"row": [_text(each, words) for each in frame.index]})
+    if n in frame:
+        written["n"] = [_count(each, words) for each in frame[n]]
+    grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
+    grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
+    scale = [0.0, float(top) if top == top and top > 0 else 1.0]
+    grid = grid.data_color(list(cells), palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
+    grid = grid.cols_label({"row": heading} | ({"n": words.column("n")} if n in frame else {}))
+    grid = grid.cols_align("left", ["row"]).cols_align("right", [c for c in ("n", *cells) if c in (*written, *cells)])
+    notes = [note] if note else []
+    if any(hide):
+        notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
+    return _wrap(grid.as_raw_html(), title, notes, "heat")
+
+
+def _column(frame, column, kind, words, hide, n, topic) -> list[str]:
+    low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
+    ends = (frame[low], frame[high]) if low in frame and high in frame else None
+    tells = _kind(kind) in TELLS and bool(n) and n in frame
+    texts = []
+    for place, (value, hiding) in enumerate(zip(frame[column], hide, strict=True)):
+        if column == n and n:
+            texts.append(_count(value, words))
+        elif hiding and tells:
+            texts.append(HIDDEN)
+        else:
+            texts.append(_written(value, kind, words, topic) + _interval(ends, place, kind, words))
+    return texts
+
+
+def _written(value, kind: str, words: Words, topic: str) -> str:
+    if value is None or (not isinstance(value, list | tuple) and pd.isna(value)):
+        return "–"
+    text = words.label(value, topic) if kind == "label" else words.format_field(value, kind)
+    return html.escape(text)
+
+
+def _interval(ends, place: int, kind: str, words: Words) -> str:
+    if ends is None or pd.isna(ends[0].iloc[place]):
+        return ""
+    low, high = (html.escape(words.format_field(end.iloc[place], kind)) for end in ends)
+    return f' <span class="interval">{words.say("common.range", low=low, high=high)}</span>'
+
+
+def _heat_cell(value, kind: str, words: Words) -> str:
+    if pd.isna(value):
+        return ""
+    return HIDDEN if value < 0 else words.format_field(value, kind)
+
+
+def _count(n, words: Words) -> str:
+    if pd.isna(n):
+        return "–"
+    return f"&lt;{words.minimum_cell}" if n < words.minimum_cell else words.format_field(n, "count")
+
+
+def _text(value, words: Words) -> str:
+    dated = isinstance(value, pd.Timestamp) or hasattr(value, "isoformat")
+    return html.escape(words.format_field(value, "month!short") if dated else str(value))
+
+
+def _kind(spec: str) -> str:
+    return re.split(r"[ .!]", spec.lstrip("+"))[0]
+
+
+def _wrap(raw: str, title: str, notes: list[str], extra: str = "") -> str:
+    """great-tables' markup without its own style sheet (10 kB a table), in a box that scrolls sideways by itself."""
+    body = re.search(r"<table.*</table>", raw, re.DOTALL).group(0)
+    body = re.sub(r' style="color: #000000; background-color: #00000000;"', "", body)
+    body = re.sub(r' (data-quarto-\w+(-\w+)?|rowspan|colspan)="[^"]*"', "", body)
+    caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
+    foot = "".join(f'<p class="source">{html.escape(each)}</p>' for each in notes)
+    label = html.escape(title, quote=True)
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{body}</div>'
+    return f'<figure class="table {extra}">{caption}{scroll}{foot}</figure>'
