@@ -1,0 +1,201 @@
+"""A client opened as of a date: settings, the canonical tables on the chosen engine, and the shared derived tables."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers import periods, schema
+from helpers.estimates import MissingTable
+from helpers.metrics import occasions as purchase_occasions
+from helpers.settings import Settings, load_settings
+
+HOW_TO_SUPPLY = {
+    "retention_costs": "fill data/{client}/raw/retention_costs.csv (workbook new writes the template)",
+    "acquisition_spend": "put the ad platforms' daily exports, or acquisition_spend.csv, into data/{client}/raw",
+    "surveys": "fill data/{client}/raw/surveys.csv (workbook new writes the template)",
+    "surveys_sent": "fill data/{client}/raw/surveys_sent.csv with one row per invitation",
+    "campaigns": "issue an action list with notebook 06, or fill data/{client}/raw/campaigns.csv",
+    "tickets": "put the help desk's ticket export into data/{client}/raw",
+    "engagement": "fill data/{client}/raw/engagement.csv with visits, opens and clicks per customer and day",
+    "subscriptions": "fill data/{client}/raw/subscriptions.csv with MRR movements",
+    "repeat_aggregates": "put Amazon's Brand Analytics repeat purchase report into data/{client}/raw",
+}
+
+
+class NotCovered(ValueError):
+    """as_of is later than an active source's export reaches: unseen orders would read as churn."""
+
+
+class NotBuilt(ValueError):
+    """The client's tables have not been built yet."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client's settings and tables as they stood at the end of a day.
+
+    `table(name)` is cut at as_of; `orders` and `occasions` also keep to the market, when one is chosen. Everything is a
+    lazy Ibis expression on the engine that client.toml names.
+    """
+
+    settings: Settings
+    as_of: date
+    market: str = ""
+    con: ibis.BaseBackend | None = None
+
+    @property
+    def name(self) -> str:
+        """The client's name as the report prints it."""
+        return self.settings.name
+
+    @property
+    def currency(self) -> str:
+        """The reporting currency."""
+        return self.settings.currency
+
+    def at(self, as_of: str | date) -> "Client":
+        """The same client at the end of another day."""
+        return replace(self, as_of=periods.as_date(as_of))
+
+    def has(self, table: str) -> bool:
+        """Whether an optional table was supplied and holds a row on or before as_of."""
+        return table in self.con.list_tables() and not self._cut(table).limit(1).to_pandas().empty
+
+    def table(self, name: str) -> ir.Table:
+        """A canonical table up to as_of. An optional table that was not supplied raises MissingTable."""
+        if name in schema.OPTIONAL and not self.has(name):
+            how = HOW_TO_SUPPLY[name].format(client=self.settings.client)
+            raise MissingTable(f"The table {name.replace('_', ' ')} was not supplied. To see this section, {how}.")
+        return self._cut(name)
+
+    @property
+    def orders(self) -> ir.Table:
+        """All orders up to as_of, identified or not, of the chosen market."""
+        orders = self._cut("orders")
+        return orders.filter(_.market == self.market) if self.market else orders
+
+    @cached_property
+    def all_occasions(self) -> ir.Table:
+        """Purchase occasions of every market, computed once per content of the tables, kept in data/<client>/cache."""
+        settings = self.settings
+        expr = purchase_occasions.occasions(
+            *(self._cut(name) for name in ("orders", "order_lines", "refunds", "customers")), self.as_of,
+            margin_rate=settings.margin.rate, margin_by_market=settings.margin.by_market,
+            margin_by_category=settings.margin.by_category, refund_window_days=settings.refund_window_days,
+            exclude_renewals=settings.exclude_renewals,
+        )
+        return self._kept("occasions", expr)
+
+    @property
+    def occasions(self) -> ir.Table:
+        """Purchase occasions of customers whose home market is the chosen one."""
+        every = self.all_occasions
+        return every.filter(_.home_market == self.market) if self.market else every
+
+    @cached_property
+    def files(self) -> pd.DataFrame:
+        """The raw files the tables were built from, with rows read, accepted, rejected, ignored and money totals."""
+        return self.con.table("files").order_by("file", "currency").to_pandas()
+
+    @property
+    def first_day(self) -> date:
+        """The first local day with an order."""
+        return pd.Timestamp(self._cut("orders").order_date.min().to_pandas()).date()
+
+    def _cut(self, name: str) -> ir.Table:
+        table, day = self.con.table(name), schema.TABLES[name].day
+        if name == "order_lines":
+            return table.semi_join(self._cut("orders"), ["source", "order_id"])
+        return table.filter(table[day] <= ibis.literal(self.as_of)) if day else table
+
+    def _kept(self, name: str, expr: ir.Table) -> ir.Table:
+        """The expression computed once: a Parquet file named by the hash of everything it was computed from."""
+        text = f"{_build_id(self.settings)}|{self.as_of}|{ibis.to_sql(expr, dialect='duckdb')}"
+        key = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        if key in self.con.list_tables():
+            return self.con.table(key)
+        if self.settings.engine.kind != "duckdb":
+            return self.con.create_view(key, expr.cache())
+        path = self.settings.folder / "cache" / f"{key}.parquet"
+        if not path.is_file():
+            path.parent.mkdir(exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}.part")
+            expr.order_by("customer_id", "date").to_parquet(part)
+            part.replace(path)
+        return self.con.read_parquet(path, table_name=key)
+
+
+def open_client(client: str, as_of: str | date, market: str = "") -> Client:
+    """A client's settings and tables as of a date.
+
+    Parameters: client, a folder under data/ with a client.toml and built tables; as_of, the last day observed, in the
+    client's reporting time zone; market, an ISO country code, or empty for all.
+
+    Raises SettingsError for a wrong client.toml, NotBuilt when `workbook report` or `check` has not built tables yet,
+    NotCovered when as_of is later than an active source's export reaches.
+    """
+    settings = load_settings(client)
+    folder = Path(settings.engine.tables or settings.folder / "tables")
+    if settings.engine.kind != "warehouse" and not (folder / "orders.parquet").exists():
+        raise NotBuilt(f"data/{client}/tables is empty. Build it with: workbook check {client}")
+    opened = Client(settings, periods.as_date(as_of), market.upper(), _connect(settings, folder))
+    _refuse_uncovered(opened)
+    _refuse_unknown_market(opened)
+    return opened
+
+
+def _connect(settings: Settings, folder: Path) -> ibis.BaseBackend:
+    engine = settings.engine
+    if engine.kind == "warehouse":
+        return ibis.connect(engine.url)
+    if engine.kind == "spark":
+        con = _spark(engine.url)
+    else:
+        con = ibis.duckdb.connect()
+        if engine.memory_limit:
+            con.raw_sql(f"SET memory_limit = '{engine.memory_limit}'")
+    for name in schema.TABLES:
+        if (path := folder / f"{name}.parquet").exists():
+            con.read_parquet(str(path), table_name=name)
+    return con
+
+
+def _spark(url: str) -> ibis.BaseBackend:
+    from pyspark.sql import SparkSession  # an extra: only clients that name Spark need it
+
+    session = SparkSession.builder.master(url or "local[2]").config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    return ibis.pyspark.connect(session)
+
+
+def _build_id(settings: Settings) -> str:
+    marker = settings.folder / "tables" / "build.json"
+    return json.loads(marker.read_text(encoding="utf-8"))["build"] if marker.is_file() else settings.model_dump_json()
+
+
+def _refuse_uncovered(client: Client) -> None:
+    active = [name for name, source in client.settings.sources.items() if source.active]
+    files = client.con.table("files").filter(_.source.isin(active), _.covered_through.notnull())
+    covered = files.group_by("source").agg(through=_.covered_through.max()).to_pandas()
+    short = covered[pd.to_datetime(covered["through"]) < pd.Timestamp(client.as_of)]
+    if len(short):
+        named = ", ".join(f"{row.source} ends on {row.through:%Y-%m-%d}" for row in short.itertuples())
+        raise NotCovered(
+            f"The report is asked for as of {client.as_of}, but {named}. Orders not seen would read as churn. Export "
+            f"again, or set covered_through under [sources.…] in data/{client.settings.client}/client.toml if nothing "
+            "was sold since."
+        )
+
+
+def _refuse_unknown_market(client: Client) -> None:
+    if client.market and client.orders.limit(1).to_pandas().empty:
+        known = client._cut("orders").select("market").distinct().order_by("market").to_pandas()["market"].dropna()
+        raise ValueError(f"No order was shipped to '{client.market}'. Markets with orders: {', '.join(known)}.")

@@ -1,0 +1,1 @@
+"""From exports as the platforms give them to checked tables."""

@@ -1,0 +1,1 @@
+"""Definitions: lazy tables in, small frames out. Start at `occasions`."""

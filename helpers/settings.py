@@ -1,0 +1,263 @@
+"""A client's settings: `data/<client>/client.toml` as a typed object, and the folders that belong to the client."""
+
+import difflib
+import os
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from helpers import schema
+from helpers.money import exponent
+
+NOTEBOOKS = (
+    "00_data_check", "01_cohort_retention", "02_churn_rate", "03_retention_cost", "04_clv_to_cac",
+    "05_market_comparison", "06_customers_at_risk", "07_campaign_effect", "08_customer_voice",
+)
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(ValueError):
+    """client.toml is missing or wrong; the message lists every problem and what to write instead."""
+
+
+class Section(BaseModel):
+    """A table of client.toml: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Margin(Section):
+    """Contribution margin as a share of net sales, all fees and costs of goods included."""
+
+    rate: Annotated[float, Field(gt=0, le=1)]
+    by_market: dict[str, Share] = {}
+    by_category: dict[str, Share] = {}
+
+
+class Clv(Section):
+    """The future as it is valued: an annual discount rate and the months looked ahead."""
+
+    discount_rate: Annotated[float, Field(ge=0, lt=1)] = 0.10
+    horizon_months: Annotated[int, Field(ge=1, le=60)] = 12
+
+
+class Thresholds(Section):
+    """The client's own lines between bad, watch and good."""
+
+    clv_to_cac: Positive = 3.0
+    ltv_to_retention_cost: tuple[Positive, Positive] = (1.0, 3.0)
+    lapsed_days: Annotated[int, Field(ge=1)] = 30
+    top_boxes: Annotated[int, Field(ge=1)] = 2
+
+
+class Benchmark(Section):
+    """A published range for the retention cost per customer; the article that gives it states no period."""
+
+    low: Positive = 15
+    high: Positive = 30
+    currency: str = "USD"
+    period: str = "not stated by its source"
+
+
+class Privacy(Section):
+    """What a shared report may show: no cell whose denominator is under this many customers."""
+
+    minimum_cell: Annotated[int, Field(ge=1)] = 10
+    gmail_aliases: bool = False
+    placeholder_orders_per_day: Annotated[int, Field(ge=2)] = 20
+
+
+class Costs(Section):
+    """How retention cost lines without their own share or market are read."""
+
+    existing_share: dict[Literal[schema.COST_COMPONENTS], Share] = {}
+    allocation: dict[Literal[schema.COST_COMPONENTS], Literal[schema.ALLOCATIONS]] = {}
+
+
+class Report(Section):
+    """What the pages look like and which are made."""
+
+    brand_color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#1f5a7a"
+    logo: str = ""
+    notebooks: tuple[Literal[NOTEBOOKS], ...] = NOTEBOOKS
+
+
+class Engine(Section):
+    """Where the tables are computed: DuckDB here, Spark, or a warehouse that holds the canonical tables."""
+
+    kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
+    url: str = ""
+    tables: str = ""
+    memory_limit: Annotated[str, Field(pattern=r"^(\d+(\.\d+)?\s?[MG]B)?$")] = ""
+
+
+class Source(Section):
+    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs."""
+
+    files: str | list[str] = ""
+    url: str = ""
+    table: str = ""
+    format: str = ""
+    sales_channel: str = ""
+    acquisition_channel: str = ""
+    market: str = ""
+    currency: str = ""
+    time_zone: str = ""
+    date_format: str = ""
+    decimal: Literal["", ".", ","] = ""
+    tax_included: bool | None = None
+    tax_rate: Share | None = None
+    covered_through: date | None = None
+    active: bool = True
+    columns: dict[str, str | int | float | bool] = {}
+    where: dict[str, str | list[str]] = {}
+
+    @model_validator(mode="after")
+    def _files_or_table(self):
+        if bool(self.files) == bool(self.url):
+            raise ValueError("give either files (a name or pattern under raw/) or url and table (a database)")
+        return self
+
+
+class Action(Section):
+    """One thing the client can do for a segment: what it costs, what it is expected to change, and how we know."""
+
+    name: str
+    segment: str
+    channel: str
+    market: str = ""
+    unit_cost: Annotated[float, Field(ge=0)]
+    effect: Share
+    effect_source: str = "assumption"
+    needs_consent: bool = True
+
+
+class Playbook(Section):
+    """The actions a list is chosen from, and the limits of a month. No actions: the workbook's default list."""
+
+    budget: Annotated[float, Field(ge=0)] | None = None
+    holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.10
+    contact_gap_days: Annotated[int, Field(ge=0)] = 30
+    actions: list[Action] = []
+
+
+class Settings(Section):
+    """Everything a client.toml says. Money thresholds are in the reporting currency unless they name another."""
+
+    name: str
+    currency: str
+    time_zone: str
+    language: str = "en"
+    history_complete: bool = False
+    data_start: date | None = None
+    churn_window_days: Annotated[int, Field(ge=7, le=1095)] | Literal["auto"] = "auto"
+    refund_window_days: Annotated[int, Field(ge=0)] = 30
+    exclude_renewals: bool = False
+    max_rejected: Share = 0.01
+    margin: Margin
+    clv: Clv = Clv()
+    thresholds: Thresholds = Thresholds()
+    benchmark: Benchmark = Benchmark()
+    privacy: Privacy = Privacy()
+    costs: Costs = Costs()
+    report: Report = Report()
+    engine: Engine = Engine()
+    playbook: Playbook = Playbook()
+    sources: dict[str, Source] = {}
+    client: str = Field(exclude=True)
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, code: str) -> str:
+        exponent(code)
+        return code
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            suggestion = _did_you_mean(zone, available_timezones())
+            raise ValueError(f"'{zone}' is not a time zone such as Europe/Berlin{suggestion}")
+        return zone
+
+    @property
+    def folder(self) -> Path:
+        """data/<client>."""
+        return client_folder(self.client)
+
+
+def home() -> Path:
+    """The project folder that holds notebooks/, data/ and reports/: $WORKBOOK_HOME, else where this package stands."""
+    return Path(os.environ.get("WORKBOOK_HOME") or Path(__file__).parents[1])
+
+
+def checked_name(client: str) -> str:
+    """The client's name, if it can safely be a folder: small letters, digits and hyphens.
+
+    >>> checked_name("acme-outdoor")
+    'acme-outdoor'
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", client):
+        raise SettingsError(
+            f"'{client}' cannot be a client name. Use small letters, digits and hyphens, such as acme-outdoor."
+        )
+    return client
+
+
+def client_folder(client: str) -> Path:
+    """data/<client>, where all of a client's files are."""
+    return home() / "data" / checked_name(client)
+
+
+def reports_folder(client: str) -> Path:
+    """reports/<client>, one folder a month inside."""
+    return home() / "reports" / checked_name(client)
+
+
+def load_settings(client: str) -> Settings:
+    """The checked settings of a client. Errors name every wrong key, its place, and a suggestion.
+
+    Raises SettingsError when the file is absent, is not TOML, or breaks a rule.
+    """
+    path = client_folder(client) / "client.toml"
+    if not path.is_file():
+        found = (p.parent.name for p in (home() / "data").glob("*/client.toml"))
+        known = ", ".join(sorted(name for name in found if not name.startswith("_"))) or "none"
+        raise SettingsError(f"There is no client '{client}'. Known: {known}. Make it with: workbook new {client}")
+    try:
+        return Settings(client=client, **tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"data/{client}/client.toml is not TOML: {error}") from None
+    except ValidationError as error:
+        problems = [f"  {k}. {_explain(problem)}" for k, problem in enumerate(error.errors(), 1)]
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise SettingsError("\n".join([f"data/{client}/client.toml has {count}:", *problems])) from None
+
+
+def _explain(problem: dict) -> str:
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        return f"{place}: there is no such setting{_did_you_mean(str(problem['loc'][-1]), _all_keys())}"
+    if problem["type"] == "missing":
+        return f"{place}: required, and not there."
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')} (written: {problem['input']!r})."
+
+
+def _did_you_mean(word: str, among) -> str:
+    close = difflib.get_close_matches(word, sorted(among), n=1)
+    return f". Did you mean {close[0]}?" if close else "."
+
+
+def _all_keys() -> set[str]:
+    keys, models = set(), [Settings, Source, Action]
+    models += [f.annotation for f in Settings.model_fields.values()
+               if isinstance(f.annotation, type) and issubclass(f.annotation, BaseModel)]
+    for model in models:
+        keys |= set(model.model_fields)
+    return keys - {"client"}

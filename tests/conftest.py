@@ -1,0 +1,61 @@
+"""Fixtures: the reference data, a DuckDB database, and the six customers of pencil.py as tables."""
+
+from datetime import date
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pytest
+from pencil import REFUND, TIMELINE, orders_of
+
+from helpers import schema
+from helpers.metrics import occasions as purchase_occasions
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of reference data sets and published results; absent outside the project's own machines."""
+    if not (SHARED / "published.json").is_file():
+        pytest.skip("the reference data (../shared) is not on this machine")
+    return SHARED
+
+
+@pytest.fixture
+def con() -> ibis.BaseBackend:
+    """An empty DuckDB database."""
+    return ibis.duckdb.connect()
+
+
+def as_table(con: ibis.BaseBackend, name: str, rows: list[dict]):
+    """Rows as a canonical table: columns left out are null, types are the schema's."""
+    table = schema.TABLES[name]
+    frame = pd.DataFrame([{c: row.get(c) for c in table.names} for row in rows], columns=list(table.names))
+    unused = f"{name}_{len(con.list_tables())}"
+    return con.create_table(unused, frame if rows else None, schema=ibis.schema(table.dtypes))
+
+
+@pytest.fixture
+def table(con):
+    """`table("orders", rows)`: rows as a lazy canonical table."""
+    return lambda name, rows=(): as_table(con, name, list(rows))
+
+
+@pytest.fixture
+def occasions_of(table):
+    """`occasions_of(timeline, as_of, **settings)`: purchase occasions of (customer, market, day) triples."""
+
+    def build(timeline, as_of: date, refunds=(), margin_rate=0.4, **settings):
+        return purchase_occasions.occasions(
+            table("orders", orders_of(timeline)), table("order_lines"), table("refunds", refunds), table("customers"),
+            as_of, margin_rate=margin_rate, **settings,
+        )
+
+    return build
+
+
+@pytest.fixture
+def six_customers(occasions_of):
+    """Purchase occasions of the six customers drawn in pencil.py, as of 2026-06-30."""
+    return occasions_of(TIMELINE, date(2026, 6, 30), refunds=[REFUND])
