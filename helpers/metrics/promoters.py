@@ -1,0 +1,155 @@
+"""Promoters and detractors: whether they come back, and what goes with the score they give."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from statsmodels.duration.survfunc import SurvfuncRight, survdiff
+
+from helpers.estimates import NotEnoughData
+from helpers.metrics.voice import Z_95, nps_group
+from helpers.periods import Period
+
+STANDARD_KINDS = ("csat", "nps", "ces")
+DRIVER_COLUMNS = ["question", "content", "value", "low", "high", "n", "at_stake"]
+LEAST_OF_A_GROUP = 10  # fewer answers than this give no curve worth drawing
+
+
+def return_by_group(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """Share of promoters, passives and detractors who have not bought again, by days since they answered.
+
+    Kaplan–Meier: each customer's first NPS answer starts the clock, the next purchase occasion stops it, as_of
+    censors it. Columns group, days, value (share not back yet), low, high (Greenwood), n (still watched on that day).
+
+    >>> said, bought = _example()
+    >>> return_by_group(said, bought, date(2026, 3, 31)).groupby("group")["value"].last().round(2).to_dict()
+    {'detractor': 1.0, 'promoter': 0.5}
+    """
+    times = _times_to_return(surveys, occasions, as_of)
+    curves = []
+    for group, rows in times.groupby("group"):
+        if len(rows) < LEAST_OF_A_GROUP:
+            continue
+        curve = SurvfuncRight(rows["days"], rows["back"])
+        share, error = curve.surv_prob, Z_95 * curve.surv_prob_se
+        curves.append(pd.DataFrame({
+            "group": group, "days": np.append(0, curve.surv_times), "value": np.append(1.0, share),
+            "low": np.append(1.0, np.maximum(share - error, 0)), "high": np.append(1.0, np.minimum(share + error, 1)),
+            "n": np.append(len(rows), curve.n_risk).astype(int)}))
+    if not curves:
+        raise NotEnoughData(
+            f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
+            "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
+        )
+    return pd.concat(curves, ignore_index=True)
+
+
+def not_back_within(curves: pd.DataFrame, days: int) -> pd.DataFrame:
+    """The share of each group not back `days` after answering, read off `return_by_group`: group, value, low, high, n.
+
+    n is the number of customers whose answer started the curve. A group whose curve ends before `days` with customers
+    still censored keeps its last value; a group nobody of whom was watched that long is left out.
+
+    >>> curve = pd.DataFrame({"group": "promoter", "days": [0, 40], "value": [1, .7], "low": [1, .6], "high": [1, .8],
+    ...                       "n": [50, 40]})
+    >>> not_back_within(curve, 60)[["group", "value", "n"]].to_records(index=False).tolist()
+    [('promoter', 0.7, 50)]
+    """
+    sizes = curves.groupby("group")["n"].first()
+    at = curves[curves["days"] <= days].groupby("group").last()
+    return at.assign(n=sizes)[["value", "low", "high", "n"]].reset_index()
+
+
+def groups_differ(surveys: ir.Table, occasions: ir.Table, as_of: date) -> float:
+    """p-value of the log-rank test that promoters, passives and detractors return alike (1.0 with one group alone).
+
+    >>> said, bought = _example()
+    >>> groups_differ(said, bought, date(2026, 3, 31)) < 0.05
+    True
+    """
+    times = _times_to_return(surveys, occasions, as_of)
+    if times["group"].nunique() < 2 or not times["back"].any():
+        return 1.0
+    return float(survdiff(times["days"], times["back"], times["group"])[1])
+
+
+def _times_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """group, days, back (1 came back, 0 censored): a row per known respondent, without the customer."""
+    known = surveys.filter(_.kind == "nps", _.score.notnull(), _.customer_id.notnull())
+    known = known.filter(_.answered_date < ibis.literal(as_of))
+    oldest = ibis.window(group_by="customer_id", order_by=[_.answered_date, _.survey_id, _.score])
+    first = known.mutate(k=ibis.row_number().over(oldest)).filter(_.k == 0)
+    first = first.select("customer_id", "answered_date", "score")
+    later = first.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date > _.answered_date)
+    next_day = later.group_by("customer_id").agg(next_date=_.date.min())
+    times = first.left_join(next_day, "customer_id").select(first.score, first.answered_date, next_day.next_date)
+    end = ibis.coalesce(times.next_date, ibis.literal(as_of))
+    days = end.delta(times.answered_date, unit="day")
+    counts = times.group_by("score", days=days, back=_.next_date.notnull().cast("int64"))
+    frame = counts.agg(n=_.count()).execute().sort_values(["score", "days", "back"])
+    frame = frame.loc[frame.index.repeat(frame["n"])].reset_index(drop=True)
+    return frame.assign(group=nps_group(frame["score"]))[["group", "days", "back"]]
+
+
+def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:
+    """Which scored questions go with the recommendation: NPS of those content with it minus NPS of the others.
+
+    Questions are all kinds but csat, nps and ces, joined to the NPS answer of the same invitation (or else the same
+    customer and day). Content = in the best `top_boxes` options. Columns question, content (share), value, low, high
+    (points, Welch), n (respondents), at_stake = (1 − content) × value: the points the score would gain if the
+    discontent scored like the content. An association, not an effect: happy customers praise everything.
+
+    >>> said, _bought = _example()
+    >>> drivers(said)[["question", "content", "value", "n", "at_stake"]].to_records(index=False).tolist()
+    [('delivery', 0.5, 200.0, 20, 100.0)]
+    """
+    counts = _paired(surveys, period, top_boxes)
+    if counts.empty:
+        raise NotEnoughData("No scored question was answered together with the NPS question. Ask one to five of them "
+                            "(delivery, price, service …) in the same survey, and give each its own kind.")
+    counts["points"] = nps_group(counts["nps"]).map({"promoter": 100, "passive": 0, "detractor": -100}).astype(float)
+    rows = [_driver(question, rows) for question, rows in counts.groupby("question")]
+    table = pd.DataFrame([row for row in rows if row], columns=DRIVER_COLUMNS)
+    return table.sort_values(["at_stake", "question"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.DataFrame:
+    given = surveys.filter(_.score.notnull())
+    if period is not None:
+        given = given.filter(_.answered_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"))
+    given = given.mutate(visit=visit).filter(_.visit.notnull())
+    turned = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score)
+    content = turned > _.scale_max - _.scale_min - top_boxes
+    asked = given.filter(_.kind.notin(STANDARD_KINDS)).group_by("visit", question=_.kind).agg(content=content.max())
+    score = given.filter(_.kind == "nps").group_by("visit").agg(nps=_.score.max())
+    return asked.join(score, "visit").group_by("question", "content", "nps").agg(n=_.count()).execute()
+
+
+def _driver(question: str, rows: pd.DataFrame) -> dict | None:
+    moments = {}
+    for content, part in rows.groupby("content"):
+        n, mean = int(part["n"].sum()), float(np.average(part["points"], weights=part["n"]))
+        moments[bool(content)] = n, mean, float(np.sum(part["n"] * (part["points"] - mean) ** 2) / max(n - 1, 1))
+    if len(moments) < 2 or min(n for n, _mean, _variance in moments.values()) < LEAST_OF_A_GROUP:
+        return None
+    (n1, m1, v1), (n0, m0, v0) = moments[True], moments[False]
+    difference, half = m1 - m0, Z_95 * np.sqrt(v1 / n1 + v0 / n0)
+    content = n1 / (n1 + n0)
+    return {"question": question, "content": content, "value": difference, "low": difference - half,
+            "high": difference + half, "n": n1 + n0, "at_stake": (1 - content) * difference}
+
+
+def _example() -> tuple[ir.Table, ir.Table]:
+    """Twenty customers: ten promoters content with delivery, half of whom come back, and ten detractors who do not."""
+    ids = [f"{k:03x}" for k in range(20)]
+    nps = pd.DataFrame({"customer_id": ids, "kind": "nps", "score": [10.0] * 10 + [2.0] * 10})
+    nps = nps.assign(scale_min=0.0, scale_max=10.0)
+    asked = nps.assign(kind="delivery", score=[5.0] * 10 + [2.0] * 10, scale_min=1.0, scale_max=5.0)
+    said = pd.concat([nps, asked], ignore_index=True).assign(survey_id="s1", market="DE", direction="higher")
+    said = said.assign(sent_id="i" + said["customer_id"], answered_date=pd.Timestamp(2026, 1, 15).as_unit("s"))
+    bought = pd.DataFrame({"customer_id": ids[:5], "date": pd.Timestamp(2026, 2, 15).as_unit("s")})
+    return tuple(ibis.memtable(frame).cast({day: "date"}) for frame, day in ((said, "answered_date"), (bought, "date")))
