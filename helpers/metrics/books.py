@@ -1,0 +1,125 @@
+"""What retention cost is counted from, and the customers it is divided by."""
+
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers.periods import Period, add_months, month_start, months_between
+
+UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
+
+
+class Books(NamedTuple):
+    """Everything retention cost is counted from: lazy tables of all markets, the churn window and the client's rules.
+
+    existing_share and allocation hold the client's default per component; the ledger's own columns come before them.
+    data_start is the first day of the data: nobody can be seen active before it plus the window.
+
+    >>> example().window, example().existing_share
+    (90, {})
+    """
+
+    costs: ir.Table
+    orders: ir.Table
+    occasions: ir.Table
+    window: int
+    currency: str
+    tickets: ir.Table | None = None
+    existing_share: dict[str, float] = {}
+    allocation: dict[str, str] = {}
+    data_start: date | None = None
+
+
+def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
+    """Active existing customers of a period, one lazy row each: those the period's retention cost is divided by.
+
+    A customer whose first occasion lies before the period, and who was active on its eve (an occasion in (t0 − W, t0])
+    or came back in it. Columns: customer_id, home_market, before (active at t0), bought (an occasion in the period),
+    after (active at t1), discount_rc (discounts taken in the period). Source: metrics.md, Retention cost.
+
+    >>> shop = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "home_market": ["DE"] * 3,
+    ...     "discount_rc": [0, 5, 9], "date": [date(2026, 9, 1), date(2026, 10, 5), date(2026, 10, 6)]})
+    >>> existing(shop, Period.month("2026-10"), 90).execute()[["customer_id", "before", "bought", "discount_rc"]]
+      customer_id  before  bought  discount_rc
+    0           a    True    True            5
+    """
+    opens, t0, start, after, t1 = (
+        ibis.literal(day)
+        for day in (_opens(period.t0, window), period.t0, period.start, _opens(period.t1, window), period.t1)
+    )
+    recent = occasions.filter(_.date >= opens, _.date <= t1)
+    customers = recent.group_by("customer_id", "home_market").agg(
+        won_now=((_.n == 1) & (_.date >= start)).max(),
+        before=(_.date <= t0).max(),
+        bought=(_.date >= start).max(),
+        after=(_.date >= after).max(),
+        discount_rc=(_.date >= start).ifelse(_.discount_rc, 0).sum().cast("int64"),
+    )
+    return customers.filter(~_.won_now).drop("won_now")
+
+
+def active_existing(books: Books, months: list[Period]) -> pd.DataFrame:
+    """How many active existing customers each of some months has: month (YYYY-MM), market (home), active_existing.
+
+    One pass over the occasions for all months; the customers of `existing`, counted.
+
+    >>> active_existing(example(), [Period.month("2026-10")]).values.tolist()
+    [['2026-10', 'DE', 1], ['2026-10', 'FR', 1]]
+    """
+    days = pd.DataFrame({
+        "month": [month.label for month in months], "opens": [str(_opens(m.t0, books.window)) for m in months],
+        "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
+    })  # fmt: skip
+    days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
+    occasions = books.occasions.select("customer_id", "date", "n", market=_.home_market.fill_null(UNALLOCATED))
+    seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
+    customers = seen.group_by("month", "market", "customer_id").agg(won_now=((_.n == 1) & (_.date >= _.begins)).max())
+    counts = customers.filter(~_.won_now).group_by("month", "market").agg(active_existing=_.count())
+    return counts.execute().sort_values(["month", "market"], ignore_index=True)
+
+
+def whole_months(period: Period) -> list[Period]:
+    """The calendar months a period touches, oldest first.
+
+    >>> [month.label for month in whole_months(Period(date(2026, 8, 1), date(2026, 10, 31)))]
+    ['2026-08', '2026-09', '2026-10']
+    """
+    count = months_between(period.start, period.end) + 1
+    return [Period.month(add_months(month_start(period.start), k)) for k in range(count)]
+
+
+def example() -> Books:
+    """Three customers of two markets and a ledger of three lines: what the examples of the cost functions run on.
+
+    a (DE) and b (FR) bought before October and again in it, c (DE) is won in October. Support serves all of them.
+
+    >>> example().costs.amount_rc.sum().execute()
+    10000
+    """
+    days = [("a", 1, "DE", "2026-09-03"), ("a", 2, "DE", "2026-10-05"), ("b", 1, "FR", "2026-09-09"),
+            ("b", 2, "FR", "2026-10-09"), ("c", 1, "DE", "2026-10-20")]  # fmt: skip
+    bought = pd.DataFrame(days, columns=["customer_id", "n", "home_market", "date"]).assign(discount_rc=200)
+    orders = pd.DataFrame(days, columns=["customer_id", "n", "market", "order_date"]).assign(
+        status="paid", sales_channel="shopify", acquisition_channel="email", net_rc=5000, discount_rc=200,
+        discount_minor=200, currency="EUR",
+    )  # fmt: skip
+    lines = [("marketing", "email", "DE", "email", 3000, 1.0, ""), ("service", "support", "", "", 6000, 0.5, "orders"),
+             ("technology", "crm", "", "", 1000, 1.0, "direct")]  # fmt: skip
+    costs = pd.DataFrame(lines, columns=["category", "component", "market", "channel", "rc", "existing_share", "rule"])
+    costs = ibis.memtable(costs.assign(month="2026-10-31")).mutate(
+        month=_.month.cast("date"), market=_.market.nullif(""), channel=_.channel.nullif(""),
+        allocation=_.rule.nullif(""), amount_rc=_.rc, amount_minor=_.rc, currency=ibis.literal("EUR"),
+    )  # fmt: skip
+    return Books(
+        costs, ibis.memtable(orders).mutate(order_date=_.order_date.cast("date")),
+        ibis.memtable(bought).mutate(date=_.date.cast("date")), window=90, currency="EUR",
+    )  # fmt: skip
+
+
+def _opens(day: date, window: int) -> date:
+    """The first day of the window that ends on a day: (day − W, day]."""
+    return day - timedelta(days=window - 1)

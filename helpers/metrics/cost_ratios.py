@@ -1,0 +1,146 @@
+"""Retention cost against what it buys: LTV and its bands, CAC, a published range, five points more retention."""
+
+from datetime import date
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers.estimates import Estimate
+from helpers.money import exchange_rates
+
+BANDS = ("adjust", "watch", "healthy")
+FIVE_POINTS = 0.05
+MONTHS = 12
+
+
+class MoreRetention(NamedTuple):
+    """What more annual retention is worth, in major units: margin of 12 months and of a lifetime, before and after.
+
+    >>> MoreRetention._fields
+    ('year', 'year_more', 'lifetime', 'lifetime_more')
+    """
+
+    year: float
+    year_more: float
+    lifetime: float
+    lifetime_more: float
+
+
+def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
+    """The band of an LTV to retention cost ratio: adjust (< 1), watch (1 to 3, both included), healthy (> 3).
+
+    >>> [band(each) for each in (0.99, 1.0, 3.0, 3.01)]
+    ['adjust', 'watch', 'watch', 'healthy']
+    """
+    low, high = thresholds
+    if ratio != ratio:
+        return ""
+    return BANDS[0] if ratio < low else BANDS[1] if ratio <= high else BANDS[2]
+
+
+def margin_before_retention(margin, discounts, service=0.0):
+    """Expected margin with the retention costs it already bears put back: margin + discounts + service, per customer.
+
+    CLV is after discounts. `ltv_to_retention_cost` has the discounts to existing customers (and service, if the
+    client's margin rate already pays for it) in its denominator, so they must not also be taken off above the line.
+
+    >>> margin_before_retention(50.0, 4.0)
+    54.0
+    """
+    return margin + discounts + service
+
+
+def ltv_to_retention_cost(
+    frame: pd.DataFrame, annual_cost="annual_cost", thresholds: tuple[float, float] = (1.0, 3.0)
+) -> pd.DataFrame:
+    """Expected margin of the next 12 months over a year's retention cost, its band, and the way to the next band.
+
+    frame has a row per market, tier or whole: margin (12 months, per active existing customer, after discounts),
+    discounts (a year, per customer), the annual cost per customer (trailing quarter × 4) and n (active existing
+    customers). All money is per customer, in major units. Adds
+
+    ltv (margin before the discounts), value (ltv / cost), band, next_band, cheaper (how much less a customer may cost,
+    for the next band), cheaper_total (the same for all n customers and a year), more_customers (how many more active
+    customers at the same spend reach it), reconcile (ltv − cost − (margin − the cost without discounts): always 0).
+
+    >>> row = pd.DataFrame({"margin": [30.0], "discounts": [10.0], "annual_cost": [20.0], "n": [1000]})
+    >>> found = ltv_to_retention_cost(row)
+    >>> found[["ltv", "value", "band", "next_band", "cheaper_total", "more_customers", "reconcile"]].values.tolist()
+    [[40.0, 2.0, 'watch', 'healthy', 6666.67, 500, 0.0]]
+    """
+    cost = frame[annual_cost].where(frame[annual_cost] > 0)
+    ltv = margin_before_retention(frame["margin"], frame["discounts"])
+    ratio = ltv / cost
+    bands = [band(each, thresholds) for each in ratio]
+    goal = pd.Series(bands, frame.index).map(dict(zip(BANDS, (*thresholds, float("nan")), strict=True)))
+    goal = goal.astype("float64")
+    cheaper = (cost - ltv / goal).clip(lower=0)
+    more = (frame["n"] * (cost * goal / ltv.where(ltv > 0) - 1)).clip(lower=0)
+    following = dict(zip(BANDS, (*BANDS[1:], ""), strict=True)) | {"": ""}
+    return frame.assign(
+        ltv=ltv, value=ratio, band=bands, next_band=[following[each] for each in bands], cheaper=cheaper,
+        cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
+        reconcile=((ltv - cost) - (frame["margin"] - (cost - frame["discounts"]))).round(6),
+    )  # fmt: skip
+
+
+def cac_to_retention_cost(cac: Estimate, annual_cost: Estimate) -> Estimate:
+    """What winning a customer costs beside keeping one for a year: CAC / annual retention cost per customer.
+
+    The ends combine the ends of both intervals, which is cautious. The articles quote 5 to 10 times; this is the
+    client's own number. n is that of the retention cost.
+
+    >>> cac_to_retention_cost(Estimate(60.0, 50.0, 70.0, 900), Estimate(20.0, 16.0, 25.0, 4000))
+    Estimate(value=3.0, low=2.0, high=4.375, n=4000)
+    """
+    if not annual_cost.value or annual_cost.value != annual_cost.value:
+        return Estimate(float("nan"))
+    low = cac.low / annual_cost.high if annual_cost.high else float("nan")
+    high = cac.high / annual_cost.low if annual_cost.low else float("nan")
+    return Estimate(cac.value / annual_cost.value, low, high, annual_cost.n)
+
+
+def retention_plus_5(margin: float, retention: float, customers: int, discount_rate: float) -> MoreRetention:
+    """What five points more annual retention add to the margin of 12 months and of a lifetime, for today's customers.
+
+    margin: contribution margin of a customer who stays active for a year (major units); retention: share of active
+    customers still active a year later. 12 months: Σ_{t=1..12} margin/12 · r^(t/12), leaving spread evenly over the
+    year. Lifetime: margin · r / (1 + d − r), the closed form of `clv_discounted`. Both times the number of active
+    customers. Retention is capped at 1. Nothing else changes: no growth, no price for the better retention.
+
+    >>> more = retention_plus_5(100.0, 0.80, 1000, 0.10)
+    >>> round(more.lifetime), round(more.lifetime_more), round(more.year_more - more.year)
+    (266667, 340000, 2876)
+    """
+    if not 0 <= retention <= 1:
+        raise ValueError(f"Annual retention lies between 0 and 1, not {retention}.")
+    more = min(retention + FIVE_POINTS, 1.0)
+    months = range(1, MONTHS + 1)
+    year, year_more = (
+        customers * margin / MONTHS * sum(each ** (t / MONTHS) for t in months) for each in (retention, more)
+    )
+    lifetime, lifetime_more = (customers * margin * each / (1 + discount_rate - each) for each in (retention, more))
+    return MoreRetention(year, year_more, lifetime, lifetime_more)
+
+
+def benchmark(
+    low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None
+) -> tuple[float, float]:
+    """A published range in the reporting currency, at the rate of the day; MissingRate when there is none.
+
+    own: the client's rates (date, currency, rate); otherwise the ECB's.
+
+    >>> benchmark(15, 30, "EUR", "EUR", date(2026, 10, 31))
+    (15.0, 30.0)
+    """
+    rate = float(exchange_rates([currency], reporting, day, day, own)["rate"].iloc[0])
+    return low * rate, high * rate
+
+
+def against_benchmark(value: float, low: float, high: float) -> str:
+    """Where a value stands beside a range: "below", "inside" or "above".
+
+    >>> against_benchmark(10.0, 15.0, 30.0)
+    'below'
+    """
+    return "below" if value < low else "above" if value > high else "inside"

@@ -1,0 +1,97 @@
+"""LTV to retention cost, CAC to retention cost, the published range, five points more."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from helpers.estimates import Estimate
+from helpers.metrics import cost_ratios
+from helpers.money import MissingRate
+
+
+def ratio(margin, cost, discounts=0.0, n=1000):
+    frame = pd.DataFrame({"margin": [margin], "discounts": [discounts], "annual_cost": [cost], "n": [n]})
+    return cost_ratios.ltv_to_retention_cost(frame).iloc[0]
+
+
+# known values
+
+
+def test_bands_hold_their_boundaries():
+    """metrics.md: < 1 adjust, 1–3 watch (boundaries included), > 3 healthy."""
+    assert [ratio(margin, 10.0)["band"] for margin in (9.99, 10.0, 30.0, 30.01)] == [
+        "adjust",
+        "watch",
+        "watch",
+        "healthy",
+    ]
+
+
+def test_the_articles_ratio_example():
+    """Cost −20 % and LTV +35 % lift the ratio × 1.6875; 25 → 18 is −28 %."""
+    assert ratio(1.35, 0.80)["value"] / ratio(1.0, 1.0)["value"] == pytest.approx(1.6875)
+    assert pytest.approx(-0.28) == 18 / 25 - 1
+
+
+def test_the_article_is_below_the_published_range():
+    """50,000 / 5,000 = 10, below 15–30."""
+    assert (
+        cost_ratios.against_benchmark(10, *cost_ratios.benchmark(15, 30, "USD", "USD", date(2026, 10, 31))) == "below"
+    )
+
+
+def test_the_published_range_in_another_currency_needs_a_rate():
+    rates = pd.DataFrame({"date": ["2026-10-31"], "currency": ["USD"], "rate": [0.9]})
+    assert cost_ratios.benchmark(15, 30, "USD", "EUR", date(2026, 10, 31), rates) == (13.5, 27.0)
+    with pytest.raises(MissingRate):
+        cost_ratios.benchmark(15, 30, "AED", "EUR", date(2026, 10, 31))
+
+
+# two roads to one number
+
+
+@pytest.mark.parametrize("margin, cost, discounts, n", [(8.0, 20.0, 1.0, 800), (30.0, 20.0, 10.0, 1000)])
+def test_the_way_to_the_next_band_leads_there(margin, cost, discounts, n):
+    """Cheaper by the amount named, or the same spend over that many more customers: both reach the boundary."""
+    row = ratio(margin, cost, discounts, n)
+    goal = {"watch": 1.0, "healthy": 3.0}[row["next_band"]]
+    assert row["ltv"] / (cost - row["cheaper"]) == pytest.approx(goal)
+    assert row["cheaper_total"] == pytest.approx(row["cheaper"] * n, abs=0.01)
+    assert row["ltv"] / (cost * n / (n + row["more_customers"])) == pytest.approx(goal, rel=1e-3)
+
+
+def test_discounts_are_not_counted_twice():
+    """What is left after retention is the same whether discounts come off the margin or stand in the cost."""
+    row = ratio(30.0, 20.0, 10.0)
+    assert row["ltv"] - 20.0 == 30.0 - (20.0 - 10.0) and row["reconcile"] == 0
+
+
+def test_five_points_more_retention_by_the_closed_form():
+    """100 a year, r .8, d .1: 266.67 (clv_discounted of metrics.md); at .85 it is 340; year by summing months."""
+    more = cost_ratios.retention_plus_5(100.0, 0.80, 1, 0.10)
+    assert (more.lifetime, more.lifetime_more) == (pytest.approx(266.67, abs=0.01), pytest.approx(340.0))
+    assert more.year == pytest.approx(sum(100 / 12 * 0.8 ** (t / 12) for t in range(1, 13)))
+
+
+# bad input and edges
+
+
+def test_without_cost_or_margin_there_is_no_band():
+    assert ratio(10.0, 0.0)["band"] == "" and ratio(float("nan"), 5.0)["next_band"] == ""
+
+
+def test_a_healthy_ratio_has_no_next_band():
+    row = ratio(100.0, 10.0)
+    assert row["next_band"] == "" and pd.isna(row["cheaper"]) and pd.isna(row["more_customers"])
+
+
+def test_retention_above_one_is_refused_and_capped_when_raised():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        cost_ratios.retention_plus_5(1.0, 1.2, 1, 0.1)
+    assert cost_ratios.retention_plus_5(12.0, 0.99, 1, 0.1).year_more == pytest.approx(12.0)
+
+
+def test_cac_over_no_cost_is_no_number():
+    none = cost_ratios.cac_to_retention_cost(Estimate(50.0, 40, 60, 10), Estimate(float("nan")))
+    assert none.value != none.value
