@@ -7,9 +7,10 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from statsmodels.duration.survfunc import SurvfuncRight, survdiff
+from statsmodels.duration.survfunc import survdiff
 
 from helpers.estimates import NotEnoughData
+from helpers.metrics import survival
 from helpers.metrics.voice import Z_95, nps_group
 from helpers.periods import Period
 
@@ -19,48 +20,25 @@ LEAST_OF_A_GROUP = 10  # fewer answers than this give no curve worth drawing
 
 
 def return_by_group(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
-    """Share of promoters, passives and detractors who have not bought again, by days since they answered.
+    """Share of promoters, passives and detractors who have bought again, by days since they answered.
 
-    Kaplan–Meier: each customer's first NPS answer starts the clock, the next purchase occasion stops it, as_of
-    censors it. Columns group, days, value (share not back yet), low, high (Greenwood), n (still watched on that day).
+    The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
+    it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
+    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it with
+    `survival.at_day(table, day, by=["group"])`.
 
     >>> said, bought = _example()
     >>> return_by_group(said, bought, date(2026, 3, 31)).groupby("group")["value"].last().round(2).to_dict()
-    {'detractor': 1.0, 'promoter': 0.5}
+    {'detractor': 0.0, 'promoter': 0.5}
     """
-    times = _times_to_return(surveys, occasions, as_of)
-    curves = []
-    for group, rows in times.groupby("group"):
-        if len(rows) < LEAST_OF_A_GROUP:
-            continue
-        curve = SurvfuncRight(rows["days"], rows["back"])
-        share, error = curve.surv_prob, Z_95 * curve.surv_prob_se
-        curves.append(pd.DataFrame({
-            "group": group, "days": np.append(0, curve.surv_times), "value": np.append(1.0, share),
-            "low": np.append(1.0, np.maximum(share - error, 0)), "high": np.append(1.0, np.minimum(share + error, 1)),
-            "n": np.append(len(rows), curve.n_risk).astype(int)}))
-    if not curves:
+    counts = _counts_to_return(surveys, occasions, as_of)
+    sizes = counts.groupby("group")["count"].transform("sum")
+    if not (sizes >= LEAST_OF_A_GROUP).any():
         raise NotEnoughData(
             f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
             "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
         )
-    return pd.concat(curves, ignore_index=True)
-
-
-def not_back_within(curves: pd.DataFrame, days: int) -> pd.DataFrame:
-    """The share of each group not back `days` after answering, read off `return_by_group`: group, value, low, high, n.
-
-    n is the number of customers whose answer started the curve. A group whose curve ends before `days` with customers
-    still censored keeps its last value; a group nobody of whom was watched that long is left out.
-
-    >>> curve = pd.DataFrame({"group": "promoter", "days": [0, 40], "value": [1, .7], "low": [1, .6], "high": [1, .8],
-    ...                       "n": [50, 40]})
-    >>> not_back_within(curve, 60)[["group", "value", "n"]].to_records(index=False).tolist()
-    [('promoter', 0.7, 50)]
-    """
-    sizes = curves.groupby("group")["n"].first()
-    at = curves[curves["days"] <= days].groupby("group").last()
-    return at.assign(n=sizes)[["value", "low", "high", "n"]].reset_index()
+    return survival.life_table(counts[sizes >= LEAST_OF_A_GROUP], by=["group"])
 
 
 def groups_differ(surveys: ir.Table, occasions: ir.Table, as_of: date) -> float:
@@ -70,14 +48,15 @@ def groups_differ(surveys: ir.Table, occasions: ir.Table, as_of: date) -> float:
     >>> groups_differ(said, bought, date(2026, 3, 31)) < 0.05
     True
     """
-    times = _times_to_return(surveys, occasions, as_of)
-    if times["group"].nunique() < 2 or not times["back"].any():
+    counts = _counts_to_return(surveys, occasions, as_of)
+    if counts["group"].nunique() < 2 or not counts["returned"].any():
         return 1.0
-    return float(survdiff(times["days"], times["back"], times["group"])[1])
+    each = counts.loc[counts.index.repeat(counts["count"])]
+    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
 
 
-def _times_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
-    """group, days, back (1 came back, 0 censored): a row per known respondent, without the customer."""
+def _counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """group, gap_days, returned (false: censored at as_of), count: known respondents, by their first answer."""
     known = surveys.filter(_.kind == "nps", _.score.notnull(), _.customer_id.notnull())
     known = known.filter(_.answered_date < ibis.literal(as_of))
     oldest = ibis.window(group_by="customer_id", order_by=[_.answered_date, _.survey_id, _.score])
@@ -86,12 +65,11 @@ def _times_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.
     later = first.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date > _.answered_date)
     next_day = later.group_by("customer_id").agg(next_date=_.date.min())
     times = first.left_join(next_day, "customer_id").select(first.score, first.answered_date, next_day.next_date)
-    end = ibis.coalesce(times.next_date, ibis.literal(as_of))
-    days = end.delta(times.answered_date, unit="day")
-    counts = times.group_by("score", days=days, back=_.next_date.notnull().cast("int64"))
-    frame = counts.agg(n=_.count()).execute().sort_values(["score", "days", "back"])
-    frame = frame.loc[frame.index.repeat(frame["n"])].reset_index(drop=True)
-    return frame.assign(group=nps_group(frame["score"]))[["group", "days", "back"]]
+    days = ibis.coalesce(times.next_date, ibis.literal(as_of)).delta(times.answered_date, unit="day")
+    counts = times.group_by("score", gap_days=days, returned=_.next_date.notnull()).agg(count=_.count()).execute()
+    counts["group"] = nps_group(counts["score"])
+    keys = ["group", "gap_days", "returned"]
+    return counts.groupby(keys)["count"].sum().reset_index().sort_values(keys, ignore_index=True)
 
 
 def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics import promoters
+from helpers.metrics import promoters, survival
 
 AS_OF = date(2026, 6, 30)
 
@@ -30,26 +30,26 @@ def answers_and_purchases(returns, scores):
 
 
 def test_curve_of_a_pencil_example():
-    """Ten promoters: two back on day 10, three on day 20, five never: 1, 0.8, 0.5."""
+    """Ten promoters: two back on day 10, three on day 20, five never: 20 %, then 50 %."""
     said, bought = answers_and_purchases([10] * 2 + [20] * 3 + [None] * 5, [10] * 10)
     curve = promoters.return_by_group(said, bought, AS_OF)
-    assert curve["days"].tolist() == [0, 10, 20]
-    assert curve["value"].tolist() == pytest.approx([1, 0.8, 0.5])
-    assert curve["n"].tolist() == [10, 10, 8]
+    assert curve["day"].tolist() == [10, 20, 180]
+    assert curve["value"].tolist() == pytest.approx([0.2, 0.5, 0.5])
+    assert curve["at_risk"].tolist() == [10, 8, 5]
 
 
 def test_customers_censored_early_leave_the_risk_set():
     """Ten answer; as_of is day 15: returns after it are not seen, and nobody is called gone."""
     said, bought = answers_and_purchases([10] * 5 + [20] * 5, [9] * 10)
     curve = promoters.return_by_group(said, bought.filter(bought.date <= ibis.date("2026-01-16")), date(2026, 1, 16))
-    assert curve["value"].tolist() == pytest.approx([1, 0.5])
+    assert curve["value"].tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_detractors_that_stay_away_are_told_apart():
-    said, bought = answers_and_purchases([15] * 30 + [None] * 30, [10] * 30 + [2] * 30)
-    assert promoters.groups_differ(said, bought, AS_OF) < 1e-6
-    away = promoters.not_back_within(promoters.return_by_group(said, bought, AS_OF), 60).set_index("group")["value"]
-    assert (away["promoter"], away["detractor"]) == (pytest.approx(0), 1)
+    said, bought = answers_and_purchases([15] * 15 + [None] * 45, [10] * 30 + [2] * 30)
+    assert promoters.groups_differ(said, bought, AS_OF) < 1e-4
+    back = survival.at_day(promoters.return_by_group(said, bought, AS_OF), 60, by=["group"]).set_index("group")["value"]
+    assert (back["promoter"], back["detractor"]) == (pytest.approx(0.5), 0)
 
 
 def test_groups_that_behave_alike_are_not_told_apart():
