@@ -1,28 +1,29 @@
-"""What a notebook says to its reader: sentences, charts, tables and numbers, shown alike in JupyterLab and in the report.
+"""What a notebook tells its reader: sentences, charts, tables and numbers, alike in JupyterLab and in the report.
 
-    sheet = page.start(shop, "02_churn_rate")            # the head of the page; topic "churn" is the file language/en/churn.toml
-    sheet.answer("churn.answer", rate=rate, lost=412)    # the answer, big, also on index.html; several are allowed
-    sheet.say("churn.sensitivity", factor=2)             # a sentence in the text
-    sheet.chart(ax, "churn.by_month", rate=rate)         # texts churn.by_month.finding/.subtitle (/.source/.alt), filled;
-    sheet.chart(ax)                                      # or finished before with charts.finish(ax, finding, subtitle, source)
+    sheet = page.start(shop, "02_churn_rate")          # the head of the page
+    sheet.answer("churn.answer", rate=rate, lost=412)  # the answer, also on index.html; see language/en/churn.toml
+    sheet.say("churn.sensitivity", factor=2)           # a sentence in the text
+    sheet.chart(ax, "churn.by_month", rate=rate)       # texts churn.by_month.finding, .subtitle (.source, .alt), filled
+    sheet.chart(ax)                                    # … or after charts.finish(ax, finding, subtitle, source)
     sheet.table(frame, {"market": "market", "value": "percent", "n": "count"}, title="churn.table_title")
-    sheet.heat(wide, "percent.0", title="cohorts.triangle")   # index: cohorts, columns: [n,] ages; nan blank, 0 shown
-    sheet.publish("churn_rate", rate, unit="fraction", period="2026-10", market="DE")     # one row of metrics.json
-    sheet.publish("churn_rate", frame, unit="fraction")  # columns value[, low, high, n]; every other column is a label
-    with sheet.section():                                # not enough data in here → its sentence instead
+    sheet.heat(wide, "percent.0", title="cohorts.heat")    # index: cohorts, columns: [n,] ages; nan blank, 0 shown
+    sheet.publish("churn_rate", rate, unit="fraction", period="2026-10", market="DE")      # one row of metrics.json
+    sheet.publish("churn_rate", frame, unit="fraction")    # value[, low, high, n]; every other column is a label
+    with sheet.section():                              # not enough data in here: its sentence instead
         ...
-    sheet.counted(expression, other)                     # folded: the SQL the engine runs and the rows it reads
-    sheet.do_next("risk.next", frame)                    # at most five lines for the front of the report; columns fill the text
-    sheet.provenance()                                   # last cell
+    sheet.counted(expression, other)                   # folded: the SQL the engine runs and the rows it reads
+    sheet.do_next("risk.next", frame)                  # at most five lines, also on index.html; columns fill the text
+    sheet.provenance()                                 # last cell
 
 Strings for charts and for other sentences, not shown by themselves:
-    sheet.text("churn.axis", ...)                        a filled text
-    sheet.change(now, before, "percent", "2026-09")      "up 1.2 points from September 2026", honest about intervals
-    sheet.number("percent.0"), sheet.name("market")      functions that write a number, a code: for charts' number= and names=
-    sheet.shown(frame)                                   the frame with value, low, high blank where customers are too few: what
-                                                         charts of small groups are given
-Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", or "money", written as the
-client's currency; any other word is kept. period is the month of as_of unless given ("2026-10"); pass period="" for none.
+    sheet.text("churn.axis", ...)                      a filled text
+    sheet.change(now, before, "percent", "2026-09")    "up 1.2 points from September 2026", honest about intervals
+    sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
+    sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
+                                                       of groups that may be small are given
+Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", "money" (written as the
+client's currency); any other word is kept. period is the month of as_of unless given; period="" for none.
+Only what goes through the sheet gets into the report: other output of a cell stays in the notebook.
 """
 
 import html
@@ -36,7 +37,7 @@ from matplotlib.figure import Figure
 
 from helpers import periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData
-from helpers.report import charts, tables
+from helpers.report import charts, drawing, tables
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
@@ -101,7 +102,7 @@ class Sheet:
         return shown
 
     def chart(self, ax, key: str = "", **values) -> None:
-        """A chart (matplotlib Axes or Figure) as SVG with its finding as title; key names its texts unless it is finished."""
+        """A chart (Axes or Figure) as SVG with its finding as title; key names its texts unless it is finished."""
         if key:
             given = {part: self.text(f"{key}.{part}", **values) for part in ("finding", "subtitle")}
             source = f"{key}.source" if self.words.has(f"{key}.source") else "common.source"
@@ -109,7 +110,7 @@ class Sheet:
             alt = self.text(f"{key}.alt", **values) if self.words.has(f"{key}.alt") else None
             charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
         figure = ax if isinstance(ax, Figure) else ax.figure
-        svg, caption = charts.to_svg(figure, self._key()), figure.caption
+        svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         self._html(
             f'<figure class="chart"><figcaption><strong>{html.escape(caption.finding)}</strong>'
             f"<span>{html.escape(caption.subtitle)}</span></figcaption>{svg}"
@@ -163,17 +164,19 @@ class Sheet:
             rows = {op.name: op.to_expr().count().execute() for op in sources}
             read = [self.text("common.rows_read", table=name, rows=int(rows[name])) for name in sorted(rows)]
             sql = html.escape(str(ibis.to_sql(expression, pretty=True)))
-            parts.append(
-                f"<p>{html.escape(self.words.format('{read:list text}', read=read))}</p><pre><code>{sql}</code></pre>"
-            )
+            said = html.escape(self.words.format("{read:list text}", read=read))
+            parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
         summary = html.escape(self.text(title))
         self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
 
     def do_next(self, key: str, frame: pd.DataFrame) -> None:
-        """At most five lines of what to do, best first, here and on the front page; `estimate` is value, low, high, n in one."""
+        """At most five lines of what to do, best first, also on the front page.
+
+        A line is the text of key filled with the columns of a row; {estimate} is its value, low, high and n in one.
+        """
         lines = []
         for row in frame.head(MOST_NEXT).to_dict("records"):
-            estimate = Estimate(*(row.get(name, float("nan")) for name in NUMBERS[:3]), int(row.get("n") or 0))
+            estimate = Estimate(*(row.get(name, float("nan")) for name in NUMBERS))
             lines.append(self.text(key, **row, estimate=estimate))
         items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         self._html(f'<ol class="next">{items}</ol>')
@@ -192,15 +195,13 @@ class Sheet:
         self._html(f'<dl class="facts">{items}</dl>')
 
     def _identity(self) -> str:
-        orders = self.shop.table("orders")
+        orders = self.shop.orders
         known, every = orders.aggregate(known=orders.customer_id.count(), every=orders.count()).execute().iloc[0]
         return self.text("common.identity", share=known / every if every else float("nan"), orders=int(every))
 
     def _window(self) -> str:
-        try:
-            return self.words.format("{d:count day}", d=self.shop.window)
-        except NotEnoughData:
-            return ""
+        days = self.shop.settings.churn_window_days
+        return self.words.format("{d:count day}", d=days) if days != "auto" else self.text("common.window_auto")
 
     def _period(self, period: str | None) -> str:
         return periods.label(self.shop.as_of) if period is None else period
@@ -216,7 +217,7 @@ class Sheet:
         return f"c{self.notebook[:2]}-{self._count}"
 
     def _html(self, markup: str) -> None:
-        display({"text/html": markup, "text/plain": ""}, raw=True)
+        display({"text/html": markup, "text/plain": ""}, raw=True, metadata={"workbook": "shown"})
 
     def _record(self, kind: str, content) -> None:
         display({MIME.format(kind): content, "text/plain": f"{kind}: {self.notebook}"}, raw=True)

@@ -1,75 +1,89 @@
-"""Which cells of a table must not be shown because they, or a total minus their neighbours, tell about a few customers."""
+"""Which cells must not be shown because they, or a total minus their neighbours, tell about a few customers."""
 
 import pandas as pd
 
-from helpers.estimates import Estimate
-
-ADDS_UP = (  # dimensions whose parts make up a total that is published elsewhere: one hidden part could be worked out
+ADDS_UP = (  # dimensions whose parts make up a total that is published too: a single hidden part could be worked out
     "market", "home_market", "sales_channel", "first_sales_channel", "acquisition_channel", "first_acquisition_channel",
     "first_product_category", "first_discounted", "category", "channel", "cohort", "tier", "segment", "group", "arm",
-    "payment_method", "action",
+    "payment_method", "action", "label",
 )  # fmt: skip
-TOTAL = {"", "all", "total"}  # how a row that is the total of its neighbours is labelled (or missing)
+LOOKED_AT = ("period", "month", "age", "order_number", "as_of", "window_days")  # numbers that say which row this is
+NUMBERS = ("value", "low", "high", "n")
+TOTALS = {"", "all", "total"}  # how a row that is the total of its neighbours is labelled (or it has no label)
 
 
-def hidden(frame: pd.DataFrame, minimum: int, n: str = "n") -> pd.Series:
+def hidden(frame: pd.DataFrame, minimum: int, n: str = "n", already: pd.Series | None = None) -> pd.Series:
     """True for every row that must not be shown: a boolean series on the frame's index.
 
-    A row is hidden when its denominator `n` is under `minimum` customers (0 too: who is absent is also told). Because the total of
-    the parts is published beside them, among rows that differ only in one of the dimensions ADDS_UP either none or at
-    least two are hidden, and those hidden together hold `minimum` customers or more; the next smallest parts are hidden
-    until that is so (complementary suppression). Rows without n are never hidden.
+    A row is hidden when its denominator `n` is under `minimum` customers, or it is hidden `already`. Because the total
+    of the parts is published beside them, among rows that differ only in one of the dimensions ADDS_UP either none or at
+    least two are hidden, and those hidden together hold `minimum` customers or more: the next smallest parts are hidden
+    too until that is so (complementary suppression). Rows without n are never hidden.
 
     >>> parts = pd.DataFrame({"market": ["DE", "FR", "IT", "all"], "n": [900, 40, 4, 944]})
     >>> hidden(parts, minimum=10).tolist()
     [False, True, True, False]
     """
-    if n not in frame:
-        return pd.Series(False, index=frame.index)
-    counts = pd.to_numeric(frame[n], errors="coerce")
-    hide = (counts < minimum) & counts.notna()
-    dimensions = [column for column in ADDS_UP if column in frame and frame[column].nunique() > 1]
-    labels = _labels(frame, n)
+    hide = pd.Series(False, index=range(len(frame))) if already is None else already.reset_index(drop=True).astype(bool)
+    if n in frame and len(frame):
+        rows = frame.reset_index(drop=True)
+        counts = pd.to_numeric(rows[n], errors="coerce")
+        hide |= (counts < minimum) & counts.notna()
+        _complement(rows, counts, hide, minimum)
+    return hide.set_axis(frame.index)
+
+
+def _complement(rows: pd.DataFrame, counts: pd.Series, hide: pd.Series, minimum: int) -> None:
+    labels = [column for column in rows if _is_label(rows, column)]
     before = -1
-    while hide.sum() != before:  # hiding along one dimension can leave a lone cell along another
+    while hide.any() and hide.sum() != before:  # hiding along one dimension can leave a lone cell along another
         before = hide.sum()
-        for dimension in dimensions:
-            parts = frame[~frame[dimension].map(_is_total)]
-            others = [label for label in labels if label != dimension]
-            groups = parts.groupby(others, dropna=False, sort=False, observed=True).indices.values() if others else None
-            for positions in groups if groups is not None else [range(len(parts))]:
-                _hide_more(hide, counts, parts.index[list(positions)], minimum)
-    return hide
-
-
-def _labels(frame: pd.DataFrame, n: str) -> list[str]:
-    """Columns that say which row this is: the known dimensions, and the period, age or metric they are looked at in."""
-    return [
-        column
-        for column in frame
-        if column in (*ADDS_UP, "period", "month", "age", "metric", "kind", "component", "as_of")
-    ]
-
-
-def _is_total(label) -> bool:
-    return pd.isna(label) or str(label).casefold() in TOTAL
+        for dimension in (column for column in labels if column in ADDS_UP):
+            parts = rows[~rows[dimension].map(_is_total)]
+            others = [column for column in labels if column != dimension]
+            groups = parts.groupby(others, dropna=False, sort=False, observed=True) if others else [(None, parts)]
+            for _, group in groups:
+                _hide_more(hide, counts, group.index, minimum)
 
 
 def _hide_more(hide: pd.Series, counts: pd.Series, siblings: pd.Index, minimum: int) -> None:
-    lone = hide[siblings]
-    if not lone.any():
+    if not hide[siblings].any():
         return
-    for row in counts[siblings][~lone].sort_values(kind="stable").index:
-        among = siblings[hide[siblings].to_numpy()]
-        if len(among) >= 2 and counts[among].sum() >= minimum:
+    for row in counts[siblings][~hide[siblings]].sort_values(kind="stable").index:
+        together = siblings[hide[siblings].to_numpy()]
+        if len(together) >= 2 and counts[together].sum() >= minimum:
             return
         hide[row] = True
 
 
-def small(estimate, minimum: int) -> bool:
-    """Whether an Estimate rests on fewer customers than the minimum (n = 0 with a value means: no customers counted).
+def _is_label(rows: pd.DataFrame, column: str) -> bool:
+    if column in NUMBERS or str(column).endswith(("_low", "_high")):
+        return False
+    return column in ADDS_UP or column in LOOKED_AT or not pd.api.types.is_numeric_dtype(rows[column])
 
-    >>> small(Estimate(0.5, 0.1, 0.9, 4), 10), small(Estimate(0.5), 10)
-    (True, False)
+
+def _is_total(label) -> bool:
+    return pd.isna(label) or str(label).casefold() in TOTALS
+
+
+def hidden_rows(rows: list[dict], minimum: int) -> list[bool]:
+    """The same for rows of metrics.json from all notebooks: what one page hides, no other page and no total gives away.
+
+    >>> hidden_rows([{"metric": "churn_rate", "market": m, "n": n} for m, n in [("DE", 90), ("FR", 40), ("IT", 4)]], 10)
+    [False, True, True]
     """
-    return isinstance(estimate, Estimate) and 0 < estimate.n < minimum
+    frame = pd.DataFrame(rows)
+    if "n" not in frame:
+        return [False] * len(rows)
+    already = frame["suppressed"].eq(True) if "suppressed" in frame else pd.Series(False, index=frame.index)
+    about = frame.drop(columns=["notebook", "suppressed", "unit", "as_of"], errors="ignore")
+    same = [column for column in about if column not in NUMBERS]
+    while True:
+        hide = already.copy()
+        for _, part in about.groupby("metric"):
+            part = part.dropna(axis="columns", how="all")
+            hide.loc[part.index] = hidden(part.drop(columns="metric"), minimum, already=already[part.index])
+        hide = hide.groupby([about[column] for column in same], dropna=False).transform("max")
+        if hide.equals(already):
+            return hide.tolist()
+        already = hide

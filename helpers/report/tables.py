@@ -24,9 +24,9 @@ def table(
 ):
     """The columns of `kinds` as an HTML table, formatted by their kind (the specs of wording).
 
-    A column with companions low and high (value, low, high) or <column>_low and <column>_high gets its interval written small
-    beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·", with a second
-    row where a total would give the first away. Headings come from [columns] of the topic.
+    A column with companions low and high (value, low, high), or <column>_low and <column>_high, gets its interval
+    written small beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·",
+    with a second row where a total would give the first away. Headings come from [columns] of the topic.
 
     >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
     >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
@@ -51,10 +51,10 @@ def table(
 
 
 def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", n="n", key="t", full=False):
-    """A wide frame (index: rows, columns: ages) as a table of coloured cells: nan is blank, 0 is written, hidden is "·".
+    """A wide frame (index: rows, columns: ages) as a table of coloured cells: nan blank, 0 written, hidden "·".
 
-    A column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the colours' range
-    unless `full`.
+    A column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the
+    colours' range unless `full`.
 
     >>> wide = pd.DataFrame({"n": [400, 40], 0: [1.0, 1.0], 1: [0.0, None]}, index=["2026-01", "2026-02"])
     >>> shown = heat(wide, "percent.0", Words(), heading="Cohort")

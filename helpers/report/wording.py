@@ -1,8 +1,8 @@
-"""Sentences, labels, numbers, money and dates, in the client's language: every word a report says comes from here.
+"""Sentences, labels, numbers, money and dates in the client's language: every word a report says comes from here.
 
-Texts stand in language/<language>/<topic>.toml; `words.say("churn.answer", rate=..., lost=...)` looks up `answer` in churn.toml
-and fills it. A text is a string, or a table {by = "lost", one = "...", other = "..."} whose form follows the plural of the
-value named by `by`. A placeholder is {name:spec}, and a spec is  [+]kind[.digits][!part]  :
+Texts stand in language/<language>/<topic>.toml. `words.say("churn.answer", rate=..., lost=...)` looks up `answer` in
+churn.toml and fills it. A text is a string, or a table {by = "lost", one = "...", other = "..."} whose form follows the
+plural of the value named by `by`. A placeholder is {name:spec}, and a spec is  [+]kind[.digits][!part]  :
 
     kind      value                                    example of the text
     percent   fraction                                 18.2%
@@ -11,40 +11,35 @@ value named by `by`. A placeholder is {name:spec}, and a spec is  [+]kind[.digit
     ratio     number                                   3.1×
     number    number                                   1,234.5
     count     whole number                             4,210
-    count X   whole number with its noun from [nouns]  4,210 customers / 1 customer      (e.g. {lost:count customer})
+    count X   whole number with its noun from [nouns]  4,210 customers, 1 customer      ({lost:count customer})
     day       date or "YYYY-MM-DD"                     31 October 2026  (day!short: 31 Oct 2026)
     month     date or "YYYY-MM"                        October 2026     (month!short: Oct 2026)
     market    ISO country code                         Germany
     label     a code with an entry in [labels]         "crm" → "CRM"; an unknown code is shown as it is
-    list X    a list, each item formatted as X         Germany, France, and Japan       (e.g. {markets:list market})
+    list X    a list, each item formatted as X         Germany, France and Japan        ({markets:list market})
     text      anything, as it is (the default)
 
     +         the sign is always written               +1.2 points
-    .digits   digits after the point                   {rate:percent.0}
+    .digits   digits after the point                   {rate:percent.0}, {m:count.1 month}
     An Estimate is written with its interval and n: "18.2% (95% interval 17.1% to 19.3%, n = 4,210)".
-    Parts of an Estimate: !short the value alone; !range "17.1% to 19.3%"; !interval the value and its interval; !low; !high; !n.
-    nan is written as "–", an Estimate on fewer customers than the client's minimum cell as "· (fewer than 10 customers)".
+    Parts of it: !short the value alone; !interval value and interval; !range "17.1% to 19.3%"; !low; !high; !n.
+    nan is written "–"; an Estimate on fewer customers than the minimum cell "· (fewer than 10 customers)".
 """
 
 import math
 import string
 import tomllib
-from datetime import date
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError, dates, lists, numbers
+from babel import Locale, UnknownLocaleError, lists
 
 from helpers.estimates import Estimate
-from helpers.money import exponent
-from helpers.periods import as_date, month_start
+from helpers.report import formats
+from helpers.report.formats import UNKNOWN
 
 LANGUAGES = Path(__file__).parent / "language"
-DIGITS = {"percent": 1, "points": 1, "ratio": 1, "number": 1, "count": 0}
-WHOLE_MONEY_FROM = 1_000  # cents beside thousands are noise
-Z_95 = 1.959964
-UNKNOWN, HIDDEN = "–", "·"
+HIDDEN = "·"
 
 
 class WordingError(LookupError):
@@ -52,7 +47,12 @@ class WordingError(LookupError):
 
 
 @cache
-def _texts(language: str, topic: str) -> dict:
+def texts(language: str, topic: str) -> dict:
+    """The texts of a topic; WordingError when the language has no such file.
+
+    >>> texts("en", "common")["nouns"]["customer"]["one"]
+    '{n} customer'
+    """
     path = LANGUAGES / language / f"{topic}.toml"
     if not path.exists():
         there = ", ".join(sorted(each.name for each in LANGUAGES.iterdir() if each.is_dir()))
@@ -73,15 +73,15 @@ class Words(string.Formatter):
 
     def __init__(self, language: str = "en", currency: str = "EUR", minimum_cell: int = 10):
         try:
-            # English in reports is written with day before month: the seller's customers are in many countries
+            # English with the day before the month: a cross-border seller's readers are in many countries
             self.locale = Locale.parse("en_GB" if language == "en" else language.replace("-", "_"))
         except (UnknownLocaleError, ValueError):
-            raise WordingError(f"'{language}' is not a language code babel knows. Write it as en or zh-Hans.") from None
+            raise WordingError(f"'{language}' is not a language code. Write it as en or zh-Hans.") from None
         self.language, self.currency, self.minimum_cell = language, currency, minimum_cell
-        self.common = _texts(language, "common")
+        self.common = texts(language, "common")
 
     def has(self, key: str) -> bool:
-        """Whether there is a text for the key, e.g. "churn.answer" (False also when its file is missing).
+        """Whether there is a text for the key (False also when its file is missing).
 
         >>> Words().has("common.interval"), Words().has("common.no such text")
         (True, False)
@@ -99,9 +99,9 @@ class Words(string.Formatter):
         'fewer than 10 customers'
         """
         text = self._find(key)
-        if isinstance(text, dict):
-            text = self._plural(key, text, values)
         try:
+            if isinstance(text, dict):
+                text = self._form(text, values[text["by"]])
             return self.format(text, **values)
         except KeyError as error:
             raise WordingError(f"The text {key} needs the value {{{error.args[0]}}}, which was not given.") from None
@@ -109,13 +109,12 @@ class Words(string.Formatter):
             raise WordingError(f"The text {key} cannot be filled: {error}") from error
 
     def label(self, code, topic: str = "common") -> str:
-        """The name of a code (a component, a channel…) from [labels] of the topic or of common; unknown codes as they are.
+        """The name of a code (a component, a channel…) from [labels] of the topic, else of common, else the code.
 
         >>> Words().label("crm"), Words().label("Spring Sale")
         ('CRM', 'Spring Sale')
         """
-        here = {} if topic == "common" else _texts(self.language, topic).get("labels", {})
-        return here.get(code) or self.common["labels"].get(code) or str(code)
+        return self._named("labels", code, topic) or str(code)
 
     def column(self, name: str, topic: str = "common") -> str:
         """The heading of a table's column, from [columns] of the topic or of common; WordingError when there is none.
@@ -123,16 +122,13 @@ class Words(string.Formatter):
         >>> Words().column("market")
         'Market'
         """
-        here = {} if topic == "common" else _texts(self.language, topic).get("columns", {})
-        heading = here.get(name) or self.common["columns"].get(name)
+        heading = self._named("columns", name, topic)
         if heading is None:
-            raise WordingError(
-                f"Column '{name}' has no heading. Add it under [columns] in {topic}.toml or common.toml."
-            )
+            raise WordingError(f"Column '{name}' has no heading: add it to [columns] in {topic}.toml or common.toml.")
         return heading
 
     def market(self, code: str) -> str:
-        """The name of a country in the report's language; other codes as they are.
+        """The name of a country in the report's language; another code by its label.
 
         >>> Words().market("DE"), Words().market("other")
         ('Germany', 'Other markets')
@@ -140,7 +136,7 @@ class Words(string.Formatter):
         return self.locale.territories.get(code) or self.label(code)
 
     def format_field(self, value, spec: str) -> str:
-        """One placeholder (called by str.format): see the table of specs at the top of this module.
+        """One placeholder (str.format calls it): see the specs at the top of this module.
 
         >>> Words("en", "JPY").format_field(1980, "money"), Words().format_field(-0.012, "+points")
         ('JP¥1,980', '−1.2 points')
@@ -148,24 +144,25 @@ class Words(string.Formatter):
         spec, _, part = spec.partition("!")
         if isinstance(value, Estimate):
             return self._estimate(value, spec, part)
-        signed, spec = spec.startswith("+"), spec.lstrip("+")
-        kind, _, extra = spec.partition(" ")
+        kind, _, extra = spec.lstrip("+").partition(" ")
         kind, _, digits = kind.partition(".")
         if kind in ("", "text"):
             return str(value)
         if kind == "list":
             return lists.format_list([self.format_field(item, extra) for item in value], locale=self.locale)
         if kind in ("day", "month"):
-            return self._date(value, kind, part)
+            return getattr(formats, kind)(value, self.locale, part == "short")
         if kind in ("market", "label"):
-            return self.market(value) if kind == "market" else self.label(value)
-        return self._number(value, kind, digits, extra, signed)
+            return getattr(self, kind)(value)
+        if kind not in (*formats.DIGITS, "money"):
+            raise ValueError(f"'{kind}' is not a kind of format; helpers/report/wording.py lists them.")
+        return self._number(value, kind, digits, extra, spec.startswith("+"))
 
     def change(self, now, before, spec: str = "percent", since=None) -> str:
         """How a number moved: "up 1.2 points from September 2026", or "unchanged within its interval since …".
 
         For two Estimates the difference is called a move only if its own 95 % interval, from both intervals taken as
-        independent, leaves out zero; that is cautious, since a customer base two months running is largely the same people.
+        independent, leaves out zero; that is cautious, since a customer base is largely the same people a month later.
         spec is the kind of the number (percent becomes points); since is the earlier month or day.
 
         >>> words = Words()
@@ -174,20 +171,31 @@ class Words(string.Formatter):
         >>> words.change(Estimate(.20, .17, .23, 500), Estimate(.19, .16, .22, 500), "percent", "2026-09")
         'unchanged within its interval since September 2026'
         """
+        spec = spec.replace("percent", "points")
+        direction = self.direction(now, before, spec)
         since = UNKNOWN if since is None else self.format_field(since, "month" if len(str(since)) == 7 else "day")
+        size = "" if direction == "unknown" else self.format_field(abs(difference(now, before).value), spec)
+        return self.say(f"common.change.{direction}", size=size, since=since)
+
+    def direction(self, now, before, spec: str = "percent") -> str:
+        """"up", "down", "same" (as printed), "unchanged" (within the interval) or "unknown": the word behind `change`.
+
+        >>> Words().direction(0.20, 0.18), Words().direction(0.2000, 0.2001), Words().direction(0.2, float("nan"))
+        ('up', 'same', 'unknown')
+        """
         moved = difference(now, before)
         if math.isnan(moved.value):
-            return self.say("common.change.unknown", since=since)
+            return "unknown"
         if moved.low <= 0 <= moved.high:
-            return self.say("common.change.unchanged", since=since)
-        size = self.format_field(abs(moved.value), spec.replace("percent", "points"))
-        if size == self.format_field(0.0, spec.replace("percent", "points")):
-            return self.say("common.change.same", since=since)
-        return self.say("common.change.up" if moved.value > 0 else "common.change.down", size=size, since=since)
+            return "unchanged"
+        spec = spec.replace("percent", "points")
+        if self.format_field(abs(moved.value), spec) == self.format_field(0.0, spec):
+            return "same"
+        return "up" if moved.value > 0 else "down"
 
     def _find(self, key: str):
         topic, *path = key.split(".")
-        text = _texts(self.language, topic)
+        text = texts(self.language, topic)
         for step in path:
             if not isinstance(text, dict) or step not in text:
                 raise WordingError(f"There is no text '{'.'.join(path)}' in language/{self.language}/{topic}.toml.")
@@ -196,75 +204,53 @@ class Words(string.Formatter):
             raise WordingError(f"'{key}' is a group of texts, not a text, in language/{self.language}/{topic}.toml.")
         return text
 
-    def _plural(self, key: str, text: dict, values: dict) -> str:
-        if text["by"] not in values:
-            raise WordingError(f"The text {key} needs the value {{{text['by']}}}, which was not given.")
-        count = values[text["by"]]
+    def _named(self, group: str, code, topic: str) -> str | None:
+        own = texts(self.language, topic).get(group, {}) if topic != "common" else {}
+        return own.get(code) or self.common[group].get(code)
+
+    def _form(self, forms: dict, count) -> str:
         count = count.value if isinstance(count, Estimate) else count
-        return text.get(self.locale.plural_form(count)) or text["other"]
+        return forms.get(self.locale.plural_form(count)) or forms["other"]
 
     def _estimate(self, estimate: Estimate, spec: str, part: str) -> str:
         value, low, high, n = estimate
-        known_n = bool(n) and not math.isnan(n) and n > 0
-        if known_n and n < self.minimum_cell and part != "n":
-            return f"{HIDDEN} ({self.say('common.fewer_than', minimum=self.minimum_cell)})"
-        single = {"short": value, "low": low, "high": high}
-        if part in single:
-            return self.format_field(single[part], spec)
+        counted = not math.isnan(n) and n > 0
         if part == "n":
             return self.format_field(n, "count")
+        if counted and n < self.minimum_cell:
+            return f"{HIDDEN} ({self.say('common.fewer_than', minimum=self.minimum_cell)})"
+        if part in ("short", "low", "high"):
+            return self.format_field({"short": value, "low": low, "high": high}[part], spec)
         bounds = {"low": self.format_field(low, spec), "high": self.format_field(high, spec)}
         if part == "range":
             return self.say("common.range", **bounds)
         notes = [] if math.isnan(low) else [self.say("common.interval", **bounds)]
-        if known_n and part != "interval":
+        if counted and part != "interval":
             notes.append(self.say("common.n", n=n))
         return self.format_field(value, spec) + (f" ({', '.join(notes)})" if notes else "")
 
-    def _date(self, value, kind: str, part: str) -> str:
-        day = month_start(value) if kind == "month" else as_date(value)
-        if not isinstance(day, date) or day != day:  # NaT is not equal to itself
-            return UNKNOWN
-        if kind == "day":
-            return dates.format_date(day, "medium" if part == "short" else "long", locale=self.locale)
-        return dates.format_skeleton("yMMM" if part == "short" else "yMMMM", day, locale=self.locale)
-
     def _number(self, value, kind: str, digits: str, noun: str, signed: bool) -> str:
-        if kind not in (*DIGITS, "money"):
-            raise ValueError(f"'{kind}' is not a kind of format; helpers/report/wording.py lists them.")
-        value = float("nan") if value is None or value != value else float(value)
+        value = math.nan if value is None or value != value else float(value)
         if math.isnan(value):
             return UNKNOWN
-        size = abs(value) * (100 if kind in ("percent", "points") else 1)
-        places = int(digits) if digits else self._places(kind, size)
-        size = Decimal(f"{size:.{places}f}")
-        sign = "−" if value < 0 and size else "+" if signed and size else ""
-        return sign + self._unsigned(size, kind, places, noun)
-
-    def _places(self, kind: str, size: float) -> int:
-        if kind != "money":
-            return DIGITS[kind]
-        return 0 if size >= WHOLE_MONEY_FROM else exponent(self.currency)
-
-    def _unsigned(self, size, kind: str, places: int, noun: str) -> str:
-        point = "." + "0" * places if places else ""
+        if math.isinf(value):
+            return "∞" if value > 0 else "−∞"
+        size = formats.rounded(value, kind, digits, self.currency)
+        sign = "−" if size < 0 else "+" if signed and size > 0 else ""
+        size = abs(size)
         if kind == "money":
-            pattern = f"¤#,##0{point}"
-            return numbers.format_currency(size, self.currency, pattern, locale=self.locale, currency_digits=False)
-        text = numbers.format_decimal(size, f"#,##0{point}", locale=self.locale)
-        if kind == "count" and noun:
-            forms = self.common["nouns"].get(noun)
-            if forms is None:
-                raise ValueError(f"the noun '{noun}' is not under [nouns] in language/{self.language}/common.toml.")
-            return self.format(forms.get(self.locale.plural_form(size)) or forms["other"], n=text)
-        unit = {"percent": "common.percent", "points": "common.points", "ratio": "common.ratio"}.get(kind)
-        if kind == "points":
-            return self.say(f"common.points.{self.locale.plural_form(size)}", n=text)
-        return self.say(unit, n=text) if unit else text
+            return sign + formats.money(size, self.currency, self.locale)
+        text = formats.number(size, self.locale)
+        if noun:
+            if noun not in self.common["nouns"]:
+                raise ValueError(f"'{noun}' is not under [nouns] in language/{self.language}/common.toml.")
+            text = self.format(self._form(self.common["nouns"][noun], size), n=text)
+        unit = self.common["units"].get(kind)
+        return sign + (self.format(self._form(unit, size), n=text) if unit else text)
 
 
 def difference(now, before) -> Estimate:
-    """now − before with a 95 % interval from both intervals taken as independent; numbers without interval give nan ends.
+    """now − before, with a 95 % interval from both intervals taken as independent; nan ends without intervals.
 
     >>> [round(end, 3) for end in difference(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000))[:3]]
     [0.02, 0.006, 0.034]

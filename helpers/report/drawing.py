@@ -1,0 +1,183 @@
+"""What every chart shares: canvas and style without global state, axes, labels, the way to an accessible SVG."""
+
+import html
+import io
+import itertools
+import re
+import textwrap
+from dataclasses import dataclass
+from datetime import date
+
+import matplotlib
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, DateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+INK, MUTED, GRID, REST = "#1c2126", "#5b6570", "#d9dee3", "#7d8791"
+# Okabe & Ito 2008: told apart with every common kind of colour blindness; yellow left out, too pale for a line
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6a53", "#40464d")
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "workbook", "font.family": "sans-serif", "font.size": 11, "text.color": INK,
+    "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.labelsize": 10.5, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.spines.left": False, "axes.axisbelow": True, "grid.color": GRID,
+    "grid.linewidth": 0.8, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED, "xtick.labelsize": 10.5, "ytick.labelsize": 10.5, "xtick.major.size": 0,
+    "ytick.major.size": 0, "lines.linewidth": 2, "lines.solid_capstyle": "round", "legend.frameon": False,
+    "legend.fontsize": 10.5, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+}  # fmt: skip
+WIDTH, HEIGHT = 6.0, 3.2  # inches, 432 units of the SVG: drawn small, so that letters stay readable on a telephone
+ROW_HEIGHT = 0.34
+DASHES = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "color": MUTED}
+LABEL_WIDTH = 26  # letters; longer labels of rows go on in a second line
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What stands around a chart: the finding as title, what is measured, where it comes from, the alternative text."""
+
+    finding: str
+    subtitle: str
+    source: str
+    alt: str
+
+
+def canvas(height: float = HEIGHT) -> Axes:
+    """Axes on a new figure of the report's width; the notebook does not show it by itself.
+
+    >>> canvas(2.0).figure.get_size_inches().tolist()
+    [6.0, 2.0]
+    """
+    figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
+    plt.close(figure)  # the sheet shows it; the notebook's own display would show it a second time
+    return ax
+
+
+def rows_height(rows: int) -> float:
+    """Inches for a chart with a row per label."""
+    return 0.62 + ROW_HEIGHT * max(rows, 1)
+
+
+def colors():
+    """The palette, over and over."""
+    return itertools.cycle(PALETTE)
+
+
+def parts(frame: pd.DataFrame, by: str | None, names) -> list[tuple[str | None, pd.DataFrame]]:
+    """The frame's parts by a column with their names, in order of appearance; one nameless part without a column."""
+    if by is None:
+        return [(None, frame)]
+    return [(named(names, key), part) for key, part in frame.groupby(by, sort=False, observed=True)]
+
+
+def named(names, key) -> str:
+    """The name of a code, by the function `names` if there is one."""
+    return str(names(key) if names else key)
+
+
+def written(number, value: float, signed: bool = False) -> str:
+    """A value as the function `number` writes it, with its plus sign if asked.
+
+    >>> written(None, 1234.5), written(lambda value: f"{value:.0%}", 0.25, signed=True)
+    ('1,230', '+25%')
+    """
+    text = number(value) if number else f"{float(f'{value:.3g}'):,.10g}"
+    return f"+{text}" if signed and value > 0 and not text.startswith("+") else text
+
+
+def tick(each) -> str:
+    """A date as its month, anything else as it is."""
+    return f"{each:%Y-%m}" if isinstance(each, date) else str(each)
+
+
+def whiskers(ax: Axes, frame, value, low, high, color: str, width: float = 1.4) -> None:
+    """The interval of every row, drawn horizontally."""
+    middle = frame[value].astype("float64")
+    reach = [(middle - frame[low]).astype("float64"), (frame[high] - middle).astype("float64")]
+    reach = [side.clip(lower=0) for side in reach]  # an end equal to its value may come out a hair below zero
+    ax.errorbar(middle, range(len(frame)), xerr=reach, fmt="none", ecolor=color, elinewidth=width, capsize=0)
+
+
+def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
+    """Values upward: their numbers, light grid lines, and what is measured."""
+    ax.grid(axis=grid, visible=True)
+    if number:
+        ax.yaxis.set_major_formatter(lambda each, _: number(each))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.set_xlabel(xlabel or "")
+    ax.set_ylabel(ylabel or "")
+
+
+def row_axes(ax: Axes, labels, number, xlabel, reference) -> None:
+    """A row per label, the first on top, values to the right, a dashed line at the reference."""
+    texts = [textwrap.fill(str(each), LABEL_WIDTH) for each in labels]
+    ax.set_yticks(range(len(texts)), texts, color=INK)
+    ax.set_ylim(len(texts) - 0.4, -0.6)
+    ax.grid(axis="x", visible=True)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    if number:
+        ax.xaxis.set_major_formatter(lambda each, _: number(each))
+    if reference is not None and reference == reference:
+        ax.axvline(reference, zorder=1, **DASHES)
+    ax.set_xlabel(xlabel or "")
+
+
+def date_axis(ax: Axes, x) -> None:
+    """Months as 2026-10 where x holds dates, few enough ticks where it holds texts."""
+    first = next(iter(x), None)
+    if pd.api.types.is_datetime64_any_dtype(x) or isinstance(first, date):
+        ax.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6, interval_multiples=True))
+        ax.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
+    elif isinstance(first, str):
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def legend(ax: Axes, by: str | None) -> None:
+    """The names of the parts above the chart, three a line."""
+    if by is None:
+        return
+    handles, texts = ax.get_legend_handles_labels()
+    if texts:
+        ax.figure.legend(handles, texts, loc="outside upper left", ncols=min(len(texts), 3), handlelength=1.1,
+                         columnspacing=1.3, handletextpad=0.5, borderaxespad=0.1)  # fmt: skip
+
+
+def to_svg(figure: Figure, identity: str) -> str:
+    """The figure as one accessible, deterministic SVG element that takes its inks from the page.
+
+    identity makes ids unique in a page. The caption's alternative text becomes <title>; without a caption: an error.
+
+    >>> ax = canvas()
+    >>> ax.figure.caption = Caption("Sales rose", "Sales", "Source: books", "Sales rose from 3 to 4.")
+    >>> to_svg(ax.figure, "c1").startswith('<svg role="img" aria-labelledby="c1-title"')
+    True
+    """
+    caption = getattr(figure, "caption", None)
+    if caption is None:
+        raise ValueError("This chart was not finished: give it a finding, a subtitle and a source with charts.finish.")
+    for ax in figure.axes:
+        ax.set_title("", loc="left")  # the page writes the title as text, readable at any width
+    target = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _tidy(target.getvalue(), identity, caption.alt)
+
+
+def _tidy(svg: str, identity: str, alt: str) -> str:
+    body = svg[svg.index("<svg") :]
+    box = re.search(r'viewBox="([^"]+)"', body).group(1)
+    inside = body[body.index(">") + 1 :]
+    inside = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", inside, flags=re.DOTALL)
+    inside = re.sub(r"\s*\n\s*", "\n", inside).replace(" \n", "\n")
+    inside = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10})[^"]*"', "", inside)  # only ids something refers to
+    inside = re.sub(r'( id="| (?:xlink:)?href="#|url\(#)', rf"\g<1>{identity}-", inside).replace("xlink:href", "href")
+    inside = re.sub(r"font: ([\w. ]*?[\d.]+px) [^;\"]+", r"font: \1 var(--letters)", inside)
+    for name, color in {"ink": INK, "muted": MUTED, "grid": GRID, "rest": REST}.items():
+        inside = inside.replace(color, f"var(--{name}, {color})")
+    for place, color in enumerate(PALETTE, 1):
+        inside = inside.replace(color, f"var(--c{place}, {color})")
+    title = f'<title id="{identity}-title">{html.escape(alt)}</title>'
+    role = f'role="img" aria-labelledby="{identity}-title"'
+    return f'<svg {role} viewBox="{box}" class="chart-svg">{title}{inside}'.strip()

@@ -1,0 +1,121 @@
+"""The front of a report: headline numbers with their change and history, every answer, what failed, what is missing."""
+
+import html
+import json
+import re
+from pathlib import Path
+
+from helpers import periods
+from helpers.estimates import Estimate
+from helpers.report.wording import HIDDEN, Words
+
+HEADLINES = {  # metric → whether more is better
+    "repeat_purchase_rate": True, "churn_rate": False, "retention_cost_per_customer": False, "clv_12m": True,
+    "clv_to_cac": True, "payback_months": False, "nps": True,
+}  # fmt: skip
+KINDS = {"fraction": "percent", "ratio": "ratio", "months": "count.1 month", "points": "number.0"}
+ABOUT = {"metric", "value", "low", "high", "n", "unit", "period", "as_of", "notebook", "suppressed"}
+HISTORY = 13  # months drawn: the same month last year is the first of them
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 34, 4
+
+
+def headline_rows(rows: list[dict], market: str = "") -> dict[tuple[str, str], dict]:
+    """The rows that speak for the whole client (or the whole market), by metric and period.
+
+    >>> rows = [{"metric": "churn_rate", "period": "2026-10", "value": 0.2}, {"metric": "churn_rate", "market": "DE"}]
+    >>> list(headline_rows(rows))
+    [('churn_rate', '2026-10')]
+    """
+    found = {}
+    for row in rows:
+        labels = {name: value for name, value in row.items() if name not in ABOUT}
+        if row["metric"] in HEADLINES and row.get("period") and labels == ({"market": market} if market else {}):
+            found.setdefault((row["metric"], row["period"]), row)
+    return found
+
+
+def earlier_rows(reports: Path, before: str, suffix: str = "") -> list[dict]:
+    """All rows of the earlier monthly reports in a client's reports folder, the newest report first."""
+    names = sorted({path.parent.name for path in reports.glob("*/metrics.json")}, reverse=True)
+    wanted = [name for name in names if re.fullmatch(r"\d{4}-\d{2}" + re.escape(suffix), name) and name[:7] < before]
+    return [row for name in wanted for row in json.loads((reports / name / "metrics.json").read_text(encoding="utf-8"))]
+
+
+def cards(rows: list[dict], earlier: list[dict], period: str, words: Words, market: str = "") -> list[dict]:
+    """One card per headline metric published for the period: value, interval, changes, spark line, page."""
+    known = headline_rows(earlier, market) | headline_rows(rows, market)  # this report's own history wins
+    return [_card(metric, known, period, words) for metric in HEADLINES if (metric, period) in known]
+
+
+def _card(metric: str, known: dict, period: str, words: Words) -> dict:
+    row = known[metric, period]
+    kind, now = _kind(row), _estimate(row)
+    end = periods.month_start(period)
+    changes = []
+    for back in (1, 12):
+        then = periods.label(periods.add_months(end, -back))
+        if (metric, then) in known and not row.get("suppressed"):
+            changes.append(_change(now, _estimate(known[metric, then]), kind, then, HEADLINES[metric], words))
+    months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY - 1, -1, -1)]
+    series = [(month, _estimate(known[metric, month]).value) for month in months if (metric, month) in known]
+    label = words.say(f"common.kpi.{metric}")
+    return {
+        "label": label,
+        "page": row["notebook"],
+        "value": HIDDEN if row.get("suppressed") else words.format_field(now.value, kind),
+        "interval": words.format_field(now, f"{kind}!range") if now.low == now.low else "",
+        "changes": changes,
+        "spark": _spark(label, [point for point in series if point[1] == point[1]], kind, words),
+    }
+
+
+def _change(now, before, kind: str, then: str, more_is_better: bool, words: Words) -> tuple[str, str]:
+    """The tone (good, bad or none) and the words of a change; inside the interval it has no tone."""
+    direction = words.direction(now, before, kind)
+    tone = {"up": "good" if more_is_better else "bad", "down": "bad" if more_is_better else "good"}.get(direction, "")
+    return tone, words.change(now, before, kind, then)
+
+
+def _kind(row: dict) -> str:
+    unit = row.get("unit", "")
+    return KINDS.get(unit) or ("money" if re.fullmatch(r"[A-Z]{3}", unit) else "number")
+
+
+def _estimate(row: dict) -> Estimate:
+    nan = float("nan")
+    return Estimate(row.get("value", nan), row.get("low", nan), row.get("high", nan), row.get("n", 0))
+
+
+def _spark(label: str, series: list[tuple[str, float]], kind: str, words: Words) -> str:
+    """A small line of the months so far, with its text alternative; nothing for fewer than three months."""
+    if len(series) < 3:
+        return ""
+    values = [value for _, value in series]
+    low, spread = min(values), (max(values) - min(values)) or 1.0
+    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(series) - 1)
+    height = SPARK_HEIGHT - 2 * SPARK_EDGE
+    points = [
+        f"{SPARK_EDGE + step * place:.1f},{SPARK_EDGE + height * (1 - (value - low) / spread):.1f}"
+        for place, value in enumerate(values)
+    ]
+    said = words.say(
+        "common.index.spark", label=label, first=series[0][0], last=series[-1][0],
+        before=words.format_field(values[0], kind), now=words.format_field(values[-1], kind),
+    )  # fmt: skip
+    x, y = points[-1].split(",")
+    return (
+        f'<svg class="spark" role="img" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}"><title>{html.escape(said)}</title>'
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="var(--muted)" stroke-width="1.6"/>'
+        f'<circle cx="{x}" cy="{y}" r="3" fill="var(--link)"/></svg>'
+    )
+
+
+def missing_inputs(runs) -> list[tuple[str, str]]:
+    """Every sentence about missing data once, with the titles of the pages that say it."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        for gap in run.missing:
+            titles = said.setdefault(gap["sentence"], [])
+            if run.title not in titles:
+                titles.append(run.title)
+    return [(sentence, " · ".join(titles)) for sentence, titles in said.items()]

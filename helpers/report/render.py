@@ -1,0 +1,167 @@
+"""A dated report: notebooks executed, their pages, metrics.json and run.json, moved into place when all is there."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+from helpers import periods, settings
+from helpers.client import open_client
+from helpers.report import site
+from helpers.report.execute import Run, execute
+from helpers.report.suppress import hidden_rows
+
+VERSIONS = (
+    "retention-workbook", "duckdb", "ibis-framework", "pandas", "numpy", "lifetimes", "statsmodels", "scikit-learn",
+    "matplotlib",
+)  # fmt: skip
+COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
+ORDER = ("metric", "period", "market", "sales_channel", "acquisition_channel", "cohort", "age", "tier")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a report was written, and what did not finish."""
+
+    folder: Path
+    failures: dict[str, str]
+    seconds: float
+
+    @property
+    def front(self) -> Path:
+        """The page to open first."""
+        return self.folder / "index.html"
+
+
+def report(
+    client: str, as_of: date, market: str = "", jobs: int = 2, tell: Callable[[str, str], None] | None = None
+) -> Report:
+    """The report of a client as of a day, in reports/<client>/<YYYY-MM> (YYYY-MM-DD when the day ends no month).
+
+    With failures it is written beside, as <YYYY-MM>.failed, with the executed notebooks; the last good report stays.
+    A killed run leaves nothing but a hidden folder that the next run removes. `tell` is called as execute does.
+    """
+    began = time.monotonic()
+    shop = open_client(client, as_of, market)
+    home = settings.reports_folder(client)
+    label = folder_label(as_of, market)
+    building = _fresh_folder(home, label)
+    paths = [settings.home() / "notebooks" / f"{name}.ipynb" for name in shop.settings.report.notebooks]
+    runs = execute(paths, {"client": client, "as_of": as_of.isoformat(), "market": market}, building, jobs, tell)
+    failures = {run.name: run.failure for run in runs if run.failure}
+    rows = merged([row for run in runs if not run.failure for row in run.metrics], shop.settings.privacy.minimum_cell)
+    facts = run_facts(shop, runs, began)
+    _write(building / "metrics.json", as_lines(rows))
+    _write(building / "run.json", json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    site.write_pages(building, shop, runs, rows, facts)
+    if not failures:
+        for path in paths:
+            (building / path.name).unlink(missing_ok=True)
+    target = home / (f"{label}.failed" if failures else label)
+    _swap(building, target)
+    if not failures:
+        shutil.rmtree(home / f"{label}.failed", ignore_errors=True)
+    return Report(target, failures, round(time.monotonic() - began, 1))
+
+
+def folder_label(as_of: date, market: str = "") -> str:
+    """The name of a report's folder.
+
+    >>> folder_label(date(2026, 10, 31)), folder_label(date(2026, 10, 15), "DE")
+    ('2026-10', '2026-10-15-DE')
+    """
+    day = periods.label(as_of) if as_of == periods.month_end(as_of) else as_of.isoformat()
+    return f"{day}-{market}" if market else day
+
+
+def merged(rows: list[dict], minimum: int) -> list[dict]:
+    """The rows of all notebooks as metrics.json has them: sorted, each once, small cells and their tell-tales hidden.
+
+    Two different values of one notebook for one metric and set of labels are an error: which one is meant?
+
+    >>> merged([{"metric": "b", "value": 1.0, "n": 50}, {"metric": "a", "value": 2.0, "n": 4}], minimum=10)
+    [{'metric': 'a', 'suppressed': True}, {'metric': 'b', 'value': 1.0, 'n': 50}]
+    """
+    once: dict[str, dict] = {}
+    for row in rows:
+        key = json.dumps({k: v for k, v in row.items() if k not in ("value", "low", "high", "n")}, sort_keys=True)
+        if once.setdefault(key, row) != row:
+            raise ValueError(f"{row['notebook']} published {row['metric']} twice with different values: {key}")
+    kept = list(once.values())
+    for row, hide in zip(kept, hidden_rows(kept, minimum), strict=True):
+        if hide:
+            for name in ("value", "low", "high", "n"):
+                row.pop(name, None)
+            row["suppressed"] = True
+    return sorted(kept, key=_sorting)
+
+
+def as_lines(rows: list[dict]) -> str:
+    """The rows as JSON, one a line, so that two reports can be compared line by line."""
+    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _sorting(row: dict) -> tuple:
+    labels = [f"{row[name]:09d}" if isinstance(row.get(name), int) else str(row.get(name, "")) for name in ORDER]
+    return (*labels, json.dumps(row, sort_keys=True, default=str))
+
+
+def run_facts(shop, runs: list[Run], began: float) -> dict:
+    """What run.json records: parameters, inputs with their hashes, versions, exchange rates, seconds."""
+    files = shop.files.drop_duplicates("file").sort_values("file")
+    rates = shop.con.table("fx") if "fx" in shop.con.list_tables() else None
+    rates = rates.filter(rates.date <= shop.as_of) if rates is not None else None
+    return {
+        "parameters": {"client": shop.settings.client, "as_of": shop.as_of.isoformat(), "market": shop.market},
+        "inputs": [
+            {"file": row.file, "sha256": row.sha256} | {part: int(getattr(row, part)) for part in COUNTS}
+            for row in files.itertuples()
+        ],
+        "engine": shop.settings.engine.kind,
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+        "fx": _rates(rates),
+        "seconds": {run.name: run.seconds for run in runs},
+        "seconds_total": round(time.monotonic() - began, 1),
+        "failures": {run.name: run.failure for run in runs if run.failure},
+    }  # fmt: skip
+
+
+def _rates(fx) -> dict:
+    if fx is None:
+        return {}
+    last = fx.aggregate(day=fx.date.max()).to_pandas()["day"].iloc[0]
+    sources = fx.select("source").distinct().order_by("source").to_pandas()["source"].dropna().tolist()
+    return {"source": ", ".join(sources), "last_rate": f"{last:%Y-%m-%d}"} if last == last and last is not None else {}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _fresh_folder(home: Path, label: str) -> Path:
+    """A hidden folder to build in, after clearing what a killed run left and putting back what it had set aside."""
+    home.mkdir(parents=True, exist_ok=True)
+    for left in home.glob(f".{label}.*"):
+        owner = left.suffix.removeprefix(".")
+        if left.name == f".{label}.old" and not (home / label).exists():
+            left.rename(home / label)
+        elif not (owner.isdigit() and owner != str(os.getpid()) and Path(f"/proc/{owner}").exists()):
+            shutil.rmtree(left, ignore_errors=True)
+    building = home / f".{label}.{os.getpid()}"
+    building.mkdir()
+    return building
+
+
+def _swap(building: Path, target: Path) -> None:
+    aside = target.parent / f".{target.name}.old"
+    shutil.rmtree(aside, ignore_errors=True)
+    if target.exists():
+        target.rename(aside)
+    building.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
