@@ -105,7 +105,7 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     if np.ptp(active) < LEAST_MOVEMENT * active.mean():
         raise NotEnoughData("Fixed and variable cost cannot be told apart: the customer count hardly moved.")
     fit = sm.OLS(spend, sm.add_constant(active)).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
-    fixed, unit = (Estimate(float(fit.params[k]), *map(float, fit.conf_int()[k]), len(active)) for k in (0, 1))
+    fixed, unit = (Estimate(float(fit.params[k]), *map(float, fit.conf_int()[k])) for k in (0, 1))
     return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), float(fit.rsquared), len(active))
 
 

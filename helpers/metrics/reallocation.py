@@ -1,0 +1,160 @@
+"""Where the next euro of retention budget brings most: response curves by market and channel, and the best split."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy.optimize import brentq
+
+from helpers.estimates import ALPHA, SEED, Estimate, NotEnoughData
+from helpers.metrics.books import Books
+from helpers.metrics.cost_history import monthly
+from helpers.metrics.costs import reached
+from helpers.periods import Period
+
+MONTHS_TO_FIT = 12
+LEAST_SPREAD = 0.10  # coefficient of variation of the spend, below which no curve can be seen
+ASSUMED_ELASTICITY = 0.5  # declared where history cannot tell: doubling the spend brings 41 % more customers back
+ASSUMED_RANGE = (0.3, 0.7)
+ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and less
+LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
+DRAWS = 400
+CELL = ["market", "channel"]
+
+
+def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
+    """Month × market × channel: spend (major units), reached (customers back through it), active_existing (market).
+
+    Only cells whose ledger lines name a channel and a market. Raises NotEnoughData when fewer than two cells do.
+
+    >>> from helpers.metrics.books import example
+    >>> try:
+    ...     panel(example(), date(2026, 10, 31))
+    ... except NotEnoughData as gap:
+    ...     print(str(gap)[:60])
+    A budget can be split only between two or more channels with
+    """
+    costs = monthly(books, as_of, months)
+    named = costs[(costs["channel"] != "") & (costs["active_existing"] > 0)]
+    if len(named[CELL].drop_duplicates()) < 2:
+        raise NotEnoughData(
+            "A budget can be split only between two or more channels with their own costs; fill the column channel in "
+            "retention_costs.csv for every line that pays for one (email, sms, social …)."
+        )
+    by = ["month", *CELL]
+    spend = named.groupby(by).agg(spend=("spend", "sum"), active_existing=("active_existing", "max")).reset_index()
+    came = [reached(books, Period.month(month)).assign(month=month) for month in sorted(set(spend["month"]))]
+    return spend.merge(pd.concat(came), how="left", on=by).fillna({"reached": 0}).astype({"reached": "int64"})
+
+
+def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
+    """The response curve of each market × channel: customers back = scale × spend ^ elasticity, elasticity under 1.
+
+    Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
+    is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
+    leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
+    It is what went together in the past, not proof of cause: only a holdout (notebook 07) is.
+
+    Returns market, channel, spend and reached (means of the `recent` newest months), elasticity, se, scale, basis
+    ("fitted" or "assumed"), months.
+
+    >>> months = pd.DataFrame({"month": [f"2025-{m:02}" for m in range(1, 13)], "market": "DE", "channel": "email",
+    ...     "spend": [100.0 * m for m in range(1, 13)], "active_existing": 1000})
+    >>> found = responses(months.assign(reached=10 * months["spend"] ** 0.4))
+    >>> found[["elasticity", "basis"]].round(3).values.tolist()
+    [[0.4, 'fitted']]
+    """
+    newest = sorted(set(history["month"]))[-recent:]
+    rows = []
+    for (market, channel), cell in history.groupby(CELL):
+        now = cell[cell["month"].isin(newest)]
+        spend, came = now["spend"].sum() / len(newest), now["reached"].sum() / len(newest)
+        if spend <= 0 or came <= 0:
+            continue
+        elasticity, se, basis = _elasticity(cell[(cell["spend"] > 0) & (cell["reached"] > 0)])
+        rows.append((market, channel, spend, came, elasticity, se, came / spend**elasticity, basis, len(cell)))
+    if len(rows) < 1:
+        raise NotEnoughData("No channel with a cost of its own brought a customer back in the last months.")
+    columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "months"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[float, float] = LIMITS) -> pd.DataFrame:
+    """The budget (today's, unless given) split so that most customers come back: `cells` with recommended, expected.
+
+    Concave curves have one best split: every channel's next euro brings the same, unless a limit (0.5 to 2 times
+    today's spend) stops it. Adds recommended, change, expected (customers a month at the recommended spend) and
+    expected_change.
+
+    >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
+    ...                       "elasticity": [0.5, 0.5], "scale": [4.0, 2.0]})
+    >>> best_split(cells)["recommended"].round(1).tolist()
+    [150.0, 50.0]
+    """
+    if len(cells) < 2:
+        raise NotEnoughData("There is only one channel with a cost and customers of its own: nothing to move between.")
+    now = cells["spend"].to_numpy()
+    budget = now.sum() if budget is None else budget
+    low, high = limits[0] * now, limits[1] * now
+    if not low.sum() <= budget <= high.sum():
+        raise ValueError(f"The budget must lie between {low.sum():,.2f} and {high.sum():,.2f}, today's × the limits.")
+    b, scale = cells["elasticity"].to_numpy(), cells["scale"].to_numpy()
+
+    def spread(log_price):
+        wanted = (scale * b / np.exp(log_price)) ** (1 / (1 - b))
+        return np.clip(wanted, low, high)
+
+    slopes = np.log(scale * b * np.array([low, high]) ** (b - 1))
+    price = brentq(lambda each: spread(each).sum() - budget, slopes.min() - 1, slopes.max() + 1, xtol=1e-12)
+    plan = spread(price)
+    before, after = scale * now**b, scale * plan**b
+    return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
+
+
+def saving(plan: pd.DataFrame, seed: int = SEED) -> Estimate:
+    """What the recommended split would save a month for the same number of customers, with a 95 % interval.
+
+    The plan is scaled down until it brings back as many customers as today's spending does; the money left is the
+    saving. The interval draws the elasticities from their standard errors (assumed ones evenly from 0.3 to 0.7) and
+    keeps the plan, so it can include a loss. n is the customers of a month who come back through these channels.
+
+    >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
+    ...     "reached": [40.0, 20.0], "elasticity": 0.5, "scale": [4.0, 2.0], "se": 0.05, "basis": "fitted"})
+    >>> found = saving(best_split(cells))
+    >>> round(found.value, 1), found.low < found.value < found.high
+    (20.0, True)
+    """
+    draws = np.random.default_rng(seed)
+    assumed = (plan["basis"] == "assumed").to_numpy()
+    drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
+    even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))
+    elasticities = np.clip(np.where(assumed, even, drawn), *ELASTICITIES)
+    low, high = np.quantile([_saved(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
+    return Estimate(_saved(plan, plan["elasticity"].to_numpy()), float(low), float(high), round(plan["reached"].sum()))
+
+
+def _saved(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
+    """Money left when the plan is scaled to today's customers; curves go through today's spend and customers."""
+    now, then, came = (plan[name].to_numpy() for name in ("spend", "recommended", "reached"))
+    gain = came * (then / now) ** elasticity
+
+    def surplus(size):
+        return (gain * size**elasticity).sum() - came.sum()
+
+    return float(then.sum() * (1 - brentq(surplus, 1e-9, 1e9)))
+
+
+def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
+    assumed = (ASSUMED_ELASTICITY, float("nan"), "assumed")
+    if len(cell) < MONTHS_TO_FIT or cell["spend"].std() < LEAST_SPREAD * cell["spend"].mean():
+        return assumed
+    x = np.log(cell["spend"] / cell["active_existing"]).to_numpy()
+    y = np.log(cell["reached"] / cell["active_existing"]).to_numpy()
+    if np.ptp(x) == 0:
+        return assumed
+    fit = sm.OLS(y, sm.add_constant(x)).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
+    elasticity, (low, _high) = float(fit.params[1]), fit.conf_int()[1]
+    if low <= 0 or not ELASTICITIES[0] <= elasticity <= ELASTICITIES[1]:
+        return assumed
+    return elasticity, float(fit.bse[1]), "fitted"
