@@ -1,0 +1,82 @@
+"""The buyers of a window: who bought twice, who came back, how many are left. Definitions: metrics.md, Retention."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers.estimates import with_wilson
+from helpers.periods import Period
+
+
+def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share of the buyers of the last 12 months who bought at least twice in them.
+
+    Customers with two or more purchase occasions inside the trailing window, divided by customers with one or more
+    inside it. Purchases before the window do not count: see `returning_customer_rate`.
+
+    Returns one row (or one for each value of `by`) with repeaters, n, value, low, high (95 % Wilson). Source:
+    metrics.md.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> repeat_purchase_rate(bought, date(2026, 2, 28))[["repeaters", "n", "value"]]
+       repeaters  n  value
+    0          1  2    0.5
+    """
+    buyers = _inside(occasions, as_of, months).group_by(*by, "customer_id").agg(times=_.count())
+    counts = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count())
+    return with_wilson(_sorted(counts.execute(), by), "repeaters", "n")
+
+
+def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share of the buyers of the last 12 months whose first purchase lies before those months.
+
+    Customers with an occasion in the trailing window and a first occasion before it, divided by customers with an
+    occasion in the window. This is the number that Shopify calls by this name; it differs from
+    `repeat_purchase_rate` on the same data.
+
+    Returns one row (or one for each value of `by`) with returning, n, value, low, high (95 % Wilson). Source:
+    metrics.md.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
+    ...                         "date": [date(2024, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> returning_customer_rate(bought, date(2026, 2, 28))[["returning", "n", "value"]]
+       returning  n  value
+    0          1  2    0.5
+    """
+    buyers = _inside(occasions, as_of, months).group_by(*by, "customer_id").agg(earliest=_.n.min())
+    counts = buyers.agg(by=list(by), returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
+    return with_wilson(_sorted(counts.execute(), by), "returning", "n")
+
+
+def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
+    """(E − N) / S for each period, with what the formula hides in a column of its own.
+
+    E customers active at the end, N acquired in the period, S active at its start; `flows` is the result of
+    `churn.flows`, or any frame with columns start, end, new, lost. Reactivated customers are in E and not in N, so
+    the rate nets them against the lost: retained_share is the share of S that really stayed, and reactivated_share
+    the residual, value − retained_share. The formula is no proportion of customers and can exceed 1: it has no
+    interval (low, high are nan). n is S. Source: metrics.md, `customer_retention_rate`.
+
+    >>> customer_retention_rate(pd.DataFrame({"start": [100], "end": [115], "new": [30], "lost": [20]}))[
+    ...     ["value", "retained_share", "reactivated_share"]].round(2).values.tolist()
+    [[0.85, 0.8, 0.05]]
+    """
+    start, end, new, lost = (flows[name].astype("float64") for name in ("start", "end", "new", "lost"))
+    start = start.where(start > 0)
+    crr, retained = (end - new) / start, 1 - lost / start
+    return flows.assign(value=crr, low=float("nan"), high=float("nan"), n=flows["start"], retained_share=retained,
+                        reactivated_share=crr - retained)
+
+
+def _inside(occasions: ir.Table, as_of: date, months: int) -> ir.Table:
+    window = Period.trailing(as_of, months)
+    return occasions.filter(_.date >= ibis.literal(window.start), _.date <= ibis.literal(window.end))
+
+
+def _sorted(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    return frame.sort_values(list(by), ignore_index=True) if by else frame

@@ -1,0 +1,217 @@
+"""Do customers come back: cohort tables, and the one curve that sums them up. Definitions: metrics.md, Retention."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from helpers.estimates import ALPHA, NotEnoughData, with_wilson
+from helpers.periods import label, last_complete_month, month_end
+
+BY = ("home_market", "first_sales_channel", "first_acquisition_channel", "first_product_category", "first_discounted")
+
+
+def month_number(day: ir.DateValue) -> ir.IntegerValue:
+    """Months since the year 0 as a column, so that months can be subtracted.
+
+    >>> ibis.memtable({"day": [date(2026, 1, 31), date(2026, 3, 1)]}).select(m=month_number(_.day)).execute().m.tolist()
+    [24312, 24314]
+    """
+    return (day.year() * 12 + day.month() - 1).cast("int64")
+
+
+def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Who came back in each month after the first: a row per cohort and age, with value, interval and n.
+
+    A cohort is all customers whose first purchase occasion falls in the same month. At age k, value is the number
+    of them with an occasion in month cohort + k, divided by all of them ("bounded" retention); age 0 is 1. 0 means
+    that nobody came; a blank (nan) means that the month had not ended on as_of. `by` names columns of the customer
+    to split by (see BY).
+
+    Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
+    high (95 % Wilson) and includes_older (customers in it may have bought before the data begin). Raises
+    NotEnoughData without any occasion. Source: metrics.md, `retention_table`.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> retention_table(bought, date(2026, 2, 28))[["cohort", "age", "active", "n", "value"]]
+        cohort  age  active  n  value
+    0  2026-01    0       2  2    1.0
+    1  2026-01    1       1  2    0.5
+    """
+    by, firsts = list(by), _firsts(occasions, as_of, by)
+    months = _until(occasions, as_of).select("customer_id", month=month_number(_.date)).distinct()
+    joined = months.join(firsts, "customer_id")
+    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
+    return _cells(_grid(_sizes(firsts, by), counts, by, as_of), by)
+
+
+def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share of each cohort that had a second purchase occasion by each age: never falls along a row.
+
+    Value at age k is customers of the cohort whose second occasion lies in month cohort + k or before, divided by
+    all of them. Shape, blanks, interval and errors as in `retention_table`. Source: metrics.md,
+    `cumulative_repurchase`.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> cumulative_repurchase(bought, date(2026, 3, 31)).value.tolist()
+    [0.0, 0.5, 0.5]
+    """
+    by, firsts = list(by), _firsts(occasions, as_of, by)
+    seconds = _until(occasions, as_of).filter(_.n == 2).select("customer_id", month=month_number(_.date))
+    joined = seconds.join(firsts, "customer_id")
+    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
+    grid = _grid(_sizes(firsts, by), counts, by, as_of)
+    grid["active"] = grid.groupby([*by, "cohort"], dropna=False)["active"].cumsum()
+    return _cells(grid, by)
+
+
+def unbounded_retention(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share of each cohort seen in a month or later. Revised upward every month: two dated reports disagree.
+
+    Value at age k is customers of the cohort with an occasion in month cohort + k or later (up to as_of), divided
+    by all of them. A customer who pauses counts as soon as she returns, so old cells grow with new data; the newest
+    ages are low only because little time has passed. Shape, blanks, interval and errors as in `retention_table`.
+    Source: metrics.md.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
+    >>> unbounded_retention(bought, date(2026, 3, 31)).value.tolist()
+    [1.0, 0.5, 0.5]
+    """
+    by, firsts = list(by), _firsts(occasions, as_of, by)
+    lasts = _until(occasions, as_of).group_by("customer_id").agg(last=_.date.max())
+    month = ibis.least(month_number(_.last), _last_month(as_of))  # the month that has not ended counts as "later"
+    joined = lasts.select("customer_id", month=month).join(firsts, "customer_id")
+    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
+    grid = _grid(_sizes(firsts, by), counts, by, as_of)
+    grid["active"] = grid.iloc[::-1].groupby([*by, "cohort"], dropna=False)["active"].cumsum()
+    return _cells(grid, by)
+
+
+def rolling_retention_table(
+    occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] = ()
+) -> pd.DataFrame:
+    """As `retention_table`, with ages of 30 days counted from each customer's own first day.
+
+    Age 0 is the first day and the 29 after it, age 1 the next 30. Every customer has the same time at each age,
+    whatever the day of the month she came; the two tables differ and a caption must say which one it is. A cell is
+    blank until the whole cohort has lived through the age. Shape, interval and errors as in `retention_table`.
+    Source: metrics.md.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a"], "n": [1, 2], "truncated": [False] * 2,
+    ...                         "date": [date(2026, 1, 31), date(2026, 2, 1)]})
+    >>> rolling_retention_table(bought, date(2026, 3, 31)).value.tolist()     # one day later is not one age later
+    [1.0, 0.0]
+    """
+    by, firsts = list(by), _firsts(occasions, as_of, by)
+    joined = _until(occasions, as_of).select("customer_id", "date").join(firsts, "customer_id")
+    ages = joined.select("customer_id", *by, "cohort", age=_.date.delta(_.first, unit="day") // days).distinct()
+    counts = ages.group_by(*by, "cohort", "age").agg(active=_.count()).execute()
+    return _cells(_grid(_sizes(firsts, by), counts, by, as_of, days), by)
+
+
+def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """One curve from a cohort table: per age, the active of all cohorts divided by the customers of all cohorts.
+
+    Weighted by customers, over the cohorts for which that age is observed; `table` is the result of any of the
+    tables above. Neighbouring ages rest on different cohorts, so a step in the curve can be a change of cohorts:
+    `cohorts` counts them.
+
+    Returns the `by` columns, age, active, n (customers), cohorts, value, low, high (95 % Wilson).
+    Source: metrics.md, `retention_curve`.
+
+    >>> cells = pd.DataFrame({"cohort": ["2026-01", "2026-02"], "age": [1, 1], "active": [100, 5], "n": [1000, 10]})
+    >>> retention_curve(cells).value.round(3).tolist()       # not the mean of 10 % and 50 %
+    [0.104]
+    """
+    observed = table[table["active"].notna()].assign(cohorts=1)
+    sums = observed.groupby([*by, "age"], dropna=False)[["active", "n", "cohorts"]].sum().reset_index()
+    return with_wilson(sums.astype({"active": "int64"}), "active", "n")
+
+
+def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame:
+    """The newest cohorts against those that began in the same calendar months a year before, age by age.
+
+    The same months are compared, so season does not pass for progress; cohorts that include older customers are
+    left out, and at each age only pairs where both cohorts are observed count. `table` is a whole `retention_table`
+    or `cumulative_repurchase` without `by`.
+
+    Returns age, pairs (of cohorts), recent, earlier (shares), n_recent, n_earlier, value (recent − earlier), low,
+    high (95 % Newcombe interval of a difference of proportions), n. Raises NotEnoughData without a single pair.
+
+    >>> months = ["2025-01", "2025-01", "2026-01", "2026-01"]
+    >>> cells = pd.DataFrame({"cohort": months, "age": [0, 1, 0, 1], "active": [100, 20, 100, 30], "n": [100] * 4,
+    ...                       "includes_older": False})
+    >>> recent_against_earlier(cells)[["age", "recent", "earlier", "value"]].round(2).to_string(index=False)
+    ' age  recent  earlier  value\\n   1     0.3      0.2    0.1'
+    """
+    seen = table[table["active"].notna() & (table["age"] > 0) & ~table["includes_older"]]
+    year_before = seen.assign(cohort=[f"{int(c[:4]) + 1}{c[4:]}" for c in seen["cohort"]])
+    pairs = seen.merge(year_before, on=["cohort", "age"], suffixes=("_recent", "_earlier"))
+    if pairs.empty:
+        raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: no two cohorts lie a year apart.")
+    newest = sorted(pairs["cohort"].unique())[-recent:]
+    chosen = pairs[pairs["cohort"].isin(newest)].assign(pairs=1)
+    counts = ["active_recent", "n_recent", "active_earlier", "n_earlier", "pairs"]
+    ages = chosen.groupby("age")[counts].sum().astype("int64").reset_index()
+    low, high = confint_proportions_2indep(
+        ages["active_recent"].to_numpy(), ages["n_recent"].to_numpy(), ages["active_earlier"].to_numpy(),
+        ages["n_earlier"].to_numpy(), method="newcomb", alpha=ALPHA)
+    ages["recent"] = ages["active_recent"] / ages["n_recent"]
+    ages["earlier"] = ages["active_earlier"] / ages["n_earlier"]
+    both = ages["n_recent"] + ages["n_earlier"]
+    return ages.assign(value=ages["recent"] - ages["earlier"], low=low, high=high, n=both)
+
+
+def _until(occasions: ir.Table, as_of: date) -> ir.Table:
+    return occasions.filter(_.date <= ibis.literal(as_of))
+
+
+def _firsts(occasions: ir.Table, as_of: date, by: list[str]) -> ir.Table:
+    """One row per customer: first day, cohort as a month number, and the columns to split by."""
+    firsts = _until(occasions, as_of).filter(_.n == 1)
+    return firsts.select("customer_id", *by, "truncated", first=_.date, cohort=month_number(_.date))
+
+
+def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:
+    sizes = firsts.group_by(*by, "cohort").agg(n=_.count(), includes_older=_.truncated.max()).execute()
+    if sizes.empty:
+        raise NotEnoughData("There is no purchase by an identified customer up to this day, so there are no cohorts.")
+    return sizes
+
+
+def _last_month(as_of: date) -> int:
+    year, month = last_complete_month(as_of).split("-")
+    return int(year) * 12 + int(month) - 1
+
+
+def _start(cohort: int) -> date:
+    return date(cohort // 12, cohort % 12 + 1, 1)
+
+
+def _grid(sizes: pd.DataFrame, counts: pd.DataFrame, by: list[str], as_of: date, days: int = 0) -> pd.DataFrame:
+    """Every cohort at every age (months, or spans of days), 0 where nobody came; `observed`: all had the time."""
+    cohorts = [int(cohort) for cohort in sorted(sizes["cohort"].unique())]
+    if days:
+        newest_age = {c: ((as_of - month_end(_start(c))).days + 1) // days - 1 for c in cohorts}
+    else:
+        newest_age = {c: _last_month(as_of) - c for c in cohorts}
+    ages = pd.DataFrame({"age": range(max(newest_age[cohorts[0]], 0) + 1)})
+    grid = sizes.merge(ages, how="cross").merge(counts, on=[*by, "cohort", "age"], how="left")
+    grid = grid.sort_values([*by, "cohort", "age"], ignore_index=True)
+    grid["active"] = grid["active"].fillna(0).astype("int64")
+    return grid.assign(observed=grid["age"] <= grid["cohort"].map(newest_age))
+
+
+def _cells(grid: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The grid as it is handed out: cohort as a label, blanks where unobserved, intervals."""
+    active = grid["active"].astype("Int64").where(grid["observed"])
+    cells = grid.assign(cohort=[label(_start(cohort)) for cohort in grid["cohort"]], active=active)
+    columns = [*by, "cohort", "age", "active", "n", "value", "low", "high", "includes_older"]
+    return with_wilson(cells, "active", "n")[columns]

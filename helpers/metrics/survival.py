@@ -1,0 +1,209 @@
+"""When customers come back: gaps between occasions, Kaplan–Meier life tables, the churn window. See metrics.md."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from scipy.stats import norm
+
+from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
+
+RETURN_SHARE = 0.90  # W: the day by which 90 % of the returns within the horizon have happened (metrics.md, W)
+HORIZON_DAYS = 365
+AT_RISK = 100  # a curve is not read where fewer gaps than this are still followed
+SHORTEST_WINDOW = 7  # days; the least client.toml takes
+FIRST_ORDERS = 4  # 1→2, 2→3, 3→4, and all later ones together
+
+
+class Window(NamedTuple):
+    """A churn window and what it rests on: W in days, F(W), gaps still followed at W, the horizon and F(horizon)."""
+
+    days: int
+    returned: Estimate
+    at_risk: int
+    horizon_days: int
+    returned_by_horizon: Estimate
+
+
+def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int = FIRST_ORDERS) -> pd.DataFrame:
+    """How many gaps of each length follow a purchase occasion: counts, made in the engine.
+
+    A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of
+    (returned is false: still open, censored). order_number is that of the occasion the gap begins with, `orders`
+    and later ones together; for truncated customers it is only the least it can be.
+
+    Returns the `by` columns, order_number, truncated, gap_days, returned, count. Source: metrics.md, W and survival.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 4), date(2026, 1, 20)]})
+    >>> gaps(bought, date(2026, 2, 28))[["order_number", "gap_days", "returned", "count"]]
+       order_number  gap_days  returned  count
+    0             1        30      True      1
+    1             1        39     False      1
+    2             2        24     False      1
+    """
+    seen = occasions.filter(_.date <= ibis.literal(as_of))
+    following = seen.select("customer_id", before=_.n - 1, next_date=_.date)
+    here = seen.select("customer_id", "n", "date", "truncated", *by)
+    joined = here.left_join(following, [here.customer_id == following.customer_id, here.n == following.before])
+    gap = ibis.coalesce(joined.next_date, ibis.literal(as_of)).delta(joined.date, unit="day")
+    each = joined.select(
+        *by, order_number=ibis.least(joined.n, orders), truncated=joined.truncated, gap_days=gap,
+        returned=joined.next_date.notnull())
+    keys = [*by, "order_number", "truncated", "gap_days", "returned"]
+    counts = each.group_by(keys).agg(count=_.count()).execute()
+    return counts.sort_values(keys, ignore_index=True)
+
+
+def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share that has bought again by each day after a purchase; open gaps count while followed (Kaplan–Meier).
+
+    F(day) = 1 − Π over days ≤ day of (1 − returns / at_risk); at_risk are the gaps at least that long, open ones
+    ending that day included. Errors by Greenwood; the 95 % interval on the log(−log) scale, which stays inside
+    0..1. A customer has several gaps; they are taken as independent, so for the heaviest buyers the interval is
+    somewhat narrow.
+
+    Parameters: counts with gap_days, returned, count (see `gaps`); by, columns to make one table each for. Returns
+    the `by` columns, day, at_risk, returns, value (F), se, low, high, n (all gaps), a row per day on which a gap
+    ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice
+    1980.
+
+    >>> life_table(pd.DataFrame({"gap_days": [10, 20, 20], "returned": [True, True, False], "count": [1, 1, 2]}))[
+    ...     ["day", "at_risk", "returns", "value"]]
+       day  at_risk  returns   value
+    0   10        4        1   0.25
+    1   20        3        1   0.50
+    """
+    if not counts["count"].sum():
+        raise NotEnoughData("There is no purchase to follow yet: how soon customers return is unknown.")
+    if by:
+        parts = counts.groupby(list(by), dropna=False)
+        named = [life_table(part).assign(**dict(zip(by, key, strict=True))) for key, part in parts]
+        table = pd.concat(named, ignore_index=True)
+        return table[[*by, *table.columns.drop(list(by))]]
+    ended = counts.assign(returns=counts["count"].where(counts["returned"], 0))
+    days = ended.groupby("gap_days")[["count", "returns"]].sum().sort_index()
+    at_risk = days["count"][::-1].cumsum()[::-1]
+    left = at_risk - days["returns"]
+    with np.errstate(divide="ignore", invalid="ignore"):  # the last day can see everybody return: no error is defined
+        survival = (left / at_risk).cumprod()
+        greenwood = np.sqrt((days["returns"] / (at_risk * left)).cumsum())
+        log_survival = np.log(survival)
+        spread = np.exp(norm.ppf(1 - ALPHA / 2) * greenwood / log_survival)  # below 1, log S being negative
+        low, high = 1 - survival**spread, 1 - survival ** (1 / spread)
+    table = pd.DataFrame({
+        "day": days.index, "at_risk": at_risk, "returns": days["returns"], "value": 1 - survival,
+        "se": survival * greenwood, "low": low.fillna(0.0).where(survival > 0), "high": high.where(survival > 0),
+        "n": int(days["count"].sum())}).reset_index(drop=True)
+    return table[table["day"] > 0].reset_index(drop=True)
+
+
+def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The life table read at one day: a row (per group) with value, low, high, n, and at_risk, gaps followed till then.
+
+    Blank where no gap is followed that long. Source: metrics.md, survival to next occasion.
+
+    >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
+    >>> at_day(table, 15)[["day", "value", "n", "at_risk"]].values.tolist()
+    [[15.0, 0.25, 4.0, 3.0]]
+    """
+    if by:
+        parts = table.groupby(list(by), dropna=False)
+        read = [at_day(part, day).assign(**dict(zip(by, key, strict=True))) for key, part in parts]
+        return pd.concat(read, ignore_index=True)[[*by, "day", "value", "low", "high", "n", "at_risk"]]
+    longer = table.loc[table["day"] >= day, "at_risk"]
+    at_risk = int(longer.iloc[0]) if len(longer) else 0
+    past = table[table["day"] <= day].tail(1)
+    value, low, high = past[["value", "low", "high"]].iloc[0] if len(past) else (0.0, 0.0, np.nan)
+    if not at_risk:
+        value, low, high = np.nan, np.nan, np.nan
+    n = int(table["n"].iloc[0]) if len(table) else 0
+    return pd.DataFrame([{"day": day, "value": value, "low": low, "high": high, "n": n, "at_risk": at_risk}])
+
+
+def churn_window(counts: pd.DataFrame) -> Window:
+    """The churn window W: by when 90 % of the returns that happen within 365 days have happened, with what it rests on.
+
+    The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of. Where
+    fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (see horizon_days; say
+    so). Percentiles of completed gaps would be too short: long gaps are the ones still open.
+
+    Raises NotEnoughData where not even 100 gaps are known or nobody returned. Source: metrics.md,
+    `churn_window_days`.
+
+    >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
+    ...                        "count": [80, 60, 10, 250]})
+    >>> churn_window(counts).days, churn_window(counts).at_risk
+    (60, 320)
+    """
+    table = life_table(counts)
+    followed = table.loc[table["at_risk"] >= AT_RISK, "day"]
+    horizon = min(HORIZON_DAYS, int(followed.max())) if len(followed) else 0
+    by_horizon = _estimate(table, horizon)
+    if not horizon or not by_horizon.value > 0:
+        known = int(table["n"].iloc[0]) if len(table) else 0
+        raise NotEnoughData(
+            f"The churn window cannot be found from {known} gaps between purchases: {AT_RISK} are needed, some of them "
+            "ended by a return. Set churn_window_days in client.toml to what you know of your customers."
+        )
+    reached = table[(table["value"] >= RETURN_SHARE * by_horizon.value) & (table["day"] <= horizon)]
+    days = max(int(reached["day"].iloc[0]), SHORTEST_WINDOW)
+    return Window(days, _estimate(table, days), int(at_day(table, days)["at_risk"].iloc[0]), horizon, by_horizon)
+
+
+def median_return_days(table: pd.DataFrame) -> int:
+    """The day by which half of all returns seen in the life table's reliable part (100 followed) have happened.
+
+    Source: metrics.md, revenue retention: a window shorter than this compares customers who were not due yet.
+
+    >>> counts = pd.DataFrame({"gap_days": [30, 60, 90], "returned": [True] * 3, "count": [100] * 3})
+    >>> median_return_days(life_table(counts))
+    60
+    """
+    read = table[table["at_risk"] >= AT_RISK]
+    if read.empty or not read["value"].max() > 0:
+        raise NotEnoughData(f"The usual gap between purchases is not known: fewer than {AT_RISK} gaps were followed.")
+    return int(read.loc[read["value"] >= read["value"].max() / 2, "day"].iloc[0])
+
+
+def lapsed(occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] = ()) -> pd.DataFrame:
+    """The share of all customers who have not bought for `days` days: no occasion in (as_of − days, as_of].
+
+    It is a segment to write to, not churn: see `flagged_returners` for how many of them come back by themselves.
+    Returns one row (or one for each value of `by`) with lapsed, n (all who ever bought), value, low, high (95 %
+    Wilson). Source: metrics.md, `lapsed`.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
+    >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]]
+       lapsed  n  value
+    0       1  2    0.5
+    """
+    seen = occasions.filter(_.date <= ibis.literal(as_of))
+    lasts = seen.group_by("customer_id", *by).agg(last=_.date.max())
+    silent = (_.last <= ibis.literal(as_of - timedelta(days=days))).sum().fill_null(0)
+    counts = lasts.agg(by=list(by), lapsed=silent, n=_.count()).execute()
+    return with_wilson(counts.sort_values(list(by), ignore_index=True) if by else counts, "lapsed", "n")
+
+
+def flagged_returners(table: pd.DataFrame, days: int = 30, horizon_days: int = HORIZON_DAYS) -> float:
+    """Of customers who buy again within the horizon, the share silent for `days` first, so flagged as "lapsed".
+
+    1 − F(days) / F(horizon) from the life table: high means that the flag mostly marks people who return by
+    themselves.
+
+    >>> counts = pd.DataFrame({"gap_days": [10, 50, 400], "returned": [True, True, False], "count": [1, 3, 4]})
+    >>> flagged_returners(life_table(counts), 30)
+    0.75
+    """
+    soon, late = _estimate(table, days).value, _estimate(table, horizon_days).value
+    return 1 - soon / late if late > 0 else float("nan")
+
+
+def _estimate(table: pd.DataFrame, day: int) -> Estimate:
+    row = next(at_day(table, day).itertuples())
+    return Estimate(row.value, row.low, row.high, row.n)
