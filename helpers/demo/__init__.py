@@ -1,0 +1,59 @@
+"""The demo client: a seeded simulation of an invented seller, written as the exports its platforms would give."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.demo import baskets, ledger, people, shops, truth, voices
+
+CUSTOMERS, SEED = 12_000, 20261031
+
+
+def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> truth.Truth:
+    """Write the raw exports of the demo client into a folder; returns what is true about them.
+
+    Files: Shopify orders by store and year, Shopify customers, Amazon All Orders by year (2024 in cp1252), ad reports
+    of Google, Meta and TikTok, a Zendesk list, and plain CSV files whose headers are the canonical names with an e-mail
+    in place of customer_id. The same seed gives the same bytes. Needs customers ≥ 200 to fill every file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     facts = write_demo(Path(folder), customers=300, seed=1)
+    ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), facts.campaign_lift
+    (True, 0.04)
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    folk = people.people(customers, seed)
+    every, lines, arms = baskets.all_orders(folk, seed)
+    orders = every[every["day"] <= people.LAST]
+    _write_shops(folder, orders, lines[lines["order"] < len(orders)], folk, seed)
+    spend, costs = ledger.ad_spend(orders, seed), ledger.retention_costs(orders, seed)
+    ledger.write_ads(spend, folder)
+    answers, sent = voices.surveys(orders, folk, seed)
+    fx = ledger.dirham_rates()
+    plain = {
+        "retention_costs": costs, "acquisition_spend": ledger.other_spend(spend), "fx": fx, "surveys": answers,
+        "surveys_sent": sent, "refunds": voices.refunds(orders), "deliveries": voices.deliveries(orders),
+        "referrals": voices.referrals(folk, seed), "campaigns": voices.campaigns(orders, folk, arms),
+        "zendesk_tickets": voices.tickets(orders, folk, seed), "engagement": voices.engagement(every, folk, seed),
+        "subscriptions": voices.subscriptions(orders, folk, seed),
+    }
+    for name, frame in plain.items():
+        shops.write_rows(frame, folder / f"{name}.csv")
+    return truth.facts(folk, every, spend, costs, answers, fx)
+
+
+def _write_shops(folder: Path, orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame, seed: int) -> None:
+    table = shops.shopify_orders(orders, lines, folk)
+    store = table["Name"].str[:3].map({"#EU": "eu", "#NW": "world"})
+    for (name, year), rows in table.groupby([store, table["Created at"].str[:4]]):
+        shops.write_rows(rows, folder / f"orders_export_{name}_{year}.csv")
+    for name in shops.STORES:
+        shops.write_rows(shops.shopify_customers(folk, orders, name), folder / f"customers_export_{name}.csv")
+    amazon = shops.amazon_orders(orders, lines, len(folk), seed)
+    for year, rows in amazon.groupby(amazon["purchase-date"].str[:4]):
+        path = folder / f"amazon_all_orders_{year}.txt"
+        shops.write_rows(rows, path, "\t")
+        if year == "2024":  # older flat files of this account came in the Windows code page
+            path.write_bytes(path.read_text("utf-8").encode("cp1252"))

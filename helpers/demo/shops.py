@@ -1,0 +1,187 @@
+"""The shops' own exports: Shopify orders and customers of two stores, Amazon All Orders of one account."""
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from helpers.demo.baskets import IMPORTED, TILL, WHOLESALE, catalogue
+from helpers.demo.people import LAST, fact, moments, world
+from helpers.money import exponent
+
+STORES = {"eu": "Europe/Berlin", "world": "America/New_York"}
+ADDRESSES = {WHOLESALE: "einkauf.huettenwerk@example.org", TILL: "", IMPORTED: "noreply@marketplace.example.com"}
+ON_CONTINUATION = ("Name", "Email", "Created at", "Vendor")  # beside the Lineitem columns
+
+
+def headers(platform: str) -> list[str]:
+    """The columns of a platform's export, in its order.
+
+    >>> len(headers("shopify")), headers("amazon")[:2]
+    (79, ['amazon-order-id', 'merchant-order-id'])
+    """
+    written = tomllib.loads(resources.files("helpers.demo").joinpath("columns.toml").read_text("utf-8"))
+    return written[platform].replace("\n", "").split(",")
+
+
+def amounts(minor: pd.Series, currency: pd.Series) -> pd.Series:
+    """Minor units as the platforms print them.
+
+    >>> amounts(pd.Series([1990, 1990]), pd.Series(["EUR", "JPY"])).tolist()
+    ['19.90', '1990']
+    """
+    places = currency.map({code: exponent(code) for code in currency.unique()})
+    whole, rest = (minor // 10**places).astype(str), (minor % 10**places).astype(str).str.zfill(2)
+    return whole + ("." + rest).where(places > 0, "")
+
+
+def typed(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.Series:
+    """The e-mail of each order as somebody typed it: plain, with capitals, or with stray spaces.
+
+    >>> folk = pd.DataFrame({"email": ["a.b@example.com"]})
+    >>> typed(pd.DataFrame({"person": [0, 0, TILL], "typing": [1, 2, 0]}), folk).tolist()
+    ['A.B@Example.Com', ' a.b@example.com ', '']
+    """
+    plain = orders["person"].map(folk["email"]).fillna(orders["person"].map(ADDRESSES))
+    spaced = (" " + plain + " ").where(plain != "", "")
+    return plain.where(orders["typing"] == 0, plain.str.title().where(orders["typing"] == 1, spaced))
+
+
+def write_rows(frame: pd.DataFrame, path: Path, separator: str = ",") -> None:
+    """Write a frame as a CSV file: empty where null or blank, quoted only where it must be."""
+    filled = frame.dropna(axis="columns", how="all")
+    cells = (f"nullif(\"{name}\"::VARCHAR, '')" if name in filled else "NULL" for name in frame)
+    named = ", ".join(f'{cell} AS "{name}"' for cell, name in zip(cells, frame, strict=True))
+    duckdb.from_df(filled).project(named).to_csv(str(path), sep=separator, header=True)
+    path.write_bytes(re.sub(rb'"(#\w+)"', rb"\1", path.read_bytes()))  # platforms do not quote #1001, DuckDB does
+
+
+def shopify_orders(orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
+    """The 79 columns of a Shopify order export, newest order first, one row per line.
+
+    The first row of an order carries it whole; continuation rows repeat Name, Email, Created at and the line alone.
+    """
+    body = lines.join(orders[["currency", "status"]], on="order").join(catalogue().drop(columns="price"), on="item")
+    sent = body["status"].map({"delivered": "fulfilled"}).fillna("pending")
+    rows = pd.DataFrame({
+        "Lineitem quantity": body["quantity"], "Lineitem name": body["product"], "Lineitem sku": body["sku"],
+        "Lineitem price": amounts(body["price"], body["currency"]), "Vendor": body["category"],
+        "Lineitem discount": amounts(0 * body["price"], body["currency"]), "Lineitem requires shipping": "true",
+        "Lineitem taxable": "true", "Lineitem fulfillment status": sent,
+    })
+    head = _heads(orders, folk).join(_delivery(orders, folk))
+    table = head.loc[body["order"]].set_axis(body.index).join(rows)
+    later = body["order"].duplicated()
+    table.loc[later, [name for name in head if name not in ON_CONTINUATION]] = None
+    newest_first = body["order"].sort_values(ascending=False, kind="stable").index
+    return table.loc[newest_first].reindex(columns=headers("shopify"))
+
+
+def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
+    status, person, currency, shown = orders["status"], orders["person"], orders["currency"], orders["refund_shown"]
+    stamp = pd.concat([_local(rows["at"], STORES[store]) for store, rows in orders.groupby("store")]).sort_index()
+    void, due = status.isin(["cancelled", "refused"]), status == "pending"
+    paid = np.select([void, due, shown >= orders["total"], shown > 0],
+                     ["voided", "pending", "refunded", "partially_refunded"], "paid")
+    method = np.select([person == TILL, orders["cod"], orders.index % 4 == 0],
+                       ["Cash", "Cash on Delivery (COD)", "PayPal Express Checkout"], "Shopify Payments")
+    money = {"Subtotal": "subtotal", "Shipping": "shipping", "Taxes": "tax", "Total": "total", "Tax 1 Value": "tax",
+             "Refunded Amount": "refund_shown", "Discount Amount": "shelf_discount"}
+    return pd.DataFrame({
+        "Name": orders["order_id"], "Email": typed(orders, folk), "Financial Status": paid, "Created at": stamp,
+        "Paid at": stamp.where(~void & ~due), "Fulfilled at": stamp.where(status == "delivered"),
+        "Fulfillment Status": np.where(status == "delivered", "fulfilled", "unfulfilled"), "Currency": currency,
+        "Accepts Marketing": np.where(person % 3 > 0, "yes", "no"), "Cancelled at": stamp.where(void),
+        **{name: amounts(orders[column], currency) for name, column in money.items()},
+        "Outstanding Balance": amounts(orders["total"].where(due, 0), currency), "Discount Code": orders["code"],
+        "Shipping Method": "Standard", "Payment Method": method, "Id": (5_400_000_000_000 + orders.index).astype(str),
+        "Tags": _tags(orders), "Risk Level": "Low", "Location": np.where(person == TILL, "Berlin Mitte", ""),
+        "Source": np.select([orders["renewal"], person == TILL, person == IMPORTED],
+                            ["subscription_contract", "pos", "2329312"], "web"),
+        "Tax 1 Name": orders["market"] + " " + (100 * orders["rate"]).round(1).astype(str) + "%",
+    })
+
+
+def _local(at: pd.Series, zone: str) -> pd.Series:
+    """Shop-local time with its offset, which changes with summer time: 2026-07-01 20:15:00 +0200."""
+    local = at.dt.tz_convert(zone).dt.tz_localize(None)
+    hours = (local - at.dt.tz_localize(None)).dt.total_seconds() // 3600
+    text = pd.Series(np.datetime_as_string(local.to_numpy(), unit="s"), at.index).str.replace("T", " ")
+    return text + hours.map({h: f" {int(h) * 100:+05d}" for h in hours.unique()})
+
+
+def _tags(orders: pd.DataFrame) -> pd.Series:
+    """Channel and campaign of the visit; a first order's is the one that won the customer."""
+    usual = pd.Series(orders.index * 7 % 20 // 6, orders.index).map({0: "email", 1: "organic", 2: "paid_search"})
+    channel = orders["channel"].where(orders["first_order"], usual).where(orders["person"] >= 0)
+    tags = ("channel:" + channel + ", campaign:NL | " + channel + " | " + orders["market"]).fillna("")
+    return tags.where(orders["status"] != "refused", tags + ", cod-refused").str.removeprefix(", ")
+
+
+def _delivery(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
+    """Invented names, streets and telephone numbers reserved for fiction, the same for billing and shipping."""
+    places = {key: orders["market"].map({code: n[key] for code, n in world()["names"].items()})
+              for key in ("street", "city", "zip", "phone")}
+    buyer = orders["person"].map(folk["first_name"] + " " + folk["last_name"]).fillna("Northlight Kunde")
+    street = places["street"] + " " + (orders.index % 190 + 1).astype(str)
+    phone = places["phone"] + (orders.index % 900 + 100).astype(str)
+    parts = {"Name": buyer, "Street": street, "Address1": street, "City": places["city"], "Country": orders["market"],
+             "Zip": "'" + (places["zip"] + orders.index % 90).astype(str), "Phone": phone.where(places["phone"] != "")}
+    return pd.DataFrame({f"{side} {name}": part for side in ("Billing", "Shipping") for name, part in parts.items()})
+
+
+def shopify_customers(folk: pd.DataFrame, orders: pd.DataFrame, store: str) -> pd.DataFrame:
+    """Shopify's customer export of a store: consent to e-mail and texts of everybody who ordered there."""
+    mine = orders[(orders["store"] == store) & (orders["person"] >= 0)].groupby("person")
+    here = folk.join(mine.agg(spent=("total", "sum"), orders=("total", "size")), how="inner")
+    return pd.DataFrame({
+        "Customer ID": 7_000_000_000_000 + here.index, "First Name": here["first_name"], "Last Name": here["last_name"],
+        "Email": here["email"], "Accepts Email Marketing": np.where(here.index % 3 > 0, "yes", "no"),
+        "Default Address Country Code": here["market"],
+        "Accepts SMS Marketing": np.where(here.index % 5 == 0, "yes", "no"),
+        "Total Spent": (here["spent"] / 100).round(2), "Total Orders": here["orders"], "Note": "", "Tax Exempt": "no",
+        "Tags": "",
+    })
+
+
+def amazon_orders(orders: pd.DataFrame, lines: pd.DataFrame, customers: int, seed: int) -> pd.DataFrame:
+    """Amazon's All Orders file: own sales without any identity, and Shopify orders sent from Amazon's warehouse.
+
+    The latter are `Non-Amazon` and stand in Shopify's file already; Pending and Cancelled rows have no price.
+    """
+    rng, count = np.random.default_rng([seed, 5]), int(customers * 0.45)
+    day, german = rng.integers(0, LAST + 1, count), rng.random(count) < 0.6
+    status = np.select([rng.random(count) < 0.05, day > LAST - 2], ["Cancelled", "Pending"], "Shipped")
+    own = pd.DataFrame({"at": moments(day) + pd.to_timedelta(rng.integers(7200, 79200, count), unit="s"),
+                        "item": rng.integers(0, len(catalogue()), count), "quantity": 1 + (rng.random(count) < 0.08),
+                        "market": np.where(german, "DE", "GB"), "order-status": status,
+                        "sales-channel": np.where(german, "Amazon.de", "Amazon.co.uk"),
+                        "amazon-order-id": [f"302-{k:07d}-{k * 7919 % 10_000_000:07d}" for k in range(count)]})
+    sent = orders[(orders["store"] == "eu") & (orders.index % 60 == 0) & (orders["status"] == "delivered")]
+    sent = sent[["at", "order_id", "market"]].rename(columns={"order_id": "merchant-order-id"})
+    copied = lines.join(sent, on="order", how="inner")
+    copied = copied.assign(at=copied["at"].dt.tz_localize(None), **{
+        "order-status": "Shipped", "sales-channel": "Non-Amazon",
+        "amazon-order-id": "S02-" + copied["order"].astype(str).str.zfill(7) + "-0000001"})
+    table = pd.concat([own, copied.drop(columns=["order", "price"])]).join(catalogue(), on="item")
+    return _amazon_columns(table.sort_values(["at", "amazon-order-id"], ignore_index=True))
+
+
+def _amazon_columns(table: pd.DataFrame) -> pd.DataFrame:
+    priced = (table["order-status"] == "Shipped") & (table["sales-channel"] != "Non-Amazon")
+    currency, rate = table["market"].map(fact("currency")), table["market"].map(fact("tax"))
+    price = np.round(table["price"] * 100 * table["market"].map(fact("price")), -1).astype(int) * table["quantity"]
+    when = np.datetime_as_string(table["at"].to_numpy(), unit="s") + np.array("+00:00")
+    return table.assign(**{
+        "purchase-date": when, "last-updated-date": when, "fulfillment-channel": "Amazon",
+        "ship-service-level": "Standard", "ship-country": table["market"],
+        "product-name": table["product"], "asin": "B0NL" + table["sku"].str[3:] + "XYZ", "is-business-order": "false",
+        "item-status": table["order-status"].replace("Pending", "Unshipped"), "currency": currency.where(priced),
+        "item-price": amounts(price, currency).where(priced),
+        "item-tax": amounts(np.round(price * rate / (1 + rate)).astype(int), currency).where(priced),
+        "ship-city": table["market"].map({"DE": "München", "GB": "Bristol"}),
+    }).reindex(columns=headers("amazon"))
