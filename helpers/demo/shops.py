@@ -14,7 +14,7 @@ from helpers.demo.people import LAST, fact, moments, world
 from helpers.money import exponent
 
 STORES = {"eu": "Europe/Berlin", "world": "America/New_York"}
-ADDRESSES = {WHOLESALE: "einkauf.huettenwerk@example.org", TILL: "", IMPORTED: "noreply@marketplace.example.com"}
+ADDRESSES = {WHOLESALE: "einkauf.huettenwerk@shop.example.org", TILL: "", IMPORTED: "noreply@marketplace.example.com"}
 ON_CONTINUATION = ("Name", "Email", "Created at", "Vendor")  # beside the Lineitem columns
 
 
