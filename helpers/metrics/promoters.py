@@ -24,8 +24,8 @@ def return_by_group(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.D
 
     The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
     it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
-    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it with
-    `survival.at_day(table, day, by=["group"])`.
+    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it
+    with `survival.at_day(table, day, by=["group"])`.
 
     >>> said, bought = _example()
     >>> return_by_group(said, bought, date(2026, 3, 31)).groupby("group")["value"].last().round(2).to_dict()
