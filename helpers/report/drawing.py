@@ -173,7 +173,7 @@ def _tidy(svg: str, identity: str, alt: str) -> str:
     inside = re.sub(r"\s*\n\s*", "\n", inside).replace(" \n", "\n")
     inside = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10})[^"]*"', "", inside)  # only ids something refers to
     inside = re.sub(r'( id="| (?:xlink:)?href="#|url\(#)', rf"\g<1>{identity}-", inside).replace("xlink:href", "href")
-    inside = re.sub(r"font: ([\w. ]*?[\d.]+px) [^;\"]+", r"font: \1 var(--letters)", inside)
+    inside = re.sub(r"font: ([\w. ]*?[\d.]+px) [^;\"]+", r"font: \1 var(--letters, sans-serif)", inside)
     for name, color in {"ink": INK, "muted": MUTED, "grid": GRID, "rest": REST}.items():
         inside = inside.replace(color, f"var(--{name}, {color})")
     for place, color in enumerate(PALETTE, 1):

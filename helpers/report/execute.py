@@ -55,7 +55,7 @@ def execute(
     for path in notebooks:
         _check_parameters(path, parameters)
     # one thread a kernel: notebooks run side by side, and sums in one thread do not depend on the machine
-    os.environ |= {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    os.environ |= {"OMP_NUM_THREADS": "1", "WORKBOOK_JOBS": str(jobs), "JUPYTER_PREFER_ENV_PATH": "1"}
     tell = tell or (lambda name, event: None)
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         running = {pool.submit(_run, path, parameters, into, tell): path.stem for path in notebooks}

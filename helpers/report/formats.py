@@ -12,6 +12,7 @@ DIGITS = {"percent": 1, "points": 1, "ratio": 1, "number": 1, "count": 0}
 SHOWN_TIMES_100 = ("percent", "points")
 WHOLE_MONEY_FROM = 1_000  # cents beside thousands are noise
 UNKNOWN = "–"
+_CODE_BEFORE_DIGIT = re.compile(r"[A-Za-z](?=\d)")
 _NUMBER = re.compile(r"[#0][#0.,]*")
 
 
@@ -48,7 +49,8 @@ def money(size: Decimal, currency: str, locale: Locale) -> str:
     """
     standard = locale.currency_formats["standard"].pattern.split(";")[0]  # where the symbol stands is the language's
     pattern = _NUMBER.sub(_pattern(size), standard)
-    return numbers.format_currency(size, currency, pattern, locale=locale, currency_digits=False)
+    text = numbers.format_currency(size, currency, pattern, locale=locale, currency_digits=False)
+    return _CODE_BEFORE_DIGIT.sub("\\g<0>\N{NO-BREAK SPACE}", text)
 
 
 def day(value, locale: Locale, short: bool = False) -> str:

@@ -29,6 +29,7 @@ Only what goes through the sheet gets into the report: other output of a cell st
 import html
 import math
 from contextlib import contextmanager
+from pathlib import Path
 
 import ibis
 import pandas as pd
@@ -42,6 +43,7 @@ from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
 MIME = "application/vnd.workbook.{}+json"
+TEMPLATES = Path(__file__).parent / "template"
 DIGITS = 12  # of the floats in metrics.json: more than any rounding of sums, fewer than noise between machines
 MOST_NEXT = 5
 NUMBERS = ("value", "low", "high", "n")
@@ -63,7 +65,9 @@ class Sheet:
         self.words = Words(settings.language, settings.currency, settings.privacy.minimum_cell)
 
     def head(self) -> None:
-        """Whose data this is, as of which day, for which market."""
+        """Whose data this is, as of which day, for which market; and, for JupyterLab, how it all looks."""
+        style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("lab.css", "parts.css"))
+        display({"text/html": f"<style>{style}</style>", "text/plain": ""}, raw=True)
         market = self.words.market(self.shop.market) if self.shop.market else self.text("common.all_markets")
         line = self.text("common.head", client=self.shop.settings.name, as_of=self.shop.as_of, market=market)
         self._html(f'<p class="head">{html.escape(line)}</p>')
@@ -232,7 +236,7 @@ def _row(labels: dict, hiding: bool) -> dict:
     if row.get("n") == 0 and row.get("value") is not None:
         row.pop("n")  # an Estimate that counts nobody says nothing about n
     if hiding:
-        row |= {"suppressed": True, "value": None, "low": None, "high": None, "n": None}
+        row |= {"suppressed": True, "value": None, "low": None, "high": None}  # n goes when all rows are together
     return {name: value for name, value in row.items() if value is not None and value != ""}
 
 

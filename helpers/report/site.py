@@ -31,7 +31,8 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
         "brand_ink": brand if contrast_on_white(brand) >= READABLE else "#1f5a7a",
         "month": words.format_field(shop.as_of, "month" if month else "day"),
         "market": words.market(shop.market) if shop.market else "", "logo": logo(settings.folder, settings.report.logo),
-        "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "pages": runs, "t": words.say,
+        "style": "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("parts.css", "style.css")),
+        "pages": runs, "t": words.say,
     }  # fmt: skip
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
@@ -47,7 +48,7 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
 
 
 def as_html(run: Run) -> str:
-    """The words and results of an executed notebook as an HTML fragment, anchors unlike any other page's left out."""
+    """The words of an executed notebook and what its sheet showed, as an HTML fragment."""
     exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
     body, _ = exporter.from_notebook_node(run.notebook)
     return body

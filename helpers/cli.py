@@ -1,0 +1,223 @@
+"""`workbook`: reports, checks, new clients and the demo, from a terminal or a cron job.
+
+Heavy libraries are imported inside the commands, so that `workbook --help` answers at once.
+"""
+
+import functools
+import os
+import sys
+import time
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+DEMO = "demo"
+EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sentence written for the user
+
+ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
+RawFolder = Annotated[Path | None, typer.Option("--raw", help="Read the raw exports from this folder instead.")]
+MaxRejected = Annotated[float | None, typer.Option(help="Share of a file's rows that may be rejected, such as 0.02.")]
+Month = Annotated[str, typer.Argument(help="The list's month, as 2026-10.")]
+
+
+def main() -> None:
+    """The entry point of the `workbook` command."""
+    app()
+
+
+@app.callback()
+def workbook() -> None:
+    """Customer retention for cross-border sellers: exports in, dated reports out."""
+
+
+def _in_a_sentence(command):
+    """The command with errors said in a sentence and exit code 1; with --debug they are raised as they are."""
+
+    @functools.wraps(command)
+    def told(*args, debug: bool = False, **options):
+        try:
+            return command(*args, debug=debug, **options)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - a person at a terminal gets a sentence, never a traceback
+            if debug:
+                raise
+            known = isinstance(error, EXPECTED) and not isinstance(error, KeyError)
+            said = str(error) if known else f"{type(error).__name__}: {error}"
+            first = "Stopped." if known else "Stopped by an error nobody expected; --debug shows where."
+            err.print(first, style="bold red")
+            err.print(said, markup=False)
+            raise typer.Exit(1) from None
+
+    return told
+
+
+@app.command()
+@_in_a_sentence
+def report(
+    client: ClientName,
+    month: Annotated[str, typer.Option(help="The month, as 2026-10; by default the last the exports cover.")] = "",
+    as_of: Annotated[str, typer.Option(help="The last day observed, as 2026-10-15, instead of a month.")] = "",
+    market: Annotated[str, typer.Option(help="One market only, as DE.")] = "",
+    raw: RawFolder = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks run at the same time.")] = 2,
+    engine: Annotated[str, typer.Option(help="duckdb, spark or warehouse, instead of what client.toml says.")] = "",
+    max_rejected: MaxRejected = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in the browser when it is ready.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Build the tables, run the notebooks and write reports/CLIENT/MONTH."""
+    from helpers.report import progress, render
+    from helpers.settings import load_settings
+
+    if engine:
+        os.environ["WORKBOOK_ENGINE"] = engine
+    if client == DEMO and raw is None and not _has_exports(DEMO):
+        _write_demo()
+    settings = load_settings(client)
+    files = _build(settings, raw, max_rejected)
+    day = _last_day(files, month, as_of)
+    with progress.Notebooks(settings.report.notebooks, err) as running:
+        made = render.report(client, day, market.upper(), jobs, running.tell)
+    for name, failure in made.failures.items():
+        err.print(f"{name} failed. {failure}", style="red", markup=False)
+    out.print(f"{'Finished' if not made.failures else 'Not complete'}, {made.seconds:.0f} s.")
+    out.print(str(made.front), style="bold", markup=False)
+    if show:
+        webbrowser.open(made.front.resolve().as_uri())
+    if made.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_in_a_sentence
+def check(client: ClientName, raw: RawFolder = None, max_rejected: MaxRejected = None, debug: Debug = False) -> None:
+    """Read the raw exports, say what each was taken for, and build the tables."""
+    from helpers.intake import build
+    from helpers.settings import load_settings
+
+    settings = load_settings(client)
+    found = build.check(settings, raw)
+    _print_files(found)
+    built = _build(settings, raw, max_rejected)
+    out.print(f"Tables built. The exports cover every day to {_covered(built):%Y-%m-%d}.")
+
+
+@app.command()
+@_in_a_sentence
+def new(client: ClientName, debug: Debug = False) -> None:
+    """Make data/CLIENT with a commented client.toml and CSV templates to fill."""
+    from helpers.intake import start
+
+    folder = start.new_client(client)
+    out.print(f"{folder} is ready. Put the exports into {folder / 'raw'}, go through client.toml, then: ", markup=False)
+    out.print(f"  workbook check {client}", style="bold", markup=False)
+
+
+@app.command()
+@_in_a_sentence
+def lab(debug: Debug = False) -> None:
+    """Open the notebooks in JupyterLab."""
+    from helpers.settings import home
+
+    os.chdir(home() / "notebooks")
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab"])
+
+
+@app.command()
+@_in_a_sentence
+def demo(debug: Debug = False) -> None:
+    """Write the demo client's raw exports anew, as the platforms would give them."""
+    _write_demo()
+
+
+@app.command()
+@_in_a_sentence
+def forget(
+    client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False
+) -> None:
+    """Erase a person from a client's raw exports, tables and action lists."""
+    from helpers.intake import privacy
+
+    out.print(privacy.forget(client, email), markup=False)
+
+
+@app.command()
+@_in_a_sentence
+def contacts(client: ClientName, month: Month, debug: Debug = False) -> None:
+    """Join a month's action list to e-mail addresses, for the mailing tool; the file stays in data/CLIENT/actions."""
+    from helpers.intake import contacts as addresses
+
+    out.print(f"{addresses.contacts(client, month)}", markup=False)
+
+
+def _has_exports(client: str) -> bool:
+    from helpers.settings import client_folder
+
+    raw = client_folder(client) / "raw"
+    return raw.is_dir() and any(each.is_file() and not each.name.startswith(".") for each in raw.iterdir())
+
+
+def _write_demo() -> None:
+    from helpers.demo import write_demo
+    from helpers.settings import client_folder
+
+    folder = client_folder(DEMO) / "raw"
+    with err.status("Simulating the demo client's exports"):
+        write_demo(folder)
+    err.print(f"Wrote the demo client's exports into {folder}.", markup=False)
+
+
+def _build(settings, raw, max_rejected):
+    """The files table of the client's tables, built anew when a raw file, the settings or the program changed."""
+    from helpers.intake import build
+
+    began = time.monotonic()
+    with err.status("Reading and checking the exports"):
+        built = build.build(settings, raw, max_rejected)
+    if not built.reused:
+        rows = built.files.drop_duplicates("file")["rows_read"].sum()
+        err.print(f"Read {rows:,} rows of {built.files['file'].nunique()} files, {time.monotonic() - began:.0f} s.")
+    for remark in built.remarks:
+        err.print(f"Note: {remark}", style="dim", markup=False)
+    return built.files
+
+
+def _covered(files):
+    """The last day that every source's exports cover."""
+    import pandas as pd
+
+    days = pd.to_datetime(files["covered_through"]).groupby(files["source"]).max().dropna()
+    if days.empty:
+        raise ValueError("No export says which days it covers. Name the month with --month 2026-10.")
+    return days.min().date()
+
+
+def _last_day(files, month: str, as_of: str):
+    """The day a report is as of: a given day, the end of a given month, or of the last month the exports cover."""
+    from helpers import periods
+
+    if month and as_of:
+        raise ValueError("Give either --month or --as-of, not both.")
+    if as_of:
+        return periods.as_date(as_of)
+    return periods.month_end(month or periods.last_complete_month(_covered(files)))
+
+
+def _print_files(found) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading, side in {"file": "left", "read as": "left", "rows": "right", "rejected": "right"}.items():
+        table.add_column(heading, justify=side)
+    for row in found.itertuples():
+        table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
+    out.print(table)
+    for problem in found["problems"]:
+        if problem:
+            out.print(problem, style="yellow", markup=False)

@@ -1,0 +1,81 @@
+"""Charts: they draw what they are given, change nothing, and refuse to go out unfinished."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib import rcParams
+
+from helpers.report import charts
+
+NAN = float("nan")
+MONTHS = pd.DataFrame({
+    "month": list(pd.date_range("2026-01-01", periods=3, freq="MS")) * 2, "market": ["DE"] * 3 + ["FR"] * 3,
+    "value": [0.1, NAN, 0.3, 0.2, 0.2, 0.2], "low": [0.05, NAN, 0.2, 0.1, 0.1, 0.1],
+    "high": [0.2, NAN, 0.4, 0.3, 0.3, 0.3],
+})  # fmt: skip
+ROWS = pd.DataFrame({"name": ["A", "B"], "value": [1.0, -2.0], "low": [0.5, -3.0], "high": [1.5, -1.0]})
+DRAW = {
+    "lines": lambda: charts.lines(MONTHS, "month", "value", "low", "high", by="market", mark=pd.Timestamp(2026, 2, 1)),
+    "steps": lambda: charts.steps(MONTHS, "month", "value", "low", "high", by="market"),
+    "bars": lambda: charts.bars(ROWS, "name", "value", "low", "high", reference=0.5),
+    "forest": lambda: charts.forest(ROWS, "name", "value", "low", "high", reference=0.5),
+    "stacked": lambda: charts.stacked(MONTHS, "month", "value", "market"),
+    "waterfall": lambda: charts.waterfall(ROWS, "name", "value"),
+    "scatter": lambda: charts.scatter(ROWS, "low", "high", label="name", diagonal=True),
+}
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_a_chart_leaves_its_frame_the_style_and_pyplot_as_they_were(name):
+    months, rows, style = MONTHS.copy(), ROWS.copy(), dict(rcParams)
+    DRAW[name]()
+    pd.testing.assert_frame_equal(MONTHS, months)
+    pd.testing.assert_frame_equal(ROWS, rows)
+    assert dict(rcParams) == style
+    assert plt.get_fignums() == []
+
+
+def test_lines_draw_the_values_and_leave_gaps():
+    drawn = [line.get_ydata() for line in DRAW["lines"]().lines[:2]]
+    np.testing.assert_array_equal(drawn, [[0.1, NAN, 0.3], [0.2, 0.2, 0.2]])
+
+
+def test_bars_are_as_long_as_their_values_first_on_top():
+    ax = DRAW["bars"]()
+    assert [bar.get_width() for bar in ax.patches] == [1.0, -2.0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["A", "B"]
+    assert ax.yaxis_inverted()
+
+
+def test_stacked_columns_sum_to_the_total_and_negatives_hang_below():
+    frame = pd.DataFrame({"x": ["a"] * 3, "by": ["p", "q", "r"], "y": [2.0, 3.0, -1.0]})
+    spans = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in charts.stacked(frame, "x", "y", "by").patches]
+    assert spans == [(0, 2), (2, 5), (0, -1)]
+
+
+def test_a_waterfall_ends_where_its_steps_lead():
+    frame = pd.DataFrame({"step": ["start", "up", "down", "end"], "value": [10.0, 4.0, -3.0, 11.0]})
+    bars = charts.waterfall(frame, "step", "value").patches
+    assert bars[2].get_x() + bars[2].get_width() == bars[3].get_width() == 11.0
+
+
+def test_numbers_and_names_are_written_by_the_functions_given():
+    ax = charts.bars(ROWS, "name", "value", number=lambda each: f"{each:.0f} pieces")
+    assert [text.get_text() for text in ax.texts] == ["1 pieces", "-2 pieces"]
+    ax = charts.lines(MONTHS, "month", "value", by="market", names={"DE": "Germany", "FR": "France"}.get)
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["Germany", "France"]
+
+
+def test_a_finding_has_ten_words_and_a_chart_all_its_texts():
+    with pytest.raises(ValueError, match="10 words or fewer, this one 11"):
+        charts.finish(DRAW["bars"](), "a b c d e f g h i j k", "subtitle", "source")
+    for part in ("finding", "subtitle", "source"):
+        texts = {"finding": "f", "subtitle": "s", "source": "s"} | {part: " "}
+        with pytest.raises(ValueError, match=f"needs its {part}"):
+            charts.finish(DRAW["bars"](), **texts)
+
+
+def test_an_empty_frame_is_drawn_without_an_error():
+    charts.bars(ROWS.head(0), "name", "value")
+    charts.lines(MONTHS.head(0), "month", "value", "low", "high", by="market")

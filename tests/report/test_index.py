@@ -1,0 +1,76 @@
+"""The front page's numbers: this report's own history first, then earlier reports."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.report import index
+from helpers.report.wording import Words
+
+WORDS = Words("en", "EUR")
+
+
+def row(metric, value, period, unit="fraction", **more):
+    half = {"low": value * 0.98, "high": value * 1.02, "n": 900}
+    return {"metric": metric, "value": value, "unit": unit, "period": period, "notebook": "02_churn_rate"} | half | more
+
+
+def card(rows, earlier=()):
+    (made,) = index.cards(list(rows), list(earlier), "2026-10", WORDS)
+    return made
+
+
+def test_only_rows_for_the_whole_client_are_headlines():
+    rows = [row("churn_rate", 0.2, "2026-10", market="DE"), row("churn_rate", 0.3, "2026-10", tier="vip"),
+            row("churn_rate", 0.25, "2026-10")]  # fmt: skip
+    assert card(rows)["value"] == "25.0%"
+    assert index.headline_rows(rows, "DE")["churn_rate", "2026-10"]["value"] == 0.2
+
+
+@pytest.mark.parametrize(("metric", "tone"), [("churn_rate", "bad"), ("repeat_purchase_rate", "good")])
+def test_more_churn_is_bad_and_more_repeat_purchases_are_good(metric, tone):
+    rows = [row(metric, 0.25, "2026-10"), row(metric, 0.20, "2026-09"), row(metric, 0.25, "2025-10")]
+    assert card(rows)["changes"] == [
+        (tone, "up 5.0 points from September 2026"), ("", "unchanged within its interval since October 2025")
+    ]  # fmt: skip
+
+
+def test_earlier_reports_fill_the_months_this_one_does_not_know():
+    known = {"2026-09": 30.0, "2026-08": 28.0, "2026-10": 1.0}
+    earlier = [row("clv_12m", value, month, "EUR") for month, value in known.items()]
+    made = card([row("clv_12m", 33.0, "2026-10", "EUR")], earlier)
+    assert made["value"] == "€33.00"
+    assert made["changes"] == [("good", "up €3.00 from September 2026")]
+    assert "from Aug 2026 (€28.00) to Oct 2026 (€33.00)" in made["spark"]
+
+
+def test_two_months_make_no_line():
+    assert card([row("churn_rate", 0.2, "2026-10"), row("churn_rate", 0.2, "2026-09")])["spark"] == ""
+
+
+def test_a_suppressed_headline_shows_a_dot_and_no_change():
+    hidden = {"metric": "nps", "unit": "points", "period": "2026-10", "notebook": "08", "suppressed": True}
+    made = card([hidden, row("nps", 30.0, "2026-09", "points")])
+    assert (made["value"], made["changes"], made["interval"]) == ("·", [], "")
+
+
+@pytest.mark.parametrize(("metric", "unit", "text"), [
+    ("payback_months", "months", "7.0 months"), ("clv_to_cac", "ratio", "7.0×"), ("nps", "points", "7"),
+])  # fmt: skip
+def test_a_headline_is_written_in_its_unit(metric, unit, text):
+    assert card([row(metric, 7.0, "2026-10", unit)])["value"] == text
+
+
+def test_earlier_reports_are_the_good_monthly_ones_of_the_same_market(tmp_path):
+    for name in ("2026-08", "2026-09", "2026-10", "2026-09-DE", "2026-09.failed", "2026-09-15", ".2026-09.12"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(json.dumps([{"metric": name}]), encoding="utf-8")
+    assert [r["metric"] for r in index.earlier_rows(tmp_path, "2026-10")] == ["2026-09", "2026-08"]
+    assert [r["metric"] for r in index.earlier_rows(tmp_path, "2026-10", "-DE")] == ["2026-09-DE"]
+    assert index.earlier_rows(tmp_path / "none", "2026-10") == []
+
+
+def test_what_is_missing_is_said_once_with_the_pages_it_concerns():
+    runs = [SimpleNamespace(title=t, missing=[{"sentence": "No surveys."}] * 2) for t in ("A?", "B?")]
+    assert index.missing_inputs(runs) == [("No surveys.", "A? · B?")]

@@ -1,0 +1,133 @@
+"""The sheet: what a notebook says is shown, escaped, and handed over once."""
+
+import json
+from datetime import date
+
+import ibis
+import pandas as pd
+import pytest
+
+from helpers.estimates import Estimate, MissingTable, NotEnoughData, proportion
+from helpers.report import charts, page
+
+NAN = float("nan")
+METRICS = page.MIME.format("metrics")
+
+
+def handed(sheet, kind="metrics"):
+    return [bundle[page.MIME.format(kind)] for bundle in sheet.seen if page.MIME.format(kind) in bundle]
+
+
+def markup(sheet) -> str:
+    return "\n".join(bundle.get("text/html", "") for bundle in sheet.seen)
+
+
+def test_the_head_says_whose_data_as_of_when_and_is_escaped(sheet):
+    assert "Tiny &lt;Shop&gt; · as of 31 October 2026 · all markets" in markup(sheet)
+
+
+def test_an_answer_is_shown_and_handed_over(sheet):
+    sheet.answer("common.rows_read", table="<orders>", rows=1)
+    assert '<p class="answer">&lt;orders&gt;: 1 row read</p>' in markup(sheet)
+    assert handed(sheet, "answer") == [{"sentence": "<orders>: 1 row read"}]
+
+
+def test_an_estimate_becomes_one_row_with_its_labels(sheet):
+    lost = proportion(10, 200)
+    sheet.publish("churn_rate", lost, unit="fraction", market="DE", cohort=date(2026, 1, 1))
+    (row,) = handed(sheet)[0]
+    assert row == {
+        "metric": "churn_rate", "unit": "fraction", "as_of": "2026-10-31", "notebook": "02_churn_rate",
+        "period": "2026-10", "market": "DE", "cohort": "2026-01", "value": 0.05, "n": 200,
+        "low": float(f"{lost.low:.12g}"), "high": float(f"{lost.high:.12g}"),
+    }  # fmt: skip
+
+
+def test_money_is_published_in_the_client_s_currency_and_periods_can_be_named(sheet):
+    sheet.publish("cac", Estimate(20.0), unit="money", period="2026-09")
+    sheet.publish("btyd_alpha", 7.25, unit="weeks", period="")
+    rows = [row for rows in handed(sheet) for row in rows]
+    assert rows[0]["unit"] == "EUR"
+    assert rows[0]["period"] == "2026-09"
+    assert "n" not in rows[0]
+    assert "period" not in rows[1]
+
+
+def test_missing_values_are_absent_and_floats_have_twelve_digits(sheet):
+    frame = pd.DataFrame({"age": [1, 2], "value": [1 / 3, NAN], "low": [NAN, NAN], "n": [50.0, 60.0]})
+    sheet.publish("retention", frame, unit="fraction")
+    first, second = handed(sheet)[0]
+    assert (first["value"], first["n"], first["age"]) == (0.333333333333, 50, 1)
+    assert "low" not in first
+    assert "value" not in second
+    json.dumps(handed(sheet), allow_nan=False)
+
+
+def test_small_cells_are_published_without_their_value(sheet):
+    frame = pd.DataFrame({"market": ["DE", "FR", "IT"], "value": [0.1, 0.2, 0.3], "n": [90, 40, 4]})
+    sheet.publish("churn_rate", frame, unit="fraction")
+    shown = [(row["market"], row.get("value"), row.get("suppressed")) for row in handed(sheet)[0]]
+    assert shown == [("DE", 0.1, None), ("FR", None, True), ("IT", None, True)]
+
+
+def test_a_market_s_report_labels_its_rows(sheet):
+    sheet.shop.market = "DE"
+    sheet.publish("churn_rate", 0.5, unit="fraction")
+    assert handed(sheet)[0][0]["market"] == "DE"
+
+
+def test_a_frame_without_value_is_refused(sheet):
+    with pytest.raises(ValueError, match="needs a column value"):
+        sheet.publish("churn_rate", pd.DataFrame({"rate": [0.5]}), unit="fraction")
+
+
+def test_a_section_says_what_is_missing_and_lets_errors_through(sheet):
+    with sheet.section():
+        raise MissingTable("Surveys were not supplied.")
+    with sheet.section():
+        raise NotEnoughData("Only 3 customers.")
+    assert handed(sheet, "missing") == [
+        {"sentence": "Surveys were not supplied.", "table": True}, {"sentence": "Only 3 customers.", "table": False}
+    ]  # fmt: skip
+    with pytest.raises(ZeroDivisionError), sheet.section():
+        _ = 1 / 0
+
+
+def test_a_chart_shows_its_texts_beside_the_picture(sheet):
+    ax = charts.bars(pd.DataFrame({"name": ["A"], "value": [1.0]}), "name", "value")
+    sheet.chart(charts.finish(ax, "A <wins>", "Points by name", "Source: us"))
+    shown = markup(sheet)
+    assert "<strong>A &lt;wins&gt;</strong><span>Points by name</span>" in shown
+    assert '<p class="source">Source: us</p>' in shown
+    assert "<title" in shown
+
+
+def test_what_charts_of_small_groups_are_given_is_blank(sheet):
+    frame = pd.DataFrame({"market": ["DE", "FR", "IT"], "value": [0.1, 0.2, 0.3], "low": 0.0, "n": [90, 40, 4]})
+    shown = sheet.shown(frame)
+    assert shown["value"].isna().tolist() == shown["low"].isna().tolist() == [False, True, True]
+    assert frame["value"].notna().all()
+
+
+def test_how_we_counted_shows_the_sql_and_the_rows_read(sheet):
+    orders = ibis.duckdb.connect().create_table("orders", pd.DataFrame({"order_id": ["<1>", "2"]}))
+    sheet.counted(orders.filter(orders.order_id == "<1>"))
+    shown = markup(sheet)
+    assert "orders: 2 rows read" in shown
+    assert "&lt;1&gt;" in shown
+    assert "SELECT" in shown
+
+
+def test_next_steps_are_at_most_five_and_filled_from_their_rows(sheet):
+    frame = pd.DataFrame({"table": [f"t{k}" for k in range(7)], "rows": range(7), "value": 1.0, "low": 0.5})
+    sheet.do_next("common.rows_read", frame)
+    assert handed(sheet, "actions") == [[f"t{k}: {k} row{'s' * (k != 1)} read" for k in range(5)]]
+
+
+def test_every_output_can_be_shown_where_there_is_no_html(sheet):
+    sheet.publish("churn_rate", 0.5, unit="fraction")
+    assert all("text/plain" in bundle for bundle in sheet.seen)
+
+
+def test_a_change_is_worded(sheet):
+    assert sheet.change(0.2, 0.1, "percent", "2026-09") == "up 10.0 points from September 2026"

@@ -1,0 +1,87 @@
+"""Small cells: hidden, and not to be worked out from what is shown."""
+
+import itertools
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.report.suppress import ADDS_UP, hidden, hidden_rows
+
+MINIMUM = 10
+
+
+def parts(**counts) -> pd.DataFrame:
+    return pd.DataFrame({"market": list(counts), "n": list(counts.values())})
+
+
+def test_a_lone_small_part_takes_its_smallest_neighbour_with_it():
+    assert hidden(parts(DE=900, FR=40, IT=4), MINIMUM).tolist() == [False, True, True]
+
+
+def test_two_small_parts_that_hold_enough_together_need_no_third():
+    assert hidden(parts(DE=900, FR=6, IT=5), MINIMUM).tolist() == [False, True, True]
+
+
+def test_two_small_parts_that_hold_too_few_together_need_a_third():
+    assert hidden(parts(DE=900, ES=50, FR=3, IT=2), MINIMUM).tolist() == [False, True, True, True]
+
+
+def test_nothing_is_hidden_where_all_are_large_or_nobody_is_counted():
+    assert not hidden(parts(DE=900, FR=40), MINIMUM).any()
+    assert not hidden(parts(DE=900, FR=4).drop(columns="n"), MINIMUM).any()
+    assert not hidden(parts(DE=900, FR=None), MINIMUM).any()
+
+
+def test_periods_are_looked_at_one_by_one():
+    months = {"2026-09": parts(DE=900, FR=40, IT=4), "2026-10": parts(DE=9, FR=40, IT=44)}
+    frame = pd.concat([part.assign(period=month) for month, part in months.items()])
+    assert hidden(frame, MINIMUM).tolist() == [False, True, True, True, True, False]
+
+
+def test_a_total_is_no_part_and_stays():
+    assert hidden(parts(DE=900, FR=40, IT=4, all=944), MINIMUM).tolist() == [False, True, True, False]
+
+
+def test_a_cell_hidden_along_one_dimension_is_covered_along_the_other():
+    cells = pd.DataFrame(
+        [(m, c, 50 + 10 * k) for k, (m, c) in enumerate(itertools.product("ABC", ["ads", "email", "none"]))],
+        columns=["market", "channel", "n"],
+    )
+    cells.loc[4, "n"] = 3
+    shown = cells.assign(hide=hidden(cells, MINIMUM))
+    for dimension in ("market", "channel"):
+        assert set(shown.groupby(dimension).hide.sum()) <= {0, 2, 3}
+
+
+@given(st.lists(st.integers(0, 60), min_size=2, max_size=8))
+def test_from_the_total_and_the_shown_parts_nobody_learns_about_fewer_than_the_minimum(counts):
+    """The attack: value × n of the total less that of the shown parts is what the hidden parts have together."""
+    frame = pd.DataFrame({"market": [f"M{k}" for k in range(len(counts))], "n": counts})
+    hide = hidden(frame, MINIMUM)
+    assert hide[frame.n < MINIMUM].all()
+    if hide.any() and sum(counts) >= MINIMUM:
+        assert hide.sum() >= 2
+        assert frame.n[hide].sum() >= MINIMUM
+
+
+def test_pages_hide_the_same_cell_everywhere():
+    """The 05 page publishes all markets, the 02 page France alone: what 05 must hide, 02 must not show."""
+    rows = [
+        {"metric": "churn_rate", "market": market, "n": n, "value": 0.1, "period": "2026-10", "notebook": "05"}
+        for market, n in [("DE", 900), ("FR", 40), ("IT", 4)]
+    ]
+    rows.append(rows[1] | {"notebook": "02"})
+    rows.append({"metric": "churn_rate", "n": 944, "value": 0.1, "period": "2026-10", "notebook": "02"})
+    assert hidden_rows(rows, MINIMUM) == [False, True, True, True, False]
+
+
+def test_rows_published_one_by_one_are_neighbours_all_the_same():
+    rows = [{"metric": "churn_rate", "market": m, "n": n} for m, n in [("DE", 900), ("FR", 40), ("IT", 4)]]
+    assert hidden_rows(rows, MINIMUM) == [False, True, True]
+    assert hidden_rows([{"metric": "rows_read", "value": 3}], MINIMUM) == [False]
+    assert hidden_rows([], MINIMUM) == []
+
+
+def test_the_dimensions_of_metrics_json_are_known():
+    assert {"market", "sales_channel", "acquisition_channel", "cohort", "tier"} <= set(ADDS_UP)

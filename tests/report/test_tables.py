@@ -1,0 +1,92 @@
+"""Tables: formatted, escaped, small cells hidden, blank told apart from nothing."""
+
+import re
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from helpers.report import tables
+from helpers.report.wording import WordingError, Words
+
+NAN = float("nan")
+WORDS = Words("en", "EUR")
+FRAME = pd.DataFrame({
+    "market": ["DE", "FR", "IT", "<b>US</b>"], "value": [0.5, 0.25, 0.125, 0.75], "low": [0.4, 0.2, 0.1, 0.7],
+    "high": [0.6, 0.3, 0.2, 0.8], "customers": [200, 10, 1, 300], "n": [400, 40, 4, 400],
+})  # fmt: skip
+KINDS = {"market": "market", "value": "percent", "customers": "count", "n": "count"}
+
+
+def cells(markup: str) -> list[list[str]]:
+    rows = BeautifulSoup(markup, "html.parser").select("tbody tr")
+    return [[cell.get_text(" ", strip=True) for cell in row.select("td")] for row in rows]
+
+
+def test_cells_are_formatted_with_interval_and_small_ones_hidden_with_a_neighbour():
+    assert cells(tables.table(FRAME, KINDS, WORDS)) == [
+        ["Germany", "50.0% 40.0% to 60.0%", "200", "400"],
+        ["France", "·", "·", "40"],
+        ["Italy", "·", "·", "<10"],
+        ["<b>US</b>", "75.0% 70.0% to 80.0%", "300", "400"],
+    ]
+
+
+def test_rows_that_count_no_customers_are_all_shown():
+    rows = cells(tables.table(FRAME, KINDS, WORDS, n=""))
+    assert [row[2:] for row in rows] == [["200", "400"], ["10", "40"], ["1", "4"], ["300", "400"]]
+
+
+def test_headings_come_from_the_texts_and_a_missing_one_is_an_error():
+    assert "Market</th>" in tables.table(FRAME, KINDS, WORDS)
+    with pytest.raises(WordingError, match="'surprise' has no heading"):
+        tables.table(FRAME.assign(surprise=1), {"surprise": "count"}, WORDS)
+
+
+def test_a_missing_column_is_named_with_those_there_are():
+    with pytest.raises(ValueError, match="no column churn; it has market, value"):
+        tables.table(FRAME, {"churn": "percent"}, WORDS)
+
+
+def test_missing_values_are_a_dash():
+    assert cells(tables.table(pd.DataFrame({"value": [NAN, None]}), {"value": "money"}, WORDS)) == [["–"], ["–"]]
+
+
+def test_the_markup_carries_no_style_sheet_of_its_own_and_a_name_for_the_scrolling_box():
+    markup = tables.table(FRAME, KINDS, WORDS, title="By <market>", note="So & so")
+    assert "<style" not in markup
+    assert 'aria-label="By &lt;market&gt;"' in markup
+    assert "So &amp; so" in markup
+
+
+TRIANGLE = pd.DataFrame({"n": [400, 300, 50, 4], 0: [1.0] * 4, 1: [0.4, 0.0, 0.2, NAN], 2: [0.3, NAN, NAN, NAN]},
+                        index=pd.to_datetime(["2026-05-01", "2026-06-01", "2026-07-01", "2026-08-01"]))  # fmt: skip
+
+
+def test_in_a_triangle_blank_is_not_yet_0_is_nobody_and_a_dot_is_hidden():
+    shown = cells(tables.heat(TRIANGLE, "percent.0", WORDS, heading="Cohort"))
+    assert shown == [
+        ["May 2026", "400", "100%", "40%", "30%"],
+        ["Jun 2026", "300", "100%", "0%", ""],
+        ["Jul 2026", "50", "·", "·", ""],
+        ["Aug 2026", "<10", "·", "", ""],
+    ]
+
+
+def test_a_triangle_colours_by_value_and_leaves_blanks_uncoloured():
+    markup = tables.heat(TRIANGLE, "percent.0", WORDS, heading="Cohort")
+    assert re.search(r"background-color: #0b4a7c[^>]*>40%", markup)
+    assert not re.search(r"background-color[^>]*></td>", markup)
+
+
+def test_a_frame_is_left_as_it_was():
+    frame, triangle = FRAME.copy(), TRIANGLE.copy()
+    tables.table(FRAME, KINDS, WORDS)
+    tables.heat(TRIANGLE, "percent", WORDS, heading="Cohort")
+    pd.testing.assert_frame_equal(FRAME, frame)
+    pd.testing.assert_frame_equal(TRIANGLE, triangle)
+
+
+def test_an_empty_frame_gives_an_empty_table():
+    assert cells(tables.table(FRAME.head(0), KINDS, WORDS)) == []
+    assert cells(tables.heat(TRIANGLE.head(0), "percent", WORDS, heading="Cohort")) == []
