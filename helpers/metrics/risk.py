@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData
 from helpers.metrics import btyd, histories
+from helpers.metrics.fits import Fit
 from helpers.metrics.occasions import bucket
 from helpers.metrics.signals import Tables, signals
 
@@ -39,14 +40,15 @@ class Model(NamedTuple):
 
 
 def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None,
-             fitted: btyd.Fit | None = None) -> ir.Table:
+             fitted: Fit | None = None) -> ir.Table:
     """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
 
     alive_log_odds is the log-odds of no purchase in the next W days under MBG/NBD (`fitted`, by default to the
-    purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)). left (with `later`, the occasions as known afterwards) is 1
-    for customers without an occasion in (t, t + W]. Lazy, one row a customer; see `signals.signals` for the rest.
+    purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)). left (with `later`, the occasions as known
+    afterwards) is 1 for customers without an occasion in (t, t + W]. Lazy, one row a customer; see `signals.signals`
+    for the rest.
 
-    >>> fitted = btyd.Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
+    >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
     >>> bought = _example_occasions()
     >>> now = snapshot(Tables(bought, None, None), date(2026, 1, 31), 90, bought, fitted).execute()
     >>> now.groupby("times")[["left", "alive_log_odds"]].mean().round(2).reset_index().values.tolist()
@@ -63,7 +65,7 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
     return joined.select(*[table[c] for c in table.columns], left=back.back.isnull().cast("int64"))
 
 
-def _silent_log_odds(table: ir.Table, fitted: btyd.Fit, window_days: int) -> ir.FloatingValue:
+def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
     r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
     unit = fitted.unit_days
     x, span, age = (table[c].cast("float64") for c in ("times", "span_days", "age_days"))
