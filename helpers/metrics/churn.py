@@ -15,6 +15,7 @@ from helpers.periods import Period, add_months, last_complete_month, month_end, 
 
 WINDOW_FACTORS = (0.5, 1.0, 1.5, 2.0)
 MOVES = ("start", "lost", "retained", "new", "reactivated", "end")
+UNKNOWN = pd.DataFrame(columns=["period", "t0", "t1", *MOVES])  # the flows of a client about whom nothing is known yet
 SEASONS_YEARS = 2  # a calendar month seen once is an event, seen twice it may be a season
 
 
@@ -45,8 +46,8 @@ def flows(
     blank (NA) where t0 (for `end`, t1) lies before the data's start (data_start, by default the first occasion)
     plus W: who was active then is unknown.
 
-    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end.
-    Raises NotEnoughData when no period can be known. Source: metrics.md, flows.
+    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without
+    a purchase. Source: metrics.md, flows.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
@@ -58,22 +59,34 @@ def flows(
     begun = data_start or _first_day(occasions, last)
     count = months_between(begun, last) // months + 1 if begun <= last else 0
     cuts = [add_months(last, -months * back) for back in range(count, -1, -1)]
-    known = np.array([cut >= begun + timedelta(days=window_days) for cut in cuts])
-    if not known[:-1].any():
-        raise NotEnoughData(
-            f"Churn needs a history of the churn window ({window_days} days) and one whole period after it. The "
-            f"purchases begin on {begun}, so the first such period begins after {begun + timedelta(days=window_days)}."
-        )
-    runs = _runs(occasions, last, window_days, months, count, by).execute()
-    parts = [(key, part) for key, part in runs.groupby(by, dropna=False)] if by else [((), runs)]
+    knows = np.array([cut >= begun + timedelta(days=window_days) for cut in cuts])
+    if not count:
+        return UNKNOWN.assign(**{name: [] for name in by})
+    counts = runs(occasions, last, window_days, months=months, periods=count, by=by).execute()
+    parts = [(key, part) for key, part in counts.groupby(by, dropna=False)] if by else [((), counts)]
     labels = [Period(eve + timedelta(days=1), end).label for eve, end in zip(cuts, cuts[1:], strict=False)]
     frames = []
     for key, part in parts:
         moves = _moves(part, count).assign(period=labels, t0=cuts[:-1], t1=cuts[1:], **dict(zip(by, key, strict=True)))
-        moves.loc[~known[:-1], list(MOVES[:-1])] = pd.NA
-        moves.loc[~known[1:], "end"] = pd.NA
+        moves.loc[~knows[:-1], list(MOVES[:-1])] = pd.NA
+        moves.loc[~knows[1:], "end"] = pd.NA
         frames.append(moves[[*by, "period", "t0", "t1", *MOVES]])
     return pd.concat(frames, ignore_index=True)
+
+
+def known(flows: pd.DataFrame) -> pd.DataFrame:
+    """The periods whose flows are known, oldest first; NotEnoughData, with what is missing, when there is none.
+
+    >>> known(pd.DataFrame({"period": ["2026-01", "2026-02"], "start": [None, 5]})).period.tolist()
+    ['2026-02']
+    """
+    there = flows[flows["start"].notna()].reset_index(drop=True)
+    if there.empty:
+        raise NotEnoughData(
+            "Churn is not known yet: it needs the purchases of a whole churn window and of one whole month after it. "
+            "More history helps, or a shorter churn_window_days in client.toml if it fits your customers."
+        )
+    return there
 
 
 def churn_rate(flows: pd.DataFrame) -> pd.DataFrame:
@@ -119,10 +132,7 @@ def churn_by_window(
     rows = []
     for factor in factors:
         days = round(window_days * factor)
-        try:
-            newest = churn_rate(flows(occasions, as_of, days, data_start=data_start)).tail(1)
-        except NotEnoughData:
-            newest = pd.DataFrame({"period": [last_complete_month(as_of)], "n": pd.array([pd.NA], "Int64")})
+        newest = churn_rate(flows(occasions, as_of, days, data_start=data_start)).tail(1)
         rows.append(newest.assign(factor=factor, window_days=days))
     table = pd.concat(rows, ignore_index=True)
     table["reactivated_share"] = table["reactivated"].astype("float64") / table["n"].astype("float64")
@@ -142,7 +152,7 @@ def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
     >>> seasonality(months)[["calendar_month", "years", "value"]].values.tolist()
     [[1.0, 2.0, 0.2]]
     """
-    seen = flows[flows["start"].notna()]
+    seen = known(flows)
     months = seen.assign(calendar_month=[day.month for day in seen["t1"]], years=1)
     pooled = months.groupby("calendar_month")[["years", "lost", "start"]].sum().reset_index()
     pooled = pooled[pooled["years"] >= SEASONS_YEARS].reset_index(drop=True)
@@ -156,27 +166,35 @@ def _first_day(occasions: ir.Table, last: date) -> date:
     return last + timedelta(days=1) if pd.isna(first) else pd.Timestamp(first).date()
 
 
-def _runs(occasions: ir.Table, last: date, window_days: int, months: int, count: int, by: list[str]) -> ir.Table:
-    """How many customers became active in period `block` and stayed so until the end of period `until`, in one pass.
+def runs(
+    occasions: ir.Table, last: date, window_days: int, *, periods: int, months: int = 1, by: Sequence[str] = ()
+) -> ir.Table:
+    """How many customers were active at the ends of periods `block` … `until`, lazily: the one query behind `flows`.
 
     Of a customer's occasions in a period only the last matters for its end. It keeps her active for W days, at most
-    until her next one: the period ends it covers run from its own to `until`. is_new and is_back tell how the run
-    began, goes_on whether the next run follows without a gap.
+    until her next one: the period ends it covers run from its own, `block`, to `until`. Periods are numbered from 1
+    to `periods`, the last one ending on `last`; 0 is all before. is_new and is_back tell how the run began, goes_on
+    whether the next one follows without a gap.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a"], "date": [date(2026, 1, 5), date(2026, 3, 9)]})
+    >>> found = runs(bought, date(2026, 3, 31), 40, periods=3).order_by("block").execute()
+    >>> found[["block", "until", "is_new", "is_back", "customers"]].values.tolist()
+    [[1, 1, True, False, 1], [3, 3, False, True, 1]]
     """
-    base = last.year * 12 + last.month - 1 - months * count  # month number of the first cut, the eve of period 1
+    base = last.year * 12 + last.month - 1 - months * periods  # month number of the first cut, the eve of period 1
     occasions = occasions.filter(_.date <= ibis.literal(last))
     block = (ibis.greatest(month_number(occasions.date), base) - base + months - 1) // months
     newest = occasions.group_by("customer_id", *by, block=block.cast("int64")).agg(day=_.date.max())
     end = month_number(newest.day + ibis.interval(days=window_days)) - 1  # the last month whose end still is covered
     reach = (ibis.greatest(end, base - months) - base + months) // months - 1
-    newest = newest.mutate(reach=ibis.least(reach.cast("int64"), count))
+    newest = newest.mutate(reach=ibis.least(reach.cast("int64"), periods))
     history = ibis.window(group_by="customer_id", order_by="block")
     each = newest.mutate(
         before=_.reach.lag().over(history),
         next_block=_.block.lead().over(history),
         next_reach=_.reach.lead().over(history),
     ).mutate(
-        until=ibis.least(_.reach, _.next_block.fill_null(count + 1) - 1),
+        until=ibis.least(_.reach, _.next_block.fill_null(periods + 1) - 1),
         is_new=_.before.isnull(),
         is_back=(_.before < _.block - 1).fill_null(False),
     )

@@ -7,12 +7,9 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
-from statsmodels.stats.proportion import confint_proportions_2indep
 
-from helpers.estimates import ALPHA, NotEnoughData, with_wilson
+from helpers.estimates import Estimate, NotEnoughData, with_wilson
 from helpers.periods import label, last_complete_month, month_end
-
-BY = ("home_market", "first_sales_channel", "first_acquisition_channel", "first_product_category", "first_discounted")
 
 
 def month_number(day: ir.DateValue) -> ir.IntegerValue:
@@ -30,11 +27,12 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     A cohort is all customers whose first purchase occasion falls in the same month. At age k, value is the number
     of them with an occasion in month cohort + k, divided by all of them ("bounded" retention); age 0 is 1. 0 means
     that nobody came; a blank (nan) means that the month had not ended on as_of. `by` names columns of the customer
-    to split by (see BY).
+    to split by: home_market, first_sales_channel, first_acquisition_channel, first_product_category,
+    first_discounted.
 
     Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
-    high (95 % Wilson) and includes_older (customers in it may have bought before the data begin). Raises
-    NotEnoughData without any occasion. Source: metrics.md, `retention_table`.
+    high (95 % Wilson) and includes_older (customers in it may have bought before the data begin). Without any
+    occasion the frame is empty. Source: metrics.md, `retention_table`.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -43,11 +41,22 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     0  2026-01    0       2  2    1.0
     1  2026-01    1       1  2    0.5
     """
-    by, firsts = list(by), _firsts(occasions, as_of, by)
+    by = list(by)
+    counts = retention_counts(occasions, as_of, by).execute()
+    return _cells(_grid(_sizes(_firsts(occasions, as_of, by), by), counts, by, as_of), by)
+
+
+def retention_counts(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> ir.Table:
+    """How many customers of each cohort bought at each age: the one lazy query behind `retention_table`.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a"], "n": [1, 2], "truncated": [False] * 2,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9)]})
+    >>> retention_counts(bought, date(2026, 2, 28)).order_by("age").execute()[["age", "active"]].values.tolist()
+    [[0, 1], [1, 1]]
+    """
     months = _until(occasions, as_of).select("customer_id", month=month_number(_.date)).distinct()
-    joined = months.join(firsts, "customer_id")
-    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
-    return _cells(_grid(_sizes(firsts, by), counts, by, as_of), by)
+    joined = months.join(_firsts(occasions, as_of, by), "customer_id")
+    return joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count())
 
 
 def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -124,66 +133,45 @@ def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     `cohorts` counts them.
 
     Returns the `by` columns, age, active, n (customers), cohorts, value, low, high (95 % Wilson).
-    Source: metrics.md, `retention_curve`.
+    Raises NotEnoughData when no cell of the table is observed. Source: metrics.md, `retention_curve`.
 
     >>> cells = pd.DataFrame({"cohort": ["2026-01", "2026-02"], "age": [1, 1], "active": [100, 5], "n": [1000, 10]})
     >>> retention_curve(cells).value.round(3).tolist()       # not the mean of 10 % and 50 %
     [0.104]
     """
     observed = table[table["active"].notna()].assign(cohorts=1)
+    if observed.empty:
+        raise NotEnoughData("Whether customers come back is not known yet: nobody was followed for a whole month.")
     sums = observed.groupby([*by, "age"], dropna=False)[["active", "n", "cohorts"]].sum().reset_index()
     return with_wilson(sums.astype({"active": "int64"}), "active", "n")
 
 
-def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame:
-    """The newest cohorts against those that began in the same calendar months a year before, age by age.
+def at_age(curve: pd.DataFrame, age: int) -> Estimate:
+    """The point of a `retention_curve` at one age; NotEnoughData when no cohort has been observed that long.
 
-    The same months are compared, so season does not pass for progress; cohorts that include older customers are
-    left out, and at each age only pairs where both cohorts are observed count. `table` is a whole `retention_table`
-    or `cumulative_repurchase` without `by`.
-
-    Returns age, pairs (of cohorts), recent, earlier (shares), n_recent, n_earlier, value (recent − earlier), low,
-    high (95 % Newcombe interval of a difference of proportions), n. Raises NotEnoughData without a single pair.
-
-    >>> months = ["2025-01", "2025-01", "2026-01", "2026-01"]
-    >>> cells = pd.DataFrame({"cohort": months, "age": [0, 1, 0, 1], "active": [100, 20, 100, 30], "n": [100] * 4,
-    ...                       "includes_older": False})
-    >>> recent_against_earlier(cells)[["age", "recent", "earlier", "value"]].round(2).to_string(index=False)
-    ' age  recent  earlier  value\\n   1     0.3      0.2    0.1'
+    >>> cells = pd.DataFrame({"cohort": ["2026-01"], "age": [1], "active": [100], "n": [1000]})
+    >>> at_age(retention_curve(cells), 1).value
+    0.1
     """
-    seen = table[table["active"].notna() & (table["age"] > 0) & ~table["includes_older"]]
-    year_before = seen.assign(cohort=[f"{int(c[:4]) + 1}{c[4:]}" for c in seen["cohort"]])
-    pairs = seen.merge(year_before, on=["cohort", "age"], suffixes=("_recent", "_earlier"))
-    if pairs.empty:
-        raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: no two cohorts lie a year apart.")
-    newest = sorted(pairs["cohort"].unique())[-recent:]
-    chosen = pairs[pairs["cohort"].isin(newest)].assign(pairs=1)
-    counts = ["active_recent", "n_recent", "active_earlier", "n_earlier", "pairs"]
-    ages = chosen.groupby("age")[counts].sum().astype("int64").reset_index()
-    low, high = confint_proportions_2indep(
-        ages["active_recent"].to_numpy(), ages["n_recent"].to_numpy(), ages["active_earlier"].to_numpy(),
-        ages["n_earlier"].to_numpy(), method="newcomb", alpha=ALPHA)
-    ages["recent"] = ages["active_recent"] / ages["n_recent"]
-    ages["earlier"] = ages["active_earlier"] / ages["n_earlier"]
-    both = ages["n_recent"] + ages["n_earlier"]
-    return ages.assign(value=ages["recent"] - ages["earlier"], low=low, high=high, n=both)
+    point = curve[curve["age"] == age]
+    if point.empty:
+        raise NotEnoughData(f"What happens {age} months after the first purchase is not known: no cohort is so old.")
+    value, low, high, n = point[["value", "low", "high", "n"]].iloc[0]
+    return Estimate(value, low, high, int(n))
 
 
 def _until(occasions: ir.Table, as_of: date) -> ir.Table:
     return occasions.filter(_.date <= ibis.literal(as_of))
 
 
-def _firsts(occasions: ir.Table, as_of: date, by: list[str]) -> ir.Table:
+def _firsts(occasions: ir.Table, as_of: date, by: Sequence[str]) -> ir.Table:
     """One row per customer: first day, cohort as a month number, and the columns to split by."""
     firsts = _until(occasions, as_of).filter(_.n == 1)
     return firsts.select("customer_id", *by, "truncated", first=_.date, cohort=month_number(_.date))
 
 
 def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:
-    sizes = firsts.group_by(*by, "cohort").agg(n=_.count(), includes_older=_.truncated.max()).execute()
-    if sizes.empty:
-        raise NotEnoughData("There is no purchase by an identified customer up to this day, so there are no cohorts.")
-    return sizes
+    return firsts.group_by(*by, "cohort").agg(n=_.count(), includes_older=_.truncated.max()).execute()
 
 
 def _last_month(as_of: date) -> int:
@@ -202,7 +190,7 @@ def _grid(sizes: pd.DataFrame, counts: pd.DataFrame, by: list[str], as_of: date,
         newest_age = {c: ((as_of - month_end(_start(c))).days + 1) // days - 1 for c in cohorts}
     else:
         newest_age = {c: _last_month(as_of) - c for c in cohorts}
-    ages = pd.DataFrame({"age": range(max(newest_age[cohorts[0]], 0) + 1)})
+    ages = pd.DataFrame({"age": range(max([0, *newest_age.values()]) + 1)})
     grid = sizes.merge(ages, how="cross").merge(counts, on=[*by, "cohort", "age"], how="left")
     grid = grid.sort_values([*by, "cohort", "age"], ignore_index=True)
     grid["active"] = grid["active"].fillna(0).astype("int64")

@@ -185,26 +185,22 @@ def test_the_curve_of_one_cohort_is_its_row(six_customers):
     assert cohorts.retention_curve(one)["value"].tolist() == one["value"].tolist()
 
 
-def test_recent_cohorts_meet_the_same_months_of_the_year_before():
-    days = [("a", "2024-03-01"), ("a", "2024-04-01"), ("b", "2024-03-05"),  # March 2024: one of two returns
-            ("c", "2024-08-01"), ("c", "2024-09-01"),  # August has no pair: left out
-            ("d", "2025-03-01"), ("e", "2025-03-02"), ("e", "2025-04-02"), ("f", "2025-03-03"), ("f", "2025-04-03")]
-    table = cohorts.retention_table(purchases(pd.DataFrame(days, columns=["customer_id", "date"])), date(2025, 4, 30))
-    after_one = cohorts.recent_against_earlier(table).set_index("age").loc[1]
-    assert (after_one["recent"], after_one["earlier"]) == (pytest.approx(2 / 3), 0.5)
-    assert after_one["low"] < after_one["value"] < after_one["high"]
-
-
 # --- bad input
 
-def test_no_purchase_at_all_is_said_in_a_sentence(occasions_of):
-    with pytest.raises(NotEnoughData, match="no purchase by an identified customer"):
-        cohorts.retention_table(occasions_of([("anna", "DE", "2026-01-05")], date(2025, 1, 31)), date(2025, 1, 31))
+def test_nothing_to_follow_gives_an_empty_table_and_a_sentence(occasions_of):
+    bought = occasions_of([("anna", "DE", "2026-01-05")], date(2025, 1, 31))
+    for make in (cohorts.retention_table, cohorts.cumulative_repurchase, cohorts.unbounded_retention):
+        table = make(bought, date(2025, 1, 31))
+        assert table.empty
+        with pytest.raises(NotEnoughData, match="nobody was followed"):
+            cohorts.retention_curve(table)
 
 
-def test_recent_and_earlier_need_cohorts_a_year_apart(six_customers):
-    with pytest.raises(NotEnoughData, match="a year apart"):
-        cohorts.recent_against_earlier(cohorts.retention_table(six_customers, END))
+def test_an_age_that_no_cohort_has_reached_is_said(six_customers):
+    curve = cohorts.retention_curve(cohorts.retention_table(six_customers, END))
+    assert cohorts.at_age(curve, 7) == pytest.approx((1 / 3, 0.061, 0.792, 3), abs=1e-3)
+    with pytest.raises(NotEnoughData, match="8 months after the first purchase"):
+        cohorts.at_age(curve, 8)
 
 
 # --- edges

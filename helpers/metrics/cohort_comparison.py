@@ -1,0 +1,72 @@
+"""Which customers come back more: new cohorts against old ones, and groups of customers against each other."""
+
+from datetime import date
+
+import ibis.expr.types as ir
+import pandas as pd
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from helpers.estimates import ALPHA, NotEnoughData
+from helpers.metrics.cohorts import cumulative_repurchase, retention_curve
+
+MOST_GROUPS = 12  # more rows than this are no longer read
+
+
+def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame:
+    """The newest cohorts against those that began in the same calendar months a year before, age by age.
+
+    The same months are compared, so season does not pass for progress; cohorts that include older customers are
+    left out, and at each age only pairs where both cohorts are observed count. `table` is a whole `retention_table`
+    or `cumulative_repurchase` without `by`.
+
+    Returns age, pairs (of cohorts), recent, earlier (shares), n_recent, n_earlier, value (recent − earlier), low,
+    high (95 % Newcombe interval of a difference of proportions), n. Empty without a single pair.
+
+    >>> months = ["2025-01", "2025-01", "2026-01", "2026-01"]
+    >>> cells = pd.DataFrame({"cohort": months, "age": [0, 1, 0, 1], "active": [100, 20, 100, 30], "n": [100] * 4,
+    ...                       "includes_older": False})
+    >>> recent_against_earlier(cells)[["age", "recent", "earlier", "value"]].round(2).to_string(index=False)
+    ' age  recent  earlier  value\\n   1     0.3      0.2    0.1'
+    """
+    seen = table[table["active"].notna() & (table["age"] > 0) & ~table["includes_older"]]
+    year_before = seen.assign(cohort=[f"{int(c[:4]) + 1}{c[4:]}" for c in seen["cohort"]])
+    pairs = seen.merge(year_before, on=["cohort", "age"], suffixes=("_recent", "_earlier"))
+    if pairs.empty:
+        raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: no two cohorts lie a year apart.")
+    newest = sorted(pairs["cohort"].unique())[-recent:]
+    chosen = pairs[pairs["cohort"].isin(newest)].assign(pairs=1)
+    counts = ["active_recent", "n_recent", "active_earlier", "n_earlier", "pairs"]
+    ages = chosen.groupby("age")[counts].sum().astype("int64").reset_index()
+    low, high = confint_proportions_2indep(
+        ages["active_recent"].to_numpy(), ages["n_recent"].to_numpy(), ages["active_earlier"].to_numpy(),
+        ages["n_earlier"].to_numpy(), method="newcomb", alpha=ALPHA)
+    ages["recent"] = ages["active_recent"] / ages["n_recent"]
+    ages["earlier"] = ages["active_earlier"] / ages["n_earlier"]
+    both = ages["n_recent"] + ages["n_earlier"]
+    return ages.assign(value=ages["recent"] - ages["earlier"], low=low, high=high, n=both)
+
+
+def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -> pd.DataFrame:
+    """The share with a second purchase by an age, for each group of customers: a row per value of `column`, best first.
+
+    `cumulative_repurchase` of the group's cohorts, pooled as in `retention_curve`, over the cohorts observed at
+    that age; groups that began at other times rest on other cohorts. Customers whose group is unknown are left out;
+    the 12 largest groups are kept.
+
+    Returns column, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
+    groups. Source: metrics.md, `cumulative_repurchase`.
+
+    >>> import ibis
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
+    ...     "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)], "home_market": ["DE", "DE", "FR"]})
+    >>> repurchase_by(bought, date(2026, 3, 31), "home_market", age=1)[["home_market", "value"]].values.tolist()
+    [['DE', 1.0], ['FR', 0.0]]
+    """
+    curve = retention_curve(cumulative_repurchase(occasions, as_of, by=[column]), by=[column])
+    groups = curve[(curve["age"] == age) & curve[column].notna()].nlargest(MOST_GROUPS, "n")
+    if len(groups) < 2:
+        raise NotEnoughData(
+            f"Customers cannot be compared by {column.replace('_', ' ')}: fewer than two groups are known and were "
+            f"followed for {age} months. The data check says which export would tell."
+        )
+    return groups.drop(columns="age").sort_values(["value", "n"], ascending=False, ignore_index=True)
