@@ -1,0 +1,197 @@
+"""All staged files together: one set of canonical tables, written as Parquet, and the account of each file."""
+
+from datetime import date
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers import schema
+from helpers.intake import privacy, reconcile, sales
+from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.staging import Staged, kinds
+from helpers.money import MissingRate, exchange_rates
+from helpers.settings import Settings
+
+DTYPES = {"text": "string", "country": "string", "currency": "string", "date": "date", "moment": "timestamp('UTC')", "flag": "boolean",
+          "integer": "int64", "number": "float64", "money": "int64"}
+PLAIN_MONEY = {"retention_costs": ("month", {"amount_rc": "amount_minor"}), "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
+               "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}), "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
+               "tickets": ("opened_date", {"cost_rc": "cost_minor"})}
+ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
+
+
+def write_tables(con, staged: list[Staged], settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Write every table of the schema that the files feed; returns the files table and remarks for the reader."""
+    folder.mkdir(parents=True)
+    parts = _stacked(con, staged, settings)
+    fx = _rates(con, parts, settings)
+    tables, remarks = _order_tables(con, parts, fx, settings)
+    tables["fx"] = fx
+    for target in parts.keys() & (set(schema.OPTIONAL) - {"files"}):
+        tables[target] = _optional(parts[target], target, fx, settings)
+    for name, table in tables.items():
+        con.to_parquet(_as_in_schema(table, name), folder / f"{name}.parquet")
+    files, more = reconcile.files_table(con, staged, settings, folder)
+    files.to_parquet(folder / "files.parquet", index=False)
+    return files, remarks + more
+
+
+def _stacked(con, staged: list[Staged], settings: Settings) -> dict[str, ir.Table]:
+    """The staged rows of each target under one another, with buyers replaced by pseudonyms."""
+    parts, identified = {}, []
+    for target in dict.fromkeys(t for s in staged for t in s.tables):
+        stacked = ibis.union(*(_full(s.tables[target], target) for s in staged if target in s.tables), distinct=False) \
+            if sum(target in s.tables for s in staged) > 1 else next(_full(s.tables[target], target) for s in staged if target in s.tables)
+        if "email" in kinds(target):
+            stacked = stacked.mutate(buyer=privacy.buyer(stacked))
+            identified.append(stacked)
+            if target == "referrals":
+                stacked = stacked.mutate(referrer=ibis.literal("e:").concat(stacked.referrer_email.strip().lower()))
+                identified.append(stacked.select(buyer="referrer"))
+        parts[target] = _at_month_end(stacked) if target == "retention_costs" else stacked
+    if not identified:
+        return parts
+    if "orders" in parts:
+        parts["orders"] = con.create_table("orders_stacked", parts["orders"], overwrite=True)
+    buyers = privacy.buyers_table(con, identified, settings)
+    if "orders" in parts:
+        shared = privacy.impossible_addresses(con, parts["orders"], settings.privacy.placeholder_orders_per_day)
+        fake = buyers.buyer.isin(shared.buyer)
+        buyers = con.create_table("buyers_kept", buyers.mutate(
+            customer_id=fake.ifelse(ibis.null("string"), buyers.customer_id), identity_scope=fake.ifelse("none", buyers.identity_scope)),
+            overwrite=True)
+    for target, stacked in parts.items():
+        if "buyer" in stacked.columns:
+            named = stacked.drop("customer_id").left_join(buyers, "buyer").drop("buyer_right")
+            if target == "referrals":
+                named = named.left_join(buyers.select(referrer="buyer", referrer_id="customer_id"), "referrer").drop("referrer_right")
+            parts[target] = named
+    return parts
+
+
+def _full(rows: ir.Table, target: str) -> ir.Table:
+    """The rows with every column of the target, null where the export has none, in one order."""
+    known = {f"{name}_minor" if kind == "money" else name: DTYPES[kind] for name, kind in kinds(target).items()}
+    columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in known.items()}
+    return rows.select("row", "file_index", "source_name", "format_name", **columns)
+
+
+def _rates(con, parts: dict, settings: Settings) -> ir.Table:
+    """The fx table: every currency and day that any money needs, or an error naming each currency without a rate."""
+    spans = []
+    for target, day in (("orders", "ordered_at"), ("refunds", "refund_date"), ("retention_costs", "month"), ("campaigns", "sent_date"),
+                        ("acquisition_spend", "date"), ("subscriptions", "date"), ("tickets", "opened_at"), ("products", None)):
+        if target in parts and day:
+            found = parts[target].filter(_.currency.notnull())
+            found = found.group_by("currency").aggregate(first=found[day].cast("date").min(), last=found[day].cast("date").max())
+            spans.append(con.to_pandas(found))
+        elif target in parts:
+            spans.append(con.to_pandas(parts[target].filter(_.currency.notnull()).select("currency").distinct()))
+    need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"})
+    first, last = need["first"].min(), need["last"].max()
+    own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
+    rates, problems = [], []
+    for code, span in need.fillna({"first": first, "last": last}).iterrows():
+        start, end = (pd.Timestamp(span[k]) + pd.Timedelta(days=d) for k, d in (("first", -1), ("last", 1)))
+        if code in set(need.index) and "products" in parts:
+            start, end = pd.Timestamp(first) - pd.Timedelta(days=1), pd.Timestamp(last) + pd.Timedelta(days=1)
+        try:
+            rates.append(exchange_rates([code], settings.currency, start.date(), end.date(), own))
+        except MissingRate as error:
+            problems.append(Problem(code, str(error).rstrip(".")))
+    if problems:
+        raise IntakeError({"the exchange rates": problems})
+    table = pd.concat(rates, ignore_index=True)
+    table["date"], table["rate_date"] = table["date"].dt.date, pd.to_datetime(table["rate_date"]).dt.date
+    return con.create_table("fx", _as_in_schema(ibis.memtable(table), "fx"), overwrite=True)
+
+
+def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
+    reporting = settings.currency
+    once = sales.each_once(con, parts["orders"])
+    dated = sales.net_of_tax(once).mutate(
+        order_date=_.ordered_at.pipe(_local_day, settings.time_zone), source=_.source_name,
+        identity_scope=_.identity_scope.fill_null("none"), is_renewal=_.is_renewal.fill_null(False), status=_.status.fill_null("paid"))
+    orders = sales.converted(dated, fx, "order_date", reporting, {"net_rc": "net_minor", "discount_rc": "discount_minor"})
+    orders = con.create_table("orders_converted", orders, overwrite=True)
+    refs = {name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds") if name in parts}
+    orders = sales.with_referrers(sales.delivered(orders, refs.get("deliveries")), parts.get("referrals"))
+    lines = None
+    if "order_lines" in parts:
+        kept = parts["order_lines"].semi_join(orders, [_.source_name == orders.source, _.order_id == orders.order_id,
+                                                       _.file_index == orders.file_index]).mutate(source=_.source_name)
+        lines = sales.order_lines(kept, orders.rename(order_currency="currency"), parts.get("products"), fx, reporting)
+        lines = con.create_table("order_lines", lines, overwrite=True)
+    refunds = _refunds(con, refs.get("refunds"), orders, lines, fx, settings)
+    if refunds is not None:
+        orders = _less_dated(orders, refunds)
+    orders = con.create_table("orders", orders, overwrite=True)
+    start = settings.data_start or con.to_pandas(orders.aggregate(first=orders.order_date.min()))["first"].iloc[0]
+    people = sales.customers(orders, parts.get("customers"), settings.history_complete, _day(start))
+    empty = {name: con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes), overwrite=True) for name in ("order_lines", "refunds")}
+    tables = {"orders": orders.order_by("ordered_at", "source", "order_id"), "order_lines": lines if lines is not None else empty["order_lines"],
+              "refunds": refunds if refunds is not None else empty["refunds"], "customers": people.order_by("customer_id")}
+    return tables, reconcile.order_remarks(con, parts, orders, refunds)
+
+
+def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
+    if refunds is None:
+        return None
+    refunds = refunds.mutate(refund_row=_.file_index.cast("string").concat("/", _.row.cast("string")))
+    refunds = sales.cancelled_purchases(con, refunds, orders, lines) if lines is not None \
+        else refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
+    refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, _.refunded_at.pipe(_local_day, settings.time_zone)))
+    made = sales.converted(refunds, fx, "refund_date", settings.currency, {"amount_rc": "amount_minor"})
+    return con.create_table("refunds", made.order_by("refund_date", "source", "order_id", "refund_row"), overwrite=True)
+
+
+def _less_dated(orders: ir.Table, refunds: ir.Table) -> ir.Table:
+    """An order's undated refunds without those that a dated file gives too: the platform's total holds both."""
+    dated = refunds.group_by("source", "order_id").aggregate(dated=_.amount_minor.sum())
+    rows = orders.left_join(dated, ["source", "order_id"]).drop("source_right", "order_id_right")
+    left = ibis.greatest(_.refund_undated_minor - _.dated.fill_null(0), 0).cast("int64").nullif(0)
+    return rows.mutate(refund_undated_minor=left).drop("dated")
+
+
+def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> ir.Table:
+    if target in ONE_FILE_A_DAY:
+        newest = rows.group_by("source_name", "format_name", "date").aggregate(file_index=_.file_index.max())
+        rows = rows.semi_join(newest, ["source_name", "format_name", "date", "file_index"])
+    if target == "tickets":
+        rows = rows.mutate(opened_date=_.opened_at.pipe(_local_day, settings.time_zone))
+    if target == "surveys":
+        rows = rows.mutate(has_comment=_.comment.notnull())
+    if target in PLAIN_MONEY:
+        day, money = PLAIN_MONEY[target]
+        rows = sales.converted(rows, fx, day, settings.currency, money)
+    defaults = {"acquisition_spend": {"kind": "media"}, "campaigns": {"arm": "none"}, "surveys": {"direction": "higher"}}.get(target, {})
+    rows = rows.mutate(**{name: rows[name].fill_null(value) for name, value in defaults.items()})
+    key = [k for k in schema.TABLES[target].key if k in rows.columns]
+    if key:
+        rows = rows.filter(*(rows[k].notnull() for k in key))
+        rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("file_index"), "row"]))
+        rows = rows.mutate(rank=rank).filter(_.rank == 0)
+    required = [c.name for c in schema.TABLES[target].columns if c.required and c.name == "customer_id"]
+    rows = rows.filter(*(rows[c].notnull() for c in required)) if required else rows
+    return rows.order_by("file_index", "row")
+
+
+def _at_month_end(costs: ir.Table) -> ir.Table:
+    return costs.mutate(month=(_.month.truncate("M") + ibis.interval(months=1) - ibis.interval(days=1)).cast("date"))
+
+
+def _as_in_schema(rows: ir.Table, name: str) -> ir.Table:
+    """Exactly the columns of the schema, in its order and types."""
+    return rows.select(**{column: rows[column].cast(dtype) for column, dtype in schema.TABLES[name].dtypes.items()})
+
+
+def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:
+    from helpers.intake.columns import to_local
+    return to_local(zone, moment).date()
+
+
+def _day(value) -> date | None:
+    return None if value is None or pd.isna(value) else pd.Timestamp(value).date()

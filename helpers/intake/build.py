@@ -1,0 +1,237 @@
+"""Raw exports → checked tables: the whole way, swapped in whole, or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import ibis
+import pandas as pd
+
+from helpers.intake import assemble, columns, privacy, read, recognise, staging
+from helpers.intake.contract import IntakeError, Problem
+from helpers.settings import Settings, Source
+
+MEMORY_LIMIT = "1500MB"
+CODE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Found:
+    """A raw file with the format it was taken for, or the problem that kept it from being taken."""
+
+    raw: read.Raw
+    source: str = ""
+    terms: Source | None = None
+    match: recognise.Match | None = None
+    layout: read.Layout | None = None
+    path: Path | None = None
+    problem: Problem | None = None
+
+
+@dataclass
+class BuildResult:
+    """What a build left: the folder of tables, the account of each file, and what the reader should know."""
+
+    tables: Path
+    files: pd.DataFrame
+    reused: bool = False
+    remarks: list[str] = field(default_factory=list)
+    problems: dict[str, list[Problem]] = field(default_factory=dict)
+
+
+def build(settings: Settings, raw: Path | None = None, max_rejected: float | None = None) -> BuildResult:
+    """Make data/<client>/tables from the raw exports; the last build is kept when nothing it rests on has changed.
+
+    Parameters: raw is the folder of exports (data/<client>/raw by default); max_rejected is the share of a file's rows that
+    may be rejected before the build stops (client.toml's max_rejected by default).
+    Raises IntakeError with every problem of every file; the tables of the last good build then stay as they are.
+    """
+    folder = raw or settings.folder / "raw"
+    share = settings.max_rejected if max_rejected is None else max_rejected
+    fingerprint = _fingerprint(settings, folder)
+    if (last := _manifest(settings)).get("fingerprint") == fingerprint and last["largest_rejected_share"] <= share:
+        return BuildResult(settings.folder / "tables", pd.read_parquet(settings.folder / "tables" / "files.parquet"),
+                           True, last["remarks"])
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
+    con = open_workbench(workbench)
+    try:
+        staged, problems = _staged(con, settings, folder, workbench)
+        _stop_if_too_many(staged, problems, share)
+        tables = workbench / "tables"
+        files, remarks = assemble.write_tables(con, staged, settings, tables)
+        worst = max((s.rejected / s.read for s in staged if s.read), default=0.0)
+        manifest = {"fingerprint": fingerprint, "remarks": remarks, "largest_rejected_share": worst,
+                    "inputs": {s.raw.file: s.raw.sha256 for s in staged}}
+        (tables / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+        con.disconnect()
+        _swap(workbench, settings.folder)
+    finally:
+        shutil.rmtree(workbench, ignore_errors=True)
+    return BuildResult(settings.folder / "tables", files, False, remarks, problems)
+
+
+def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
+    """What each raw file was taken for: file, source, format, rows_read, rows_rejected, rows_ignored, problems.
+
+    Reads everything and writes nothing but the reject files; a file that no format takes says which is nearest and what it lacks.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
+        con, rows = open_workbench(Path(name)), []
+        found = find(settings, raw or settings.folder / "raw", Path(name))
+        for index, one in enumerate(found):
+            try:
+                staged = None if one.problem else _stage_one(con, one, settings, index, Path(name))
+                problems = [one.problem] if one.problem else staged.problems
+            except IntakeError as error:
+                staged, problems = None, [p for several in error.problems.values() for p in several]
+            rows.append({
+                "file": one.raw.file, "source": one.source, "format": one.match.format.title if one.match else "not recognised",
+                "rows_read": staged.read if staged else 0, "rows_rejected": staged.rejected if staged else 0,
+                "rows_ignored": staged.ignored if staged else 0,
+                "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems)})
+        con.disconnect()
+    return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
+
+
+def up_to_date(settings: Settings, raw: Path | None = None) -> bool:
+    """Whether the tables rest on exactly these raw files, settings, formats, rates and this code."""
+    return _manifest(settings).get("fingerprint") == _fingerprint(settings, raw or settings.folder / "raw")
+
+
+def remarks(settings: Settings) -> list[str]:
+    """What the last build wants the reader to know: placeholders left out, exports that overlap, refunds without an order."""
+    return _manifest(settings).get("remarks", [])
+
+
+def open_workbench(folder: Path):
+    """A DuckDB connection on a scratch file, with bounded memory: large exports spill to disk."""
+    con = ibis.duckdb.connect(folder / "build.duckdb", memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"))
+    columns.teach(con)
+    return con
+
+
+def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
+    """Every raw file, database tables included, with its source and the format that takes it."""
+    formats = recognise.load_formats(settings.folder / "formats")
+    found, taken = [], set()
+    for raw in read.raw_files(folder):
+        name, terms = _source_of(raw.file, settings)
+        taken.add(name)
+        try:
+            found.append(_recognised(raw, name, terms, formats, workbench))
+        except IntakeError as error:
+            found.append(Found(raw, name, terms, problem=next(p for several in error.problems.values() for p in several)))
+    for name, terms in settings.sources.items():
+        if terms.url:
+            found.append(_recognised(read.database_table(name, terms.url, terms.table, workbench), name, terms, formats, workbench))
+        elif name not in taken and terms.active:
+            pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
+            missing = read.Raw(folder / pattern, pattern, "", False, "csv")
+            found.append(Found(missing, name, terms, problem=Problem(
+                f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/",
+                "Put the export there, or set active = false for a source that has ended.")))
+    return found
+
+
+def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
+    for name, terms in settings.sources.items():
+        patterns = [terms.files] if isinstance(terms.files, str) else terms.files
+        if any(pattern and (Path(file).match(pattern) or file == pattern) for pattern in patterns):
+            return name, terms
+    return "", Source(files=file)
+
+
+def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -> Found:
+    if terms.format and terms.format not in formats:
+        return Found(raw, name, terms, problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'",
+                                                       f"Known: {', '.join(sorted(formats))}"))
+    candidates = {terms.format: formats[terms.format]} if terms.format else formats
+    header = []
+    for path, layout in read.layouts(raw, workbench):
+        header = header or list(layout.header)
+        fits = [m for one in candidates.values() if not (m := recognise.match(list(layout.header), one, terms.columns)).missing]
+        if fits:
+            best = max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)))
+            encoding = read.whole_file_encoding(path, [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])]) \
+                if raw.kind == "csv" else layout.encoding
+            if raw.kind == "csv" and encoding is None:
+                return Found(raw, name, terms, problem=Problem("the file", "it is in none of the encodings this export comes in",
+                                                               "Save it as UTF-8."))
+            source = name or best.format.rule("sales_channel") or best.format.name
+            layout = read.Layout(encoding, layout.delimiter, layout.header, layout.skip)
+            return Found(raw, source, terms, best, layout, path)
+    return Found(raw, name, terms, problem=recognise.not_recognised(header, candidates))
+
+
+def _staged(con, settings, folder, workbench) -> tuple[list, dict]:
+    problems, staged = {}, []
+    for one in find(settings, folder, workbench):
+        label = f"data/{settings.client}/raw/{one.raw.file}"
+        try:
+            if one.problem:
+                problems[label] = [one.problem]
+                continue
+            done = _stage_one(con, one, settings, len(staged), workbench)
+            staged.append(done)
+            if done.problems:
+                problems[label] = done.problems
+        except IntakeError as error:
+            problems[label] = [p for several in error.problems.values() for p in several]
+    return staged, problems
+
+
+def _stage_one(con, one: Found, settings: Settings, index: int, workbench: Path):
+    rejected = settings.folder / "rejected" / f"{one.raw.file.replace('/', '__')}.csv"
+    rejected.unlink(missing_ok=True)
+    return staging.stage(con, one.raw, one.path, one.layout, one.match, one.source, one.terms, settings, index, workbench, rejected)
+
+
+def _stop_if_too_many(staged: list, problems: dict, share: float) -> None:
+    """Raise with all problems when a file could not be used at all, or when too many of its rows were rejected."""
+    unusable = len(problems) > sum(1 for s in staged if s.problems)
+    too_many = [s for s in staged if s.rejected > share * s.read]
+    if unusable or too_many:
+        for s in too_many:
+            label = next(label for label in problems if label.endswith(s.raw.file))
+            problems[label] = [*problems[label], Problem(
+                "the file", f"{s.rejected:,} of {s.read:,} rows are rejected, more than the {share:.1%} that may be",
+                "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit.")]
+        raise IntakeError(problems)
+    if not any("orders" in s.tables for s in staged):
+        raise IntakeError({"the raw folder": [Problem("orders", "no export holds orders", "Put an order export there.")]})
+
+
+def _fingerprint(settings: Settings, folder: Path) -> str:
+    """A hash of everything the tables rest on."""
+    digest = hashlib.sha256()
+    for raw in read.raw_files(folder):
+        digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
+    digest.update(settings.model_dump_json().encode())
+    code = [*CODE.glob("*.py"), *CODE.glob("formats/*.toml"), CODE.parent / "schema.py", CODE.parent / "money.py"]
+    for path in [*sorted(code), *sorted((settings.folder / "formats").glob("*.toml"))]:
+        digest.update(path.read_bytes())
+    digest.update(version("currencyconverter").encode())
+    digest.update(privacy.pseudonym(privacy.client_key(settings.client), "fingerprint").encode())
+    if any(terms.url for terms in settings.sources.values()):
+        digest.update(os.urandom(8))  # a database has no hash: read it again
+    return digest.hexdigest()
+
+
+def _manifest(settings: Settings) -> dict:
+    path = settings.folder / "tables" / "build.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _swap(workbench: Path, folder: Path) -> None:
+    """Put the new tables where the old ones are; the old ones go only when the new ones stand."""
+    old, new = folder / "tables", workbench / "tables"
+    if old.exists():
+        old.rename(workbench / "old")
+    new.rename(old)

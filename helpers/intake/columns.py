@@ -1,0 +1,316 @@
+"""The vocabulary of format files: what a column becomes, as an Ibis expression over rows of text.
+
+A specification is a header name, or a table with one of these keys:
+
+    "Total"                                   the text of a column; null when empty or absent
+    {constant = "shopify"}                    always this
+    {setting = "currency"}                    what the source says in client.toml
+    {captured = "Amount spent"}               what a header pattern caught, such as the currency inside a header
+    {first = [a, b]}                          the first that is not empty
+    {sum = [a, b]}, {minus = [a, b]}, {product = [a, b]}, {negative = a}, {absolute = a}     numbers
+    {of = a, map = {Shipped = "paid"}, otherwise = b}       words for words, any case; without otherwise a stranger is rejected
+    {of = a, extract = "regex"}               the first group, null when it does not match
+    {join = [a, b], with = " "}               texts joined
+    {filled = a}, {of = a, matches = "regex"}, {of = a, above = 0}, {of = a, below = 0}, {all = [..]}, {any = [..]}, {not = c}    conditions
+    {cases = [[condition, a], ...], otherwise = b}
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import ibis
+import ibis.expr.types as ir
+from babel import Locale
+from babel.core import get_global
+
+from helpers.intake.contract import Check
+from helpers.intake.recognise import Match, plain
+from helpers.money import exponent
+from helpers.settings import Source
+
+YES, NO = ("true", "yes", "1", "y", "t", "x", "是"), ("false", "no", "0", "n", "f", "否")
+COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
+COUNTRY_NAMES = {"uk": "GB", "usa": "US", "eire": "IE", "rsa": "ZA", "korea": "KR", "czechrepublic": "CZ", "holland": "NL",
+                 "channelislands": "JE", "unspecified": "", "unknown": "", "europeancommunity": "", "greatbritain": "GB"}
+MAX_WORDS = 5_000
+MACROS = r"""
+CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
+    '[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
+CREATE OR REPLACE MACRO careful_point(b) AS try_cast(CASE
+    WHEN regexp_full_match(b, '[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?') THEN replace(b, ',', '')
+    WHEN regexp_full_match(b, '[-+]?(\d+\.?\d*|\.\d+)') THEN b END AS DOUBLE);
+CREATE OR REPLACE MACRO careful_comma(b) AS try_cast(CASE
+    WHEN regexp_full_match(b, '[-+]?\d{1,3}(\.\d{2,3})*\.\d{3}(,\d*)?') THEN replace(replace(b, '.', ''), ',', '.')
+    WHEN regexp_full_match(b, '[-+]?(\d+,?\d*|,\d+)') THEN replace(b, ',', '.') END AS DOUBLE);
+CREATE OR REPLACE MACRO number_point(t) AS CASE WHEN regexp_full_match(t, '-?\d{1,15}(\.\d{1,15})?') THEN try_cast(t AS DOUBLE)
+    ELSE careful_point(tidy(t)) END;
+CREATE OR REPLACE MACRO number_comma(t) AS careful_comma(tidy(t));
+CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
+CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
+"""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((str, "array<string>"), "timestamp('UTC')"))
+def moment_with_offset(text, formats):
+    """The UTC moment of a text that carries its offset; null when it does not fit."""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((str, "array<string>"), "timestamp"))
+def wall_clock(text, formats):
+    """The wall-clock time of a text without an offset; null when it does not fit."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((str, "timestamp"), "timestamp('UTC')"))
+def to_utc(zone, local):
+    """The moment at which clocks in the zone show this time."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((str, "timestamp('UTC')"), "timestamp"))
+def to_local(zone, moment):
+    """What clocks in the zone show at the moment."""
+
+
+@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp('UTC')",), "timestamp('UTC')"))
+def plausible_moment(moment):
+    """The moment if its year is one an export can hold, else null."""
+
+
+@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp",), "timestamp"))
+def plausible_clock(local):
+    """The wall-clock time if its year is one an export can hold, else null."""
+
+
+@ibis.udf.scalar.builtin
+def number_point(text: str) -> float:
+    """A number with a decimal point; thousands commas must stand where thousands do."""
+
+
+@ibis.udf.scalar.builtin
+def number_comma(text: str) -> float:
+    """A number with a decimal comma; thousands points must stand where thousands do."""
+
+
+@ibis.udf.scalar.builtin
+def minor_factor(currency: str) -> float:
+    """Minor units in one unit of a currency: 100, 1 for JPY, 1000 for KWD."""
+
+
+def teach(con) -> None:
+    """Give the connection the words that conversions use."""
+    odd = " ".join(f"WHEN currency = '{c}' THEN {10.0 ** exponent(c)}" for c in known_currencies() if exponent(c) != 2)
+    con.raw_sql(MACROS.replace("%s", f"{odd}"))
+
+
+@cache
+def countries() -> dict[str, str]:
+    """Country names and codes in several languages, plain, to ISO 3166 alpha-2 ("" for a name that means no country).
+
+    >>> names = countries()
+    >>> names["germany"], names["deutschland"], names["uk"], names["de"]
+    ('DE', 'DE', 'GB', 'DE')
+    """
+    names = {}
+    for language in reversed(COUNTRY_LANGUAGES):
+        territories = Locale.parse(language).territories
+        names |= {plain(name): code for code, name in territories.items() if len(code) == 2 and code.isalpha()}
+    codes = {code.casefold(): code for code in Locale.parse("en").territories if len(code) == 2 and code not in ("ZZ", "EU", "UN")}
+    return names | codes | COUNTRY_NAMES
+
+
+@dataclass
+class Reader:
+    """Turns specifications into typed columns of one file, and remembers what can go wrong in each."""
+
+    con: object
+    rows: ir.Table
+    match: Match
+    source: Source
+    time_zone: str
+    decimal: str = "."
+    timestamps: tuple[str, ...] = ()
+    checks: list[Check] = field(default_factory=list)
+
+    def value(self, spec) -> ir.Value:
+        """The expression of a specification, text unless its key makes it a number or a condition."""
+        if isinstance(spec, str):
+            return self._text(spec)
+        if not isinstance(spec, dict):
+            return ibis.literal(spec)
+        key = next((k for k in self._words if k in spec), None)
+        if key is None:
+            raise ValueError(f"{self.match.format.path.name}: nothing known in {spec}; see helpers/intake/columns.py.")
+        return self._words[key](self, spec)
+
+    def typed(self, spec, kind: str, where: str) -> ir.Value:
+        """The value as text, number, money, integer, flag, date, moment, currency or country, with its check kept."""
+        value = self.value(spec)
+        if kind in ("string", "text"):
+            return value.cast("string") if not isinstance(value, ir.StringValue) else value
+        if not isinstance(value, ir.StringValue):
+            return value.cast({"flag": "boolean", "integer": "int64"}.get(kind, "float64")) if kind not in ("date", "moment") else value
+        return self._kinds[kind](self, value, where)
+
+    def number(self, text: ir.StringValue, where: str) -> ir.FloatingValue:
+        """A number written with the file's decimal mark; thousands marks must stand where thousands do."""
+        value = number_comma(text) if self.decimal == "," else number_point(text)
+        self._check(where, "number", "not a number", text.notnull() & value.isnull(), text)
+        return value
+
+    def moment(self, text: ir.StringValue, where: str) -> ir.TimestampValue:
+        """A moment in UTC: by its own offset, else as a clock of the source's time zone shows it."""
+        aware, naive = self._timestamps()
+        zone = self.source.time_zone or self.time_zone
+        found = to_utc(zone, wall_clock(text, naive))
+        value = plausible_moment(ibis.coalesce(moment_with_offset(text, aware), found) if aware else found)
+        self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
+        return value
+
+    def date(self, text: ir.StringValue, where: str) -> ir.DateValue:
+        """A local day: the day written when there is no offset, else the day in the client's time zone."""
+        aware, naive = self._timestamps()
+        value = wall_clock(text, naive)
+        value = ibis.coalesce(to_local(self.time_zone, moment_with_offset(text, aware)), value) if aware else value
+        value = plausible_clock(value)
+        self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
+        return value.date()
+
+    def currency(self, text: ir.StringValue, where: str) -> ir.StringValue:
+        """A known currency code in capitals."""
+        return self._looked_up(text, where, "currency", {code.casefold(): code for code in known_currencies()})
+
+    def country(self, text: ir.StringValue, where: str) -> ir.StringValue:
+        """An ISO 3166 alpha-2 code from a code or a country's name in several languages."""
+        return self._looked_up(text, where, "country", countries()).nullif("")
+
+    def _looked_up(self, text: ir.StringValue, where: str, kind: str, words: dict[str, str]) -> ir.StringValue:
+        """The word of each text: looked up once for each different text, so that a million rows cost what fifty do."""
+        if isinstance(text, ir.Scalar):
+            written = [self.con.execute(text)]
+        else:
+            written = self.con.to_pandas(self.rows.select(text=text).distinct().limit(MAX_WORDS))["text"]
+        known = {word: words[plain(word)] for word in written if isinstance(word, str) and plain(word) in words}
+        value = in_words(text, known)
+        self._check(where, kind, f"not a known {kind}", text.notnull() & value.isnull(), text)
+        return value
+
+    def flag(self, text: ir.StringValue, where: str) -> ir.BooleanValue:
+        """Yes or no."""
+        word = text.lower()
+        value = ibis.cases((word.isin(YES), True), (word.isin(NO), False), else_=ibis.null("boolean"))
+        self._check(where, "flag", "neither yes nor no", text.notnull() & value.isnull(), text)
+        return value
+
+    def integer(self, text: ir.StringValue, where: str) -> ir.IntegerValue:
+        """A whole number."""
+        value = self.number(text, where)
+        self._check(where, "number", "not a whole number", (value.round() != value).fill_null(False), text)
+        return value.round().cast("int64")
+
+    def _text(self, header: str) -> ir.StringValue:
+        crossed = self.source.columns.get(header)
+        if crossed is not None and (not isinstance(crossed, str) or crossed.startswith("=")):
+            return ibis.literal(str(crossed).removeprefix("="))
+        if header not in self.match.columns:
+            return ibis.null("string")
+        return self.rows[self.match.columns[header]].strip().nullif("")
+
+    def _numeric(self, spec) -> ir.FloatingValue:
+        value = self.value(spec)
+        return self.number(value, _label(spec)) if isinstance(value, ir.StringValue) else value.cast("float64")
+
+    def _sum(self, spec):
+        parts = [self._numeric(part) for part in spec["sum"]]
+        some = ibis.or_(*(part.notnull() for part in parts))
+        return some.ifelse(sum((part.fill_null(0.0) for part in parts), ibis.literal(0.0)), ibis.null("float64"))
+
+    def _minus(self, spec):
+        first, *rest = [self._numeric(part) for part in spec["minus"]]
+        return first - sum((part.fill_null(0.0) for part in rest), ibis.literal(0.0))
+
+    def _product(self, spec):
+        first, *rest = [self._numeric(part) for part in spec["product"]]
+        for part in rest:
+            first = first * part
+        return first
+
+    def _mapped(self, spec):
+        text = self.value(spec["of"])
+        known = {str(k).casefold(): v for k, v in spec["map"].items()}
+        value = in_words(text.lower(), known)
+        if "otherwise" in spec:
+            return ibis.coalesce(value, self.value(spec["otherwise"])).nullif("")
+        self._check(_label(spec["of"]), "value", "not a value this format knows", text.notnull() & value.isnull(), text)
+        return value.nullif("")
+
+    def _compared(self, spec):
+        number = self._numeric(spec["of"])
+        return (number > spec["above"] if "above" in spec else number < spec["below"]).fill_null(False)
+
+    def _cases(self, spec):
+        branches = [(self.value(condition), self.value(value)) for condition, value in spec["cases"]]
+        return ibis.cases(*branches, else_=self.value(spec["otherwise"]) if "otherwise" in spec else None)
+
+    def _extract(self, spec):
+        text = self.value(spec["of"])
+        return text.re_extract(spec["extract"], 1).nullif("")
+
+    def _joined(self, spec):
+        parts = [self.value(part) for part in spec["join"]]
+        return ibis.literal(spec.get("with", "")).join(parts)
+
+    def _timestamps(self) -> tuple[list[str], list[str]]:
+        return [f for f in self.timestamps if "%z" in f], [f for f in self.timestamps if "%z" not in f]
+
+    def _check(self, where, kind, what, bad, shown):
+        if all((check.where, check.what) != (where, what) for check in self.checks):
+            self.checks.append(Check(where, kind, what, bad.fill_null(False), shown))
+
+    _words = {
+        "constant": lambda self, spec: ibis.literal(spec["constant"]),
+        "setting": lambda self, spec: ibis.literal(str(getattr(self.source, spec["setting"]) or "")).nullif(""),
+        "captured": lambda self, spec: ibis.literal(self.match.captured.get(spec["captured"], "")).nullif(""),
+        "first": lambda self, spec: ibis.coalesce(*(self.value(part) for part in spec["first"])),
+        "sum": _sum, "minus": _minus, "product": _product,
+        "negative": lambda self, spec: -self._numeric(spec["negative"]),
+        "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),
+        "map": _mapped, "extract": _extract, "join": _joined,
+        "filled": lambda self, spec: self.value(spec["filled"]).notnull(),
+        "matches": lambda self, spec: self.value(spec["of"]).re_search(spec["matches"]).fill_null(False),
+        "above": _compared, "below": _compared,
+        "all": lambda self, spec: ibis.and_(*(self.value(part) for part in spec["all"])),
+        "any": lambda self, spec: ibis.or_(*(self.value(part) for part in spec["any"])),
+        "not": lambda self, spec: ~self.value(spec["not"]),
+        "cases": _cases,
+    }
+    _kinds = {"number": number, "money": number, "integer": integer, "flag": flag, "date": date, "moment": moment,
+              "currency": currency, "country": country}
+
+
+def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
+    """The word that a text stands for, null for a stranger.
+
+    >>> print(in_words(ibis.literal("a"), {"a": "b"}).execute())
+    b
+    """
+    return ibis.cases(*((text == key, str(word)) for key, word in words.items()), else_=ibis.null("string")) if words else ibis.null("string")
+
+
+def known_currencies() -> list[str]:
+    """All ISO 4217 codes that babel knows.
+
+    >>> "EUR" in known_currencies()
+    True
+    """
+    return sorted(get_global("all_currencies"))
+
+
+def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:
+    """An amount as whole minor units of its currency: 2 decimals, none for JPY, 3 for KWD."""
+    return (amount * minor_factor(currency)).round().cast("int64")
+
+
+def _label(spec) -> str:
+    if isinstance(spec, str):
+        return spec
+    inner = next((v for v in spec.values() if isinstance(v, str)), "")
+    return inner or ", ".join(_label(v) for v in next((v for v in spec.values() if isinstance(v, list)), []) if isinstance(v, (str, dict)))

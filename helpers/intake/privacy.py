@@ -1,0 +1,132 @@
+"""Pseudonyms: a keyed hash in place of every buyer, and the key that never leaves this machine's settings folder."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import unicodedata
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from helpers.settings import Settings, checked_name
+
+HEX_DIGITS = 32
+EMAIL_SHAPE = r"^[^\s@]+@[^\s@]+\.[^\s@]+$"
+PLACEHOLDERS = (
+    r"^(no[-_.]?reply|do[-_.]?not[-_.]?reply|none|na|n/a|unknown|guest|test|anonymous|customer|null|noemail|no[-_.]?email|dummy|xxx*)@",
+    r"@(marketplace\.amazon\.|members\.ebay\.|example\.(com|org|net)$|.*\.invalid$|localhost|noemail|scs\.tiktokw?\.|.*tiktok\.com$)",
+    r"\*",
+)
+
+
+def keys_folder() -> Path:
+    """Where the clients' keys are: $WORKBOOK_KEYS, else retention-workbook/keys in the user's settings folder."""
+    if own := os.environ.get("WORKBOOK_KEYS"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "retention-workbook" / "keys"
+
+
+def client_key(client: str) -> bytes:
+    """The client's secret key, made on first use in a file only its owner may read.
+
+    Lose the key and every pseudonym changes; to rotate it, delete the file and build again (data/README.md).
+    """
+    path = keys_folder() / f"{checked_name(client)}.key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return client_key(client)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+    key = bytes.fromhex(path.read_text().strip())
+    if len(key) < 32:
+        raise ValueError(f"The key of {client} in {path} is too short; it must be 64 hexadecimal digits.")
+    return key
+
+
+def normalised(email: str, gmail_aliases: bool = False) -> str:
+    """An e-mail address as one buyer types it in different ways: NFKC, small letters, no spaces around.
+
+    With gmail_aliases, dots and +tags of gmail addresses are left out as well.
+
+    >>> normalised(" Anna.B@Example.COM "), normalised("an.na+shop@gmail.com", gmail_aliases=True)
+    ('anna.b@example.com', 'anna@gmail.com')
+    """
+    text = unicodedata.normalize("NFKC", email).strip().casefold()
+    name, at, domain = text.rpartition("@")
+    if gmail_aliases and domain in ("gmail.com", "googlemail.com"):
+        text = name.split("+")[0].replace(".", "") + at + "gmail.com"
+    return text
+
+
+def pseudonym(key: bytes, identity: str) -> str:
+    """The keyed hash (HMAC-SHA256, first 32 hex digits) that stands for an identity in every table.
+
+    >>> pseudonym(bytes(32), "anna@example.com") == pseudonym(bytes(32), "anna@example.com")
+    True
+    """
+    return hmac.digest(key, identity.encode(), hashlib.sha256).hex()[:HEX_DIGITS]
+
+
+def is_placeholder(email: str) -> bool:
+    """Whether an address stands for nobody in particular: noreply, marketplace aliases, masked ones.
+
+    >>> is_placeholder("no-reply@shop.de"), is_placeholder("anna@web.de")
+    (True, False)
+    """
+    return any(re.search(pattern, email) for pattern in PLACEHOLDERS)
+
+
+def buyer(rows: ir.Table) -> ir.StringValue:
+    """Who bought, as the source says: e:<e-mail>, a:<source>:<account>, p:<pseudonym>, or null."""
+    email, account, own = (rows[c] if c in rows.columns else ibis.null("string") for c in ("email", "account", "customer_id"))
+    mail = email.strip().lower()
+    named = ibis.literal("a:").concat(rows.source_name, ":", ibis.coalesce(account, own).strip())
+    return ibis.cases(
+        (mail.re_search(EMAIL_SHAPE), ibis.literal("e:").concat(mail)),
+        (own.re_search(f"^[0-9a-f]{{{HEX_DIGITS}}}$"), ibis.literal("p:").concat(own)),
+        (ibis.coalesce(account, own).strip().nullif("").notnull(), named),
+        else_=ibis.null("string"),
+    )
+
+
+def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
+    """buyer → customer_id and identity_scope, each distinct buyer hashed once; placeholders have none.
+
+    Placeholder addresses are kept in the table with scope none, so that they can be counted.
+    """
+    key, gmail = client_key(settings.client), settings.privacy.gmail_aliases
+
+    def hashed(texts):
+        out = []
+        for text in texts.to_pylist():
+            kind, rest = text[:1], text[2:]
+            if kind == "e":
+                mail = normalised(rest, gmail)
+                out.append("" if is_placeholder(mail) else pseudonym(key, mail))
+            else:
+                out.append(rest if kind == "p" else pseudonym(key, text))
+        return pa.array(out, pa.string())
+
+    hashed.__annotations__ = {"texts": str, "return": str}
+    hash_udf = ibis.udf.scalar.pyarrow(hashed, signature=((str,), str))
+    parts = [t.filter(t.buyer.notnull()).select("buyer") for t in found]
+    every = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    every = con.create_table("distinct_buyers", every, overwrite=True)
+    scope = ibis.cases((_.customer_id.isnull(), "none"), (_.buyer.startswith("a:"), "channel_account"), else_="email")
+    known = con.create_table("buyers", every.mutate(customer_id=hash_udf(every.buyer)), overwrite=True)
+    return known.mutate(customer_id=known.customer_id.nullif("")).mutate(identity_scope=scope)
+
+
+def impossible_addresses(con, orders: ir.Table, limit: int) -> ir.Table:
+    """Buyers with an e-mail address that placed `limit` orders or more on one day: a shared placeholder, not a person."""
+    mailed = orders.filter(orders.buyer.startswith("e:"))
+    days = mailed.group_by("buyer", day=mailed.ordered_at.date()).aggregate(n=_.count())
+    return con.create_table("impossible", days.filter(_.n >= limit).select("buyer").distinct(), overwrite=True)

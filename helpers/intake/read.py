@@ -1,0 +1,254 @@
+"""Any raw file as a DuckDB table of text: CSV and TSV in their encodings, XLSX, JSON, Parquet, a database table."""
+
+import codecs
+import csv
+import hashlib
+import itertools
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import openpyxl
+import pyarrow.parquet as pq
+
+from helpers.intake.contract import IntakeError, Problem
+
+TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
+SUFFIXES = TEXT_SUFFIXES | {".xlsx", ".json", ".parquet"}
+ENCODINGS = ("utf-8", "cp932", "cp1252")
+DELIMITERS = ",\t;|"
+HEADER_LINES = 25
+SAMPLE_BYTES = 256_000
+CHUNK = 4 << 20
+MAX_LINE = 1 << 20
+MAX_UNZIPPED = 4 << 30
+MAX_ZIP_RATIO = 200
+csv.field_size_limit(MAX_LINE)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A raw file as found: its name inside raw/, its bytes' hash, and what its first lines hold."""
+
+    path: Path
+    file: str
+    sha256: str
+    has_nul: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the text of a file is laid out, once its header is known."""
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    skip: int
+
+
+def raw_files(folder: Path) -> list[Raw]:
+    """The files of a folder that hold tables, by name. A link that leaves the folder is refused; hidden files are not data."""
+    if not folder.is_dir():
+        raise IntakeError({str(folder): [Problem("the folder", "it does not exist", "Put the exports there.")]})
+    found, inside = [], folder.resolve()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() or p.is_symlink()):
+        relative = path.relative_to(folder)
+        if any(part.startswith((".", "~$")) for part in relative.parts) or path.suffix.lower() not in SUFFIXES:
+            continue
+        if not path.resolve().is_relative_to(inside):
+            raise IntakeError({str(relative): [Problem("the file", "it is a link that leaves the folder", "Copy the file itself.")]})
+        digest, has_nul = _hashed(path)
+        kind = path.suffix.lower().removeprefix(".")
+        found.append(Raw(path, str(relative), digest, has_nul, "csv" if path.suffix.lower() in TEXT_SUFFIXES else kind))
+    return found
+
+
+def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
+    """The ways the start of a file can be read, likeliest first: each encoding that fits, each early line as the header."""
+    path = raw.path
+    if raw.kind == "parquet":
+        yield path, Layout("", "", tuple(pq.read_schema(path).names), 0)
+        return
+    if raw.kind in ("xlsx", "json"):
+        path = workbench / f"{raw.sha256[:16]}.csv"
+        if not path.exists():
+            (_from_xlsx if raw.kind == "xlsx" else _from_json)(raw, path)
+    sample = _sample(path)
+    encodings = ["utf-16"] if sample[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ENCODINGS
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            text = codecs.getincrementaldecoder(encoding)().decode(sample).replace("\0", "").removeprefix("\ufeff")
+            yield from ((path, layout) for layout in _header_lines(text, encoding))
+
+
+def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
+    """The first of the encodings in which every byte of the file makes sense."""
+    for encoding in encodings:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        with suppress(UnicodeDecodeError), path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+            return encoding
+    return None
+
+
+def load(con, name: str, raw: Raw, path: Path, layout: Layout, wanted: list[str], workbench: Path, quote: str = '"') -> ir.Table:
+    """The wanted columns of a file as a table of text, with `row` counting as a spreadsheet does (the header is row 1)."""
+    if raw.kind == "parquet":
+        rows = con.read_parquet(path).select(*dict.fromkeys(wanted))
+        rows = rows.mutate(**{c: rows[c].cast("string") for c in rows.columns})
+        table = con.create_table(name, rows, overwrite=True)
+        return table.mutate(row=table.rowid() + 2)
+    if layout.encoding not in ("utf-8", "utf-8-sig") or raw.has_nul:
+        path = _transcoded(path, layout.encoding, workbench / f"{name}.utf8.csv")
+    columns = _distinct(layout.header)
+    options = {
+        "columns": dict.fromkeys(columns, "VARCHAR"), "header": False, "auto_detect": False, "skip": layout.skip,
+        "delim": layout.delimiter, "quote": quote, "escape": quote, "strict_mode": False, "store_rejects": True,
+        "rejects_table": f"{name}_broken", "rejects_scan": f"{name}_scan", "max_line_size": MAX_LINE, "null_padding": True,
+    }
+    try:
+        view = con.read_csv(str(path), table_name=f"{name}_view", **options)
+        table = con.create_table(name, view.select(*dict.fromkeys(wanted)), overwrite=True)
+    except Exception as error:  # noqa: BLE001  DuckDB raises several kinds; one asks for a single thread
+        if "null_padding" not in str(error):
+            raise IntakeError({raw.file: [Problem("the file", f"it cannot be read as a table: {_first_line(error)}",
+                                                  "Open it in a spreadsheet, and export it again as CSV.")]}) from None
+        view = con.read_csv(str(path), table_name=f"{name}_view", **options, parallel=False)
+        table = con.create_table(name, view.select(*dict.fromkeys(wanted)), overwrite=True)
+    return table.mutate(row=table.rowid() + layout.skip + 1)
+
+
+def broken_lines(con, name: str, scan_is_csv: bool) -> list[tuple[int, str, str]]:
+    """Lines the CSV reader could not split into the header's columns: line number, what, and the text."""
+    if not scan_is_csv:
+        return []
+    query = f"SELECT line, any_value(error_type), any_value(csv_line) FROM {name}_broken GROUP BY line ORDER BY line"
+    return [(int(line), str(kind).lower(), text or "") for line, kind, text in con.raw_sql(query).fetchall()]
+
+
+def _header_lines(text: str, encoding: str) -> Iterator[Layout]:
+    lines = text.splitlines()[:HEADER_LINES]
+    for number, line in enumerate(lines):
+        delimiter = max(DELIMITERS, key=line.count)
+        with suppress(csv.Error, StopIteration):
+            reader = csv.reader(lines[number:], delimiter=delimiter)
+            header = next(reader)
+            yield Layout(encoding, delimiter, tuple(header), number + reader.line_num)
+
+
+def _hashed(path: Path) -> tuple[str, bool]:
+    digest, has_nul = hashlib.sha256(), False
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            has_nul = has_nul or b"\0" in chunk
+    return digest.hexdigest(), has_nul
+
+
+def _sample(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SAMPLE_BYTES)
+
+
+def _transcoded(path: Path, encoding: str, target: Path) -> Path:
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    with path.open("rb") as source, target.open("w", encoding="utf-8", newline="") as out:
+        while chunk := source.read(CHUNK):
+            out.write(decoder.decode(chunk).replace("\0", ""))
+        out.write(decoder.decode(b"", final=True))
+    return target
+
+
+def _distinct(header: tuple[str, ...]) -> list[str]:
+    """Column names as the CSV reader needs them: each once, none empty."""
+    names, seen = [], set()
+    for k, name in enumerate(header):
+        name = name if name and name.casefold() not in seen else f"column_{k + 1}_{name}"
+        seen.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _from_xlsx(raw: Raw, target: Path) -> None:
+    """Every sheet with the first sheet's header, one after the other, with a last column `sheet`."""
+    try:
+        with zipfile.ZipFile(raw.path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_UNZIPPED or size > MAX_ZIP_RATIO * max(raw.path.stat().st_size, 1):
+            raise IntakeError({raw.file: [Problem("the file", f"it unpacks to {size:,} bytes", "Export it again as CSV.")]})
+        book = openpyxl.load_workbook(raw.path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise IntakeError({raw.file: [Problem("the file", f"it is no XLSX workbook ({_first_line(error)})")]}) from None
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer, first = csv.writer(out), None
+        for sheet in book.worksheets:
+            rows = ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
+            filled = (row for row in rows if any(row))
+            head = next(filled, None)
+            if head is None or (first is not None and head != first):
+                continue
+            if first is None:
+                writer.writerow([*head, "sheet"])
+                first = head
+            writer.writerows([*row, sheet.title] for row in filled)
+
+
+def _from_json(raw: Raw, target: Path) -> None:
+    """The records of a JSON file or of JSON lines, nested keys joined by dots."""
+    try:
+        text = raw.path.read_text(encoding="utf-8-sig")
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError:
+            document = [json.loads(line) for line in text.splitlines() if line.strip()]
+        records = [_flat(record) for record in _records(document) if isinstance(record, dict)]
+    except (ValueError, RecursionError) as error:
+        raise IntakeError({raw.file: [Problem("the file", f"it is not JSON ({_first_line(error)})")]}) from None
+    names = list(dict.fromkeys(itertools.chain.from_iterable(records)))
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, names)
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def _records(document) -> list:
+    """The longest list of objects anywhere near the top of the document."""
+    if isinstance(document, list):
+        return document
+    lists = [v for v in document.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    return max(lists, key=len, default=[document])
+
+
+def _flat(record: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
+def _cell(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__

@@ -1,0 +1,151 @@
+"""Which export a file is: format files, and matching a file's header against them."""
+
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from helpers.intake.contract import Problem
+
+BUILT_IN = Path(__file__).parent / "formats"
+RULES = {
+    "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal",
+    "timestamps", "day_first", "skip_rows", "ignore", "group", "control", "tables", "wide", "checks", "records", "once_across",
+    "note", "quote", "numbers", "date_columns",
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """One export format as its TOML file says it: how to recognise it, how to read it, what its columns become."""
+
+    name: str
+    title: str
+    required: tuple[str, ...]
+    tables: dict[str, dict]
+    path: Path
+    rules: dict = field(default_factory=dict)
+
+    def rule(self, key: str, default=None):
+        """A reading rule of the format file, or the default."""
+        return self.rules.get(key, default)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A header laid on a format: our header names over the file's own, and what is missing."""
+
+    format: Format
+    columns: dict[str, str]
+    missing: tuple[str, ...]
+    captured: dict[str, str]
+
+    @property
+    def score(self) -> tuple[float, int]:
+        """How well it fits: the share of required headers found, then how many columns are known."""
+        needed = len(self.format.required) + len(self.format.rule("any_of", []))
+        return 1 - len(self.missing) / max(needed, 1), len(self.columns)
+
+
+def plain(header: str) -> str:
+    """A header without what exports vary in: case, spaces, BOM, hyphens, underscores, brackets.
+
+    >>> plain("\\ufeffPurchase-Date "), plain("purchase_date"), plain("Order #")
+    ('purchasedate', 'purchasedate', 'order')
+    """
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", header).casefold())
+
+
+def load_formats(*folders: Path) -> dict[str, Format]:
+    """Every format file in the built-in folder and in the folders given, by name; a client's own replaces ours.
+
+    >>> "shopify_orders" in load_formats()
+    True
+    """
+    formats = {}
+    for folder in (BUILT_IN, *folders):
+        for path in sorted(folder.glob("*.toml")):
+            one = load_format(path)
+            formats[one.name] = one
+    return formats
+
+
+def load_format(path: Path) -> Format:
+    """One format file. Raises ValueError naming the file and the key when it is not one.
+
+    >>> load_format(BUILT_IN / "shopify_orders.toml").title
+    'Shopify orders'
+    """
+    try:
+        rules = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is not a format file: {error}") from None
+    unknown, absent = set(rules) - RULES, {"title", "required", "tables"} - set(rules)
+    if unknown or absent:
+        raise ValueError(
+            f"{path.name} is not a format file: "
+            + "; ".join([f"there is no key '{key}'" for key in sorted(unknown)] + [f"'{k}' is missing" for k in sorted(absent)])
+        )
+    return Format(path.stem, rules["title"], tuple(rules["required"]), rules["tables"], path, rules)
+
+
+def match(header: list[str], one: Format, crosswalk: dict[str, str] | None = None) -> Match:
+    """The header laid on one format. A crosswalk (our name over theirs) comes before aliases.
+
+    >>> found = match(["EMAIL", "name"], Format("f", "F", ("Email", "Total"), {}, Path()))
+    >>> found.columns, found.missing
+    ({'Email': 'EMAIL'}, ('Total',))
+    """
+    theirs = {}
+    for name in header:
+        theirs.setdefault(plain(name), name)
+    columns, captured = {}, {}
+    for ours in _known_headers(one, crosswalk or {}):
+        for candidate in (*_crossed(crosswalk or {}, ours), ours, *one.rule("aliases", {}).get(ours, ())):
+            if plain(candidate) in theirs:
+                columns[ours] = theirs[plain(candidate)]
+                break
+    for ours, patterns in one.rule("header_patterns", {}).items():
+        for name in header:
+            found = next((m for p in patterns if (m := re.fullmatch(p, name.strip("\ufeff "), re.IGNORECASE))), None)
+            if found:
+                columns[ours], captured[ours] = name, (found.groups() or ("",))[0].upper()
+    fixed = {ours for ours, value in (crosswalk or {}).items() if _is_constant(value)}
+    missing = [name for name in one.required if name not in columns and name not in fixed]
+    missing += [" or ".join(names) for names in one.rule("any_of", []) if not (set(names) & (set(columns) | fixed))]
+    return Match(one, columns, tuple(missing), captured)
+
+
+def recognise(header: list[str], formats: dict[str, Format]) -> Match | None:
+    """The format whose required headers are all there; of several, the one that knows most of the columns."""
+    fits = [m for one in formats.values() if not (m := match(header, one)).missing]
+    return max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)), default=None)
+
+
+def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
+    """Why no format took a file: the nearest one and the columns it misses."""
+    nearest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
+    shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
+    if not nearest.columns:
+        return Problem("the file", f"no known export has the columns {shown}",
+                       "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md).")
+    return Problem(
+        "the file", f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), "
+        f"but these columns are missing: {', '.join(nearest.missing)}",
+        "Export it again with them, or name the columns under [sources.<name>.columns] in client.toml.",
+    )
+
+
+def _known_headers(one: Format, crosswalk: dict) -> list[str]:
+    used = [*one.required, *(h for group in one.rule("any_of", []) for h in group), *one.rule("optional", []),
+            *one.rule("aliases", {}), *(k for k, v in crosswalk.items() if not _is_constant(v))]
+    return list(dict.fromkeys(used))
+
+
+def _crossed(crosswalk: dict, ours: str) -> list[str]:
+    return [crosswalk[ours]] if ours in crosswalk and not _is_constant(crosswalk[ours]) else []
+
+
+def _is_constant(value) -> bool:
+    return not isinstance(value, str) or value.startswith("=")
