@@ -1,21 +1,19 @@
 """A client opened as of a date: settings, the canonical tables on the chosen engine, and the shared derived tables."""
 
-import hashlib
-import json
-import os
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers import periods, schema
+from helpers import engines, periods, schema
+from helpers.cache import Cache
 from helpers.estimates import MissingTable
 from helpers.metrics import occasions as purchase_occasions
+from helpers.metrics import survival
 from helpers.settings import Settings, load_settings
 
 HOW_TO_SUPPLY = {
@@ -51,6 +49,7 @@ class Client:
     as_of: date
     market: str = ""
     con: ibis.BaseBackend | None = None
+    cache: Cache | None = None
 
     @property
     def name(self) -> str:
@@ -86,20 +85,31 @@ class Client:
     @cached_property
     def all_occasions(self) -> ir.Table:
         """Purchase occasions of every market, computed once per content of the tables, kept in data/<client>/cache."""
-        settings = self.settings
+        settings, lines = self.settings, self.con.table("order_lines")
         expr = purchase_occasions.occasions(
-            *(self._cut(name) for name in ("orders", "order_lines", "refunds", "customers")), self.as_of,
+            self._cut("orders"), lines, self._cut("refunds"), self._cut("customers"), self.as_of,
             margin_rate=settings.margin.rate, margin_by_market=settings.margin.by_market,
             margin_by_category=settings.margin.by_category, refund_window_days=settings.refund_window_days,
             exclude_renewals=settings.exclude_renewals,
         )
-        return self._kept("occasions", expr)
+        return self.cache.once("occasions", expr)
 
     @property
     def occasions(self) -> ir.Table:
         """Purchase occasions of customers whose home market is the chosen one."""
         every = self.all_occasions
         return every.filter(_.home_market == self.market) if self.market else every
+
+    @cached_property
+    def window(self) -> int:
+        """The churn window in days: client.toml's, or, with "auto", what the purchases of all markets speak for.
+
+        Raises NotEnoughData when it is to be found and too few purchases are known.
+        """
+        given = self.settings.churn_window_days
+        if given != "auto":
+            return given
+        return survival.churn_window(survival.gaps(self.all_occasions, self.as_of)).days
 
     @cached_property
     def files(self) -> pd.DataFrame:
@@ -117,22 +127,6 @@ class Client:
             return table.semi_join(self._cut("orders"), ["source", "order_id"])
         return table.filter(table[day] <= ibis.literal(self.as_of)) if day else table
 
-    def _kept(self, name: str, expr: ir.Table) -> ir.Table:
-        """The expression computed once: a Parquet file named by the hash of everything it was computed from."""
-        text = f"{_build_id(self.settings)}|{self.as_of}|{ibis.to_sql(expr, dialect='duckdb')}"
-        key = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
-        if key in self.con.list_tables():
-            return self.con.table(key)
-        if self.settings.engine.kind != "duckdb":
-            return self.con.create_view(key, expr.cache())
-        path = self.settings.folder / "cache" / f"{key}.parquet"
-        if not path.is_file():
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            expr.order_by("customer_id", "date").to_parquet(part)
-            part.replace(path)
-        return self.con.read_parquet(path, table_name=key)
-
 
 def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     """A client's settings and tables as of a date.
@@ -144,41 +138,20 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     NotCovered when as_of is later than an active source's export reaches.
     """
     settings = load_settings(client)
-    folder = Path(settings.engine.tables or settings.folder / "tables")
-    if settings.engine.kind != "warehouse" and not (folder / "orders.parquet").exists():
-        raise NotBuilt(f"data/{client}/tables is empty. Build it with: workbook check {client}")
-    opened = Client(settings, periods.as_date(as_of), market.upper(), _connect(settings, folder))
+    engine = engines.chosen(settings.engine)
+    folder = engine.tables or settings.folder / "tables"
+    tables = {} if engine.kind == "warehouse" else engines.parquet_files(folder)
+    if engine.kind != "warehouse" and "orders" not in tables:
+        raise NotBuilt(f"There are no tables in {engine.tables or f'data/{client}/tables'}. Build them with: "
+                       f"workbook check {client}")
+    store = settings.folder / "cache"
+    con = engines.connect(engine, tables, store)
+    settings = settings.model_copy(update={"engine": engine})
+    cache = Cache(con, store, engines.content(folder) if tables else "")
+    opened = Client(settings, periods.as_date(as_of), market.upper(), con, cache)
     _refuse_uncovered(opened)
     _refuse_unknown_market(opened)
     return opened
-
-
-def _connect(settings: Settings, folder: Path) -> ibis.BaseBackend:
-    engine = settings.engine
-    if engine.kind == "warehouse":
-        return ibis.connect(engine.url)
-    if engine.kind == "spark":
-        con = _spark(engine.url)
-    else:
-        con = ibis.duckdb.connect()
-        if engine.memory_limit:
-            con.raw_sql(f"SET memory_limit = '{engine.memory_limit}'")
-    for name in schema.TABLES:
-        if (path := folder / f"{name}.parquet").exists():
-            con.read_parquet(str(path), table_name=name)
-    return con
-
-
-def _spark(url: str) -> ibis.BaseBackend:
-    from pyspark.sql import SparkSession  # an extra: only clients that name Spark need it
-
-    session = SparkSession.builder.master(url or "local[2]").config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    return ibis.pyspark.connect(session)
-
-
-def _build_id(settings: Settings) -> str:
-    marker = settings.folder / "tables" / "build.json"
-    return json.loads(marker.read_text(encoding="utf-8"))["build"] if marker.is_file() else settings.model_dump_json()
 
 
 def _refuse_uncovered(client: Client) -> None:

@@ -19,7 +19,7 @@ LEVELS = [
     {"settings"},
     {"intake", "demo"},
     {"metrics"},
-    {"client", "actions"},
+    {"engines", "cache", "client", "actions"},
     {"report"},
     {"cli"},
 ]

@@ -9,7 +9,7 @@ from pencil import REFUND, TIMELINE, orders_of
 
 from helpers import client as clients
 from helpers import schema
-from helpers.estimates import MissingTable
+from helpers.estimates import MissingTable, NotEnoughData
 
 TOML = """
 name = "Acme"
@@ -97,3 +97,21 @@ def test_a_client_without_tables_says_how_to_build_them(acme):
     (acme / "tables" / "orders.parquet").unlink()
     with pytest.raises(clients.NotBuilt, match="workbook check acme"):
         clients.open_client("acme", "2026-06-30")
+
+
+def test_the_window_is_the_one_written_down(acme):
+    (acme / "client.toml").write_text("churn_window_days = 120\n" + TOML)
+    assert clients.open_client("acme", "2026-06-30").window == 120
+
+
+def test_a_window_to_be_found_asks_for_purchases_enough(acme):
+    with pytest.raises(NotEnoughData, match="Set churn_window_days in client.toml"):
+        _ = clients.open_client("acme", "2026-06-30").window
+
+
+def test_tables_exchanged_by_hand_are_noticed_although_the_build_kept_its_name(acme):
+    assert clients.open_client("acme", "2026-06-30").occasions.count().to_pandas() == len(TIMELINE)
+    con = ibis.duckdb.connect()
+    one = con.read_parquet(acme / "tables" / "orders.parquet").limit(1).to_pyarrow()
+    con.create_table("one", one).to_parquet(acme / "tables" / "orders.parquet")
+    assert clients.open_client("acme", "2026-06-30").occasions.count().to_pandas() == 1

@@ -56,11 +56,11 @@ def occasions(
       customer_id  n home_market  net_sales_rc  margin_rc
     0        anna  1          DE          1600       1000
     """
-    bought = _counted_orders(orders, as_of, exclude_renewals)
-    bought = _less_refunds(bought, refunds, as_of, refund_window_days)
+    counted = _counted_orders(orders, as_of, exclude_renewals)
+    bought = _less_refunds(counted, refunds, as_of, refund_window_days)
     bought = _with_margin(bought, order_lines, margin_rate, margin_by_market or {}, margin_by_category or {})
     days = _customer_days(bought)
-    return _numbered(days, customers)
+    return _described(days, _firsts(days, counted, order_lines), customers)
 
 
 def bucket(customer_id: ir.StringColumn) -> ir.StringColumn:
@@ -99,26 +99,32 @@ def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days:
 
 
 def _with_margin(bought, order_lines, rate: float, by_market: dict, by_category: dict) -> ir.Table:
-    """The orders with the category of their costliest line, and margin_rc after refunds."""
-    lines = order_lines.mutate(rated=_rate(_.category, by_category), net=_.net_rc.cast("float64"))
-    known_cost = lines.net - lines.quantity.cast("float64") * lines.unit_cost_rc.cast("float64")
-    per_order = lines.mutate(known=known_cost).group_by("source", "order_id").agg(
-        lines_net=_.net.sum(),
-        own_margin=ibis.coalesce(_.known, _.net * _.rated).sum(),
-        own_net=(ibis.coalesce(_.known, _.rated).notnull()).ifelse(_.net, 0.0).sum(),
-        costliest=ibis.struct({"net": _.net_rc, "category": _.category}).max(),
-    )
-    per_order = per_order.mutate(category=_.costliest["category"])
+    """The orders with margin_rc after refunds. A line's margin is whole minor units, so that sums are exact."""
+    per_order = _own_margins(order_lines, by_category)
+    added = {c: per_order[c].cast("float64") for c in ("own_margin", "own_net", "rest")}
+    joined = bought.left_join(per_order, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], **added)
     market_rate = ibis.coalesce(_rate(_.market, by_market), ibis.literal(rate))
-    added = [per_order[c] for c in ("lines_net", "own_margin", "own_net", "category")]
-    joined = bought.left_join(per_order, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], *added)
-    from_lines = (_.own_margin.fill_null(0.0) + (_.lines_net - _.own_net) * market_rate) / _.lines_net.nullif(0.0)
-    kept = (_.net_rc - _.refund_rc).cast("float64")
-    return joined.mutate(
-        kept_rc=_.net_rc - _.refund_rc,
-        margin_rc=(kept * ibis.coalesce(from_lines, market_rate)).round().cast("int64"),
-        discounted=_.discount_rc > 0,
+    rest = _.rest.fill_null(0.0)
+    from_lines = (_.own_margin + rest * market_rate) / (_.own_net + rest).nullif(0.0)
+    kept = _.net_rc - _.refund_rc
+    margin = (kept.cast("float64") * ibis.coalesce(from_lines, market_rate)).round().cast("int64")
+    return joined.mutate(kept_rc=kept, margin_rc=margin).drop("own_margin", "own_net", "rest")
+
+
+def _own_margins(order_lines: ir.Table, by_category: dict) -> ir.Table:
+    """Orders that have a line with a margin of its own: that margin, the lines' net sales, and those of the rest.
+
+    Orders without one are not there, so a client without unit costs does not pay for looking at every line.
+    """
+    cost = _.net_rc - _.quantity * _.unit_cost_rc
+    rated = (_.net_rc.cast("float64") * _rate(_.category, by_category)).round().cast("int64")
+    lines = order_lines.select("source", "order_id", "net_rc", own=ibis.coalesce(cost, rated) if by_category else cost)
+    known = lines.filter(_.own.notnull()).group_by("source", "order_id").agg(
+        own_margin=_.own.sum(), own_net=_.net_rc.sum()
     )
+    others = lines.filter(_.own.isnull()).semi_join(known, ["source", "order_id"])
+    rest = others.group_by("source", "order_id").agg(rest=_.net_rc.sum())
+    return known.left_join(rest, ["source", "order_id"]).select(*known.columns, "rest")
 
 
 def _rate(column, rates: dict[str, float]):
@@ -129,27 +135,35 @@ def _rate(column, rates: dict[str, float]):
 
 
 def _customer_days(bought: ir.Table) -> ir.Table:
-    """Orders summed to customer and day; the day's attributes are those of its earliest order."""
-    earliest = ibis.struct({name: _[name] for name in ("ordered_at", "source", "order_id", *FIRSTS.values())}).min()
+    """Orders summed to customer and day, numbered; a day without positive net spend is none."""
     days = bought.group_by("customer_id", date=_.order_date).agg(
         net_sales_rc=_.kept_rc.sum().cast("int64"),
         margin_rc=_.margin_rc.sum().cast("int64"),
         discount_rc=_.discount_rc.sum().cast("int64"),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
-        earliest=earliest,
     )
-    return days.filter(_.net_sales_rc > 0)
-
-
-def _numbered(days: ir.Table, customers: ir.Table) -> ir.Table:
     history = ibis.window(group_by="customer_id", order_by="date")
-    first = {name: _.earliest[column].first().over(history) for name, column in FIRSTS.items()}
-    numbered = days.mutate(n=ibis.row_number().over(history) + 1, **first).drop("earliest")
-    known = customers.select("customer_id", "truncated")
-    joined = numbered.left_join(known, "customer_id")
-    return joined.select(
-        "customer_id", "date", n=_.n.cast("int64"), **{name: _[name] for name in FIRSTS},
-        net_sales_rc=_.net_sales_rc, margin_rc=_.margin_rc, discount_rc=_.discount_rc, is_renewal=_.is_renewal,
-        refund_undated=_.refund_undated, truncated=_.truncated.fill_null(False),
-    )
+    return days.filter(_.net_sales_rc > 0).mutate(n=(ibis.row_number().over(history) + 1).cast("int64"))
+
+
+def _firsts(days: ir.Table, orders: ir.Table, order_lines: ir.Table) -> ir.Table:
+    """One row per customer: the attributes of the earliest order of the first occasion."""
+    first_days = days.filter(_.n == 1).select("customer_id", order_date=_.date)
+    wanted = ["customer_id", "source", "order_id", "ordered_at", "market", "sales_channel", "acquisition_channel"]
+    that_day = orders.semi_join(first_days, ["customer_id", "order_date"]).select(*wanted, discounted=_.discount_rc > 0)
+    earliest = ibis.window(group_by="customer_id", order_by=["ordered_at", "source", "order_id"])
+    firsts = that_day.mutate(place=ibis.row_number().over(earliest)).filter(_.place == 0)
+    lines = order_lines.filter(_.category.notnull()).semi_join(firsts, ["source", "order_id"])
+    ranked = ibis.greatest(_.net_rc, 0).cast("string").lpad(20, "0") + _.category  # the costliest, then by name
+    categories = lines.group_by("source", "order_id").agg(category=ranked.max().substr(20))
+    joined = firsts.left_join(categories, ["source", "order_id"])
+    return joined.select("customer_id", **{name: joined[column] for name, column in FIRSTS.items()})
+
+
+def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Table:
+    known = firsts.left_join(customers.select("customer_id", "truncated"), "customer_id")
+    known = known.select("customer_id", *FIRSTS, truncated=_.truncated.fill_null(False))
+    joined = days.join(known, "customer_id")
+    sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
+    return joined.select("customer_id", "date", "n", *FIRSTS, *sums, "truncated")

@@ -1,0 +1,88 @@
+"""Derived tables computed once: Parquet files in data/<client>/cache, named by everything they were computed from.
+
+Deleting the folder changes no number; it only costs the time to compute again.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+try:
+    import fcntl
+except ImportError:  # Windows: two notebooks may compute the same file, and the second replaces the first
+    fcntl = None
+
+OTHER_BUILD_SECONDS = 3_600  # a file of another build may still be read by a notebook that runs now
+UNUSED_SECONDS = 30 * 86_400
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where a connection's derived tables are: files for DuckDB, the engine's own memory for Spark and warehouses.
+
+    `content` names the build of the tables; it is empty for a warehouse, whose tables may change any time.
+    """
+
+    con: ibis.BaseBackend
+    folder: Path
+    content: str
+    held: dict[str, ir.Table] = field(default_factory=dict)
+
+    def once(self, name: str, expr: ir.Table) -> ir.Table:
+        """The expression's rows, computed on the first call for this content of the tables and this code.
+
+        The code is known by the SQL it compiles to: a changed definition, setting or day makes another file.
+        """
+        sql = ibis.to_sql(expr, dialect="duckdb")
+        key = f"{name}-{_short(self.content)}-{_short(sql, duckdb.__version__)}"
+        if key not in self.held:
+            kept_in_file = self.con.name == "duckdb" and self.content
+            self.held[key] = self._from_file(key, expr) if kept_in_file else expr.cache()
+        return self.held[key]
+
+    def _from_file(self, key: str, expr: ir.Table) -> ir.Table:
+        path = self.folder / f"{key}.parquet"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self.folder / ".lock"):
+            if not path.is_file():
+                part = path.with_suffix(f".{os.getpid()}.part")
+                self._write(expr, part)
+                part.replace(path)
+            path.touch()
+            self._prune(keep=f"-{_short(self.content)}-")
+        return self.con.read_parquet(path, table_name=key)
+
+    def _write(self, expr: ir.Table, path: Path) -> None:
+        """The rows as Parquet, whole numbers as such: DuckDB sums them as 128-bit, which Parquet only has as floats."""
+        whole = [name for name, kind in expr.schema().items() if kind.is_int64()]
+        kept = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
+        rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({ibis.to_sql(expr, dialect='duckdb')})"
+        self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+
+    def _prune(self, keep: str) -> None:
+        """Remove what was left half written, what another build made, and what nobody read for a month."""
+        for path in self.folder.glob("*.p*"):
+            age = time.time() - path.stat().st_mtime
+            if age > (UNUSED_SECONDS if keep in path.name and path.suffix == ".parquet" else OTHER_BUILD_SECONDS):
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time: notebooks that start together wait for the first one's file."""
+    with lock.open("w") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]

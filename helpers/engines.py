@@ -1,0 +1,141 @@
+"""Where the tables are computed: DuckDB in this process, Spark, or a warehouse, each opened as an Ibis connection."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ibis
+from pyarrow import fs
+
+from helpers import schema
+from helpers.settings import Engine, SettingsError
+
+KINDS = ("duckdb", "spark", "warehouse")
+SHARE_OF_MEMORY = 0.5  # of the machine, for all jobs together: kernels and the operating system need the rest
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "MB": 10**6, "GB": 10**9}
+
+
+def chosen(engine: Engine) -> Engine:
+    """The engine of client.toml, or the kind that $WORKBOOK_ENGINE names for this run.
+
+    >>> chosen(Engine(kind="spark", url="spark://head:7077")).url
+    'spark://head:7077'
+    """
+    kind = os.environ.get("WORKBOOK_ENGINE") or engine.kind
+    if kind not in KINDS:
+        raise SettingsError(f"There is no engine '{kind}'. It can be {', '.join(KINDS)}.")
+    if kind != engine.kind:
+        engine = engine.model_copy(update={"kind": kind, "url": ""})  # the url is of the other kind
+    if kind == "warehouse" and not engine.url:
+        raise SettingsError("engine.url: a warehouse needs one, such as postgres://reader@host/database.")
+    return engine
+
+
+def jobs() -> int:
+    """How many notebooks share the machine: $WORKBOOK_JOBS, which the report command sets; else one."""
+    return max(1, int(os.environ.get("WORKBOOK_JOBS") or 1))
+
+
+def parquet_files(folder: str | Path) -> dict[str, str]:
+    """Table name to address of every canonical table that a folder holds: a local path, file://, s3://, gs://, hdfs://.
+
+    Addresses keep the scheme they were given with, so Spark's s3a:// stays s3a://.
+    """
+    address = str(folder).rstrip("/")
+    system, path = _filesystem(address)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    names = {info.base_name.removesuffix(".parquet") for info in found if info.base_name.endswith(".parquet")}
+    return {name: f"{address}/{name}.parquet" for name in schema.TABLES if name in names}
+
+
+def content(folder: str | Path) -> str:
+    """What the tables of a folder hold, in a word: the build that made them, their sizes and times.
+
+    The build's own hash is in build.json; sizes and times tell a file that was exchanged by hand.
+    """
+    system, path = _filesystem(str(folder).rstrip("/"))
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    states = sorted(f"{info.base_name} {info.size} {info.mtime_ns}" for info in found)
+    build = next((info.path for info in found if info.base_name == "build.json"), None)
+    if build:
+        with system.open_input_stream(build) as stream:
+            states.append(stream.read().decode())
+    return "\n".join(states)
+
+
+def connect(engine: Engine, tables: dict[str, str], scratch: Path) -> ibis.BaseBackend:
+    """An Ibis connection that knows the canonical tables by name.
+
+    `tables` are Parquet files by table name (a warehouse holds its own). `scratch` is where the engine may spill and
+    log. Threads and memory are shared with the other jobs of a report.
+    """
+    if engine.kind == "warehouse":
+        return ibis.connect(engine.url)
+    con = _spark(engine, scratch) if engine.kind == "spark" else _duckdb(engine, scratch)
+    for name, address in tables.items():
+        con.read_parquet(address, table_name=name)
+    return con
+
+
+def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
+    if "://" not in address:
+        return fs.LocalFileSystem(), address
+    return fs.FileSystem.from_uri(re.sub(r"^s3[an]://", "s3://", address))
+
+
+def _duckdb(engine: Engine, scratch: Path) -> ibis.BaseBackend:
+    con = ibis.duckdb.connect()
+    threads, memory = con.raw_sql("SELECT current_setting('threads'), current_setting('memory_limit')").fetchone()
+    limit = _bytes(engine.memory_limit) or _bytes(memory) / 0.8 * SHARE_OF_MEMORY  # DuckDB's own default is 80 %
+    con.raw_sql(f"SET threads = {max(1, threads // jobs())}")
+    con.raw_sql(f"SET memory_limit = '{int(limit / jobs() / 2**20)}MiB'")
+    con.raw_sql(f"SET temp_directory = '{str(scratch / 'spill').replace(chr(39), chr(39) * 2)}'")
+    con.raw_sql("SET preserve_insertion_order = false")  # nothing relies on it, and it costs memory
+    return con
+
+
+def _spark(engine: Engine, scratch: Path) -> ibis.BaseBackend:
+    from pyspark.sql import SparkSession  # an extra: only clients that name Spark need it
+
+    url = engine.url or "local[2]"
+    if url.startswith("sc://"):
+        return ibis.pyspark.connect(SparkSession.builder.remote(url).getOrCreate())
+    builder = SparkSession.builder.master(url).appName("retention workbook")
+    options = {"spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false"}
+    if url.startswith("local"):
+        limit = _bytes(engine.memory_limit) / jobs()
+        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
+                    "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
+        options |= {"spark.driver.memory": f"{int(limit / 2**20)}m"} if limit else {}
+    with _stderr_into(scratch / "spark.log"):
+        session = builder.config(map=options).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return ibis.pyspark.connect(session.newSession())  # its own table names: two clients may be open at a time
+
+
+@contextmanager
+def _stderr_into(log: Path) -> Iterator[None]:
+    """What the Java process says goes to a file: in a notebook it would become part of the page."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with log.open("a") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _bytes(size: str) -> float:
+    """2GB or 18.8 GiB in bytes; 0 for an empty string.
+
+    >>> _bytes("2GB"), _bytes("1.5 GiB"), _bytes("")
+    (2000000000.0, 1610612736.0, 0.0)
+    """
+    if not size:
+        return 0.0
+    number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", size).groups()
+    return float(number) * UNITS[unit]
