@@ -1,0 +1,161 @@
+"""Action lists on disk: drawn with the client's key, issued once a month, frozen, and read back to be judged.
+
+A list is data/<client>/actions/<YYYY-MM>.csv. It never leaves that folder: reports show its totals alone.
+"""
+
+import hashlib
+import hmac
+import os
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers import periods
+from helpers.client import Client
+from helpers.intake import privacy
+from helpers.money import to_minor
+
+COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market",
+           "churn_probability")
+CONTACTS = ("campaign_id", "customer_id", "arm", "sent_date", "channel", "action", "segment", "cost_rc")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins so
+DRAW_DIGITS = 13  # of the hash: 52 bits, what a float holds exactly
+
+
+def campaign_id(month: str) -> str:
+    """The name a month's list carries as a campaign.
+
+    >>> campaign_id("2026-10")
+    'list-2026-10'
+    """
+    return f"list-{month}"
+
+
+def draws(shop: Client, customer_ids: pd.Series, campaign: str) -> pd.Series:
+    """A number in [0, 1) for each customer: always the same for a customer, campaign and key, and guessed by nobody.
+
+    The keyed hash (HMAC-SHA256 with the client's key) of campaign and customer. A new customer on the list changes
+    nobody else's draw.
+    """
+    key = privacy.client_key(shop.settings.client)
+
+    def drawn(customer: str) -> float:
+        digest = hmac.digest(key, f"{campaign}|{customer}".encode(), hashlib.sha256).hex()
+        return int(digest[:DRAW_DIGITS], 16) / 16**DRAW_DIGITS
+
+    return customer_ids.map(drawn).astype("float64")
+
+
+def list_path(shop: Client, month: str) -> Path:
+    """Where the list of a month is, or would be."""
+    return shop.settings.folder / "actions" / f"{periods.label(periods.month_start(month))}.csv"
+
+
+def issue(shop: Client, month: str, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The month's action list: the one that was issued, else `chosen`, which is thereby issued and frozen.
+
+    chosen has the columns of a list, arms drawn. Once written the file is never changed by a report: a rerun, with
+    other data or settings, gives the issued list back. Nothing is written for one market alone, or before the month's
+    last day; then `chosen` comes back as a preview (`is_issued` tells). The file is readable by its owner only.
+    """
+    path = list_path(shop, month)
+    if not path.is_file():
+        if shop.market or shop.as_of != periods.month_end(month):
+            return chosen[list(COLUMNS)]
+        _write_once(path, chosen[list(COLUMNS)])
+    listed = read(path)
+    return listed[listed["market"] == shop.market].reset_index(drop=True) if shop.market else listed
+
+
+def is_issued(shop: Client, month: str) -> bool:
+    """Whether the month's list is frozen."""
+    return list_path(shop, month).is_file()
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A list as it was issued, spreadsheet quotes taken off."""
+    listed = pd.read_csv(path, dtype=dict.fromkeys((*COLUMNS[:5], "market"), "str"), keep_default_na=False)
+    return listed.assign(**{c: listed[c].str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True) for c in _texts(listed)})
+
+
+def _write_once(path: Path, listed: pd.DataFrame) -> None:
+    """The list as a whole file or none; of two runs at once, the first keeps its list."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    safe = listed.assign(**{c: listed[c].map(_quoted) for c in _texts(listed)})
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # mkstemp makes it 0600
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            safe.to_csv(file, index=False, lineterminator="\n")
+        if not path.exists():
+            os.link(part, path)
+    except FileExistsError:
+        pass
+    finally:
+        part.unlink()
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    return [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
+
+
+def _quoted(text):
+    return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA_STARTS) else text
+
+
+def sent_lists(shop: Client) -> list[str]:
+    """The months before as_of whose list was used: `workbook contacts` wrote their addresses beside the list.
+
+    A list nobody fetched addresses for was never sent, and must not be judged, nor count as a contact.
+    """
+    folder = shop.settings.folder / "actions"
+    months = sorted(path.stem for path in folder.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].csv"))
+    return [m for m in months if _sent_date(m) <= shop.as_of and any(p.stem != m for p in folder.glob(f"{m}*.csv"))]
+
+
+def contacts(shop: Client) -> ir.Table | None:
+    """Everybody contacted or held out up to as_of: the campaigns table and the sent action lists, in its columns.
+
+    A list that also came back as an export of the mailing tool (same campaign_id) is taken from the export. With a
+    market chosen, only its customers. None when there is neither.
+    """
+    parts = []
+    if shop.has("campaigns"):
+        parts.append(shop.table("campaigns").select(*CONTACTS))
+    known = set(parts[0].select("campaign_id").distinct().execute()["campaign_id"]) if parts else set()
+    frames = [_as_contacts(shop, month) for month in sent_lists(shop) if campaign_id(month) not in known]
+    if frames:
+        types = {"sent_date": "date", "cost_rc": "int64"}
+        parts.append(ibis.memtable(pd.concat(frames, ignore_index=True)).cast(types).select(*CONTACTS))
+    if not parts:
+        return None
+    every = parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
+    return every.semi_join(shop.occasions, "customer_id") if shop.market else every
+
+
+def _as_contacts(shop: Client, month: str) -> pd.DataFrame:
+    listed = read(list_path(shop, month))
+    cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency)
+            for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
+    return listed.assign(campaign_id=campaign_id(month), sent_date=_sent_date(month).isoformat(), cost_rc=cost)
+
+
+def _sent_date(month: str) -> date:
+    return periods.month_end(month) + timedelta(days=1)
+
+
+def recently_contacted(shop: Client) -> ir.Table | None:
+    """The customers within the contact gap of client.toml: contacted, or held out, in the days before as_of.
+
+    The held-out count too, so that both arms of a test are treated alike afterwards.
+    """
+    every = contacts(shop)
+    if every is None:
+        return None
+    since = shop.as_of - timedelta(days=shop.settings.playbook.contact_gap_days)
+    return every.filter(_.sent_date > ibis.literal(since)).select("customer_id").distinct()
