@@ -11,22 +11,21 @@ from ibis import _
 from helpers import schema
 from helpers.intake import privacy, reconcile, sales
 from helpers.intake.contract import IntakeError, Problem
-from helpers.intake.staging import Staged, kinds
+from helpers.intake.staging import Batch
+from helpers.intake.targets import kinds, stored
 from helpers.money import MissingRate, exchange_rates
 from helpers.settings import Settings
 
-DTYPES = {"text": "string", "country": "string", "currency": "string", "date": "date", "moment": "timestamp('UTC')", "flag": "boolean",
-          "integer": "int64", "number": "float64", "money": "int64"}
 PLAIN_MONEY = {"retention_costs": ("month", {"amount_rc": "amount_minor"}), "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
                "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}), "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
                "tickets": ("opened_date", {"cost_rc": "cost_minor"})}
 ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
 
 
-def write_tables(con, staged: list[Staged], settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     """Write every table of the schema that the files feed; returns the files table and remarks for the reader."""
     folder.mkdir(parents=True)
-    parts = _stacked(con, staged, settings)
+    parts = _stacked(con, batches, settings)
     fx = _rates(con, parts, settings)
     tables, remarks = _order_tables(con, parts, fx, settings)
     tables["fx"] = fx
@@ -34,17 +33,17 @@ def write_tables(con, staged: list[Staged], settings: Settings, folder: Path) ->
         tables[target] = _optional(parts[target], target, fx, settings)
     for name, table in tables.items():
         con.to_parquet(_as_in_schema(table, name), folder / f"{name}.parquet")
-    files, more = reconcile.files_table(con, staged, settings, folder)
+    files, more = reconcile.files_table(con, batches, settings, folder)
     files.to_parquet(folder / "files.parquet", index=False)
     return files, remarks + more
 
 
-def _stacked(con, staged: list[Staged], settings: Settings) -> dict[str, ir.Table]:
+def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Table]:
     """The staged rows of each target under one another, with buyers replaced by pseudonyms."""
     parts, identified = {}, []
-    for target in dict.fromkeys(t for s in staged for t in s.tables):
-        stacked = ibis.union(*(_full(s.tables[target], target) for s in staged if target in s.tables), distinct=False) \
-            if sum(target in s.tables for s in staged) > 1 else next(_full(s.tables[target], target) for s in staged if target in s.tables)
+    for target in dict.fromkeys(t for batch in batches for t in batch.tables):
+        several = [_full(batch, target) for batch in batches if target in batch.tables]
+        stacked = ibis.union(*several, distinct=False) if len(several) > 1 else several[0]
         if "email" in kinds(target):
             stacked = stacked.mutate(buyer=privacy.buyer(stacked))
             identified.append(stacked)
@@ -72,11 +71,11 @@ def _stacked(con, staged: list[Staged], settings: Settings) -> dict[str, ir.Tabl
     return parts
 
 
-def _full(rows: ir.Table, target: str) -> ir.Table:
-    """The rows with every column of the target, null where the export has none, in one order."""
-    known = {f"{name}_minor" if kind == "money" else name: DTYPES[kind] for name, kind in kinds(target).items()}
-    columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in known.items()}
-    return rows.select("row", "file_index", "source_name", "format_name", **columns)
+def _full(batch: Batch, target: str) -> ir.Table:
+    """A batch's rows with every column of the target, null where the export has none, in one order."""
+    rows = batch.tables[target]
+    columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in stored(target).items()}
+    return rows.select("row", "file_index", **columns, source_name=ibis.literal(batch.source), format_name=ibis.literal(batch.match.format.name))
 
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:

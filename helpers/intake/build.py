@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from helpers.intake.contract import IntakeError, Problem
 from helpers.settings import Settings, Source
 
 MEMORY_LIMIT = "1500MB"
+IN_MEMORY = 100_000_000
 CODE = Path(__file__).parent
 
 
@@ -31,6 +32,14 @@ class Found:
     layout: read.Layout | None = None
     path: Path | None = None
     problem: Problem | None = None
+    index: int = 0
+
+    @property
+    def alike(self) -> tuple:
+        """What files must share to be read in one go."""
+        if self.raw.kind == "parquet":
+            return (self.index,)
+        return (self.source, self.match.format.name, self.layout.header, self.layout.delimiter, self.layout.skip)
 
 
 @dataclass
@@ -59,15 +68,16 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
                            True, last["remarks"])
     settings.folder.mkdir(parents=True, exist_ok=True)
     workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
-    con = open_workbench(workbench)
+    con = open_workbench(workbench, folder)
     try:
-        staged, problems = _staged(con, settings, folder, workbench)
-        _stop_if_too_many(staged, problems, share)
+        found, batches, problems = _staged(con, settings, folder, workbench)
+        _stop_if_too_many(settings, found, batches, problems, share)
         tables = workbench / "tables"
-        files, remarks = assemble.write_tables(con, staged, settings, tables)
-        worst = max((s.rejected / s.read for s in staged if s.read), default=0.0)
+        files, remarks = assemble.write_tables(con, batches, settings, tables)
+        accounts = [one for batch in batches for one in batch.accounts]
+        worst = max((one.rejected / one.read for one in accounts if one.read), default=0.0)
         manifest = {"fingerprint": fingerprint, "remarks": remarks, "largest_rejected_share": worst,
-                    "inputs": {s.raw.file: s.raw.sha256 for s in staged}}
+                    "inputs": {one.raw.file: one.raw.sha256 for one in accounts}}
         (tables / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
         con.disconnect()
         _swap(workbench, settings.folder)
@@ -83,20 +93,18 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
-        con, rows = open_workbench(Path(name)), []
-        found = find(settings, raw or settings.folder / "raw", Path(name))
-        for index, one in enumerate(found):
-            try:
-                staged = None if one.problem else _stage_one(con, one, settings, index, Path(name))
-                problems = [one.problem] if one.problem else staged.problems
-            except IntakeError as error:
-                staged, problems = None, [p for several in error.problems.values() for p in several]
-            rows.append({
-                "file": one.raw.file, "source": one.source, "format": one.match.format.title if one.match else "not recognised",
-                "rows_read": staged.read if staged else 0, "rows_rejected": staged.rejected if staged else 0,
-                "rows_ignored": staged.ignored if staged else 0,
-                "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems)})
+        con = open_workbench(Path(name), raw or settings.folder / "raw")
+        found, batches, problems = _staged(con, settings, raw or settings.folder / "raw", Path(name))
         con.disconnect()
+    accounts = {one.raw.file: one for batch in batches for one in batch.accounts}
+    rows = []
+    for one in found:
+        account, label = accounts.get(one.raw.file), _label(settings, one.raw.file)
+        rows.append({
+            "file": one.raw.file, "source": one.source, "format": one.match.format.title if one.match else "not recognised",
+            "rows_read": account.read if account else 0, "rows_rejected": account.rejected if account else 0,
+            "rows_ignored": account.ignored if account else 0,
+            "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(label, []))})
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
 
 
@@ -110,9 +118,11 @@ def remarks(settings: Settings) -> list[str]:
     return _manifest(settings).get("remarks", [])
 
 
-def open_workbench(folder: Path):
-    """A DuckDB connection on a scratch file, with bounded memory: large exports spill to disk."""
-    con = ibis.duckdb.connect(folder / "build.duckdb", memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"))
+def open_workbench(folder: Path, raw: Path):
+    """A DuckDB connection with bounded memory: in memory for small exports, on a scratch file that large ones spill to."""
+    size = sum(path.stat().st_size for path in raw.rglob("*") if path.is_file())
+    place = folder / "build.duckdb" if size > IN_MEMORY else ":memory:"
+    con = ibis.duckdb.connect(place, memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"))
     columns.teach(con)
     return con
 
@@ -137,7 +147,7 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
             found.append(Found(missing, name, terms, problem=Problem(
                 f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/",
                 "Put the export there, or set active = false for a source that has ended.")))
-    return found
+    return [replace(one, index=index) for index, one in enumerate(found)]
 
 
 def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
@@ -170,41 +180,40 @@ def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -
     return Found(raw, name, terms, problem=recognise.not_recognised(header, candidates))
 
 
-def _staged(con, settings, folder, workbench) -> tuple[list, dict]:
-    problems, staged = {}, []
-    for one in find(settings, folder, workbench):
-        label = f"data/{settings.client}/raw/{one.raw.file}"
+def _staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list[Found], list, dict]:
+    """Every file found, the batches they were staged in, and the problems of each file by its label."""
+    found = find(settings, folder, workbench)
+    problems = {_label(settings, one.raw.file): [one.problem] for one in found if one.problem}
+    batches, groups, rejected = [], {}, settings.folder / "rejected"
+    shutil.rmtree(rejected, ignore_errors=True)
+    for one in found:
+        if not one.problem:
+            groups.setdefault(one.alike, []).append(one)
+    for alike in groups.values():
         try:
-            if one.problem:
-                problems[label] = [one.problem]
-                continue
-            done = _stage_one(con, one, settings, len(staged), workbench)
-            staged.append(done)
-            if done.problems:
-                problems[label] = done.problems
+            batches.append(staging.stage(con, alike, settings, workbench, rejected))
+            problems |= {_label(settings, a.raw.file): a.problems for a in batches[-1].accounts if a.problems}
         except IntakeError as error:
-            problems[label] = [p for several in error.problems.values() for p in several]
-    return staged, problems
+            said = [p for several in error.problems.values() for p in several]
+            problems |= {_label(settings, one.raw.file): said for one in alike}
+    return found, batches, problems
 
 
-def _stage_one(con, one: Found, settings: Settings, index: int, workbench: Path):
-    rejected = settings.folder / "rejected" / f"{one.raw.file.replace('/', '__')}.csv"
-    rejected.unlink(missing_ok=True)
-    return staging.stage(con, one.raw, one.path, one.layout, one.match, one.source, one.terms, settings, index, workbench, rejected)
+def _label(settings: Settings, file: str) -> str:
+    return f"data/{settings.client}/raw/{file}"
 
 
-def _stop_if_too_many(staged: list, problems: dict, share: float) -> None:
+def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: dict, share: float) -> None:
     """Raise with all problems when a file could not be used at all, or when too many of its rows were rejected."""
-    unusable = len(problems) > sum(1 for s in staged if s.problems)
-    too_many = [s for s in staged if s.rejected > share * s.read]
-    if unusable or too_many:
-        for s in too_many:
-            label = next(label for label in problems if label.endswith(s.raw.file))
-            problems[label] = [*problems[label], Problem(
-                "the file", f"{s.rejected:,} of {s.read:,} rows are rejected, more than the {share:.1%} that may be",
-                "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit.")]
+    accounts = [one for batch in batches for one in batch.accounts]
+    too_many = [one for one in accounts if one.rejected > share * one.read]
+    for one in too_many:
+        problems[_label(settings, one.raw.file)].append(Problem(
+            "the file", f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be",
+            "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."))
+    if too_many or len(accounts) < len(found):
         raise IntakeError(problems)
-    if not any("orders" in s.tables for s in staged):
+    if not any("orders" in batch.tables for batch in batches):
         raise IntakeError({"the raw folder": [Problem("orders", "no export holds orders", "Put an order export there.")]})
 
 

@@ -19,7 +19,7 @@ HEX_DIGITS = 32
 EMAIL_SHAPE = r"^[^\s@]+@[^\s@]+\.[^\s@]+$"
 PLACEHOLDERS = (
     r"^(no[-_.]?reply|do[-_.]?not[-_.]?reply|none|na|n/a|unknown|guest|test|anonymous|customer|null|noemail|no[-_.]?email|dummy|xxx*)@",
-    r"@(marketplace\.amazon\.|members\.ebay\.|example\.(com|org|net)$|.*\.invalid$|localhost|noemail|scs\.tiktokw?\.|.*tiktok\.com$)",
+    r"@(marketplace\.amazon\.|members\.ebay\.|.*\.invalid$|localhost|noemail|scs\.tiktokw?\.|.*tiktok\.com$)",
     r"\*",
 )
 

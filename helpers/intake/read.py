@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import openpyxl
@@ -29,6 +30,8 @@ CHUNK = 4 << 20
 MAX_LINE = 1 << 20
 MAX_UNZIPPED = 4 << 30
 MAX_ZIP_RATIO = 200
+OVERFLOW = "beyond the header"  # DuckDB drops what a line has beyond the columns unless there is one for it
+NOTHING = ibis.null("string")
 csv.field_size_limit(MAX_LINE)
 
 
@@ -100,39 +103,72 @@ def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
     return None
 
 
-def load(con, name: str, raw: Raw, path: Path, layout: Layout, wanted: list[str], workbench: Path, quote: str = '"') -> ir.Table:
-    """The wanted columns of a file as a table of text, with `row` counting as a spreadsheet does (the header is row 1)."""
-    if raw.kind == "parquet":
-        rows = con.read_parquet(path).select(*dict.fromkeys(wanted))
-        rows = rows.mutate(**{c: rows[c].cast("string") for c in rows.columns})
-        table = con.create_table(name, rows, overwrite=True)
-        return table.mutate(row=table.rowid() + 2)
-    if layout.encoding not in ("utf-8", "utf-8-sig") or raw.has_nul:
-        path = _transcoded(path, layout.encoding, workbench / f"{name}.utf8.csv")
-    columns = _distinct(layout.header)
+def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.Table:
+    """The wanted columns of files with one layout, as text, with file_index and `row` as a spreadsheet counts (header is 1)."""
+    layout, wanted = found[0].layout, list(dict.fromkeys(found[0].match.columns.values()))
+    if found[0].raw.kind == "parquet":
+        rows = con.read_parquet(found[0].path).select(*wanted)
+        table = con.create_table(name, rows.mutate(**{c: rows[c].cast("string") for c in wanted}))
+        return table.mutate(**{OVERFLOW: NOTHING}, row=table.rowid() + 2, file_index=ibis.literal(found[0].index, "int64"))
+    paths = {str(_as_utf8(one, workbench)): one for one in found}
     options = {
-        "columns": dict.fromkeys(columns, "VARCHAR"), "header": False, "auto_detect": False, "skip": layout.skip,
-        "delim": layout.delimiter, "quote": quote, "escape": quote, "strict_mode": False, "store_rejects": True,
+        "columns": dict.fromkeys([*_distinct(layout.header), OVERFLOW], "VARCHAR"), "header": False, "auto_detect": False, "skip": layout.skip,
+        "delim": layout.delimiter, "quote": quote, "escape": quote, "strict_mode": False, "store_rejects": True, "filename": True,
         "rejects_table": f"{name}_broken", "rejects_scan": f"{name}_scan", "max_line_size": MAX_LINE, "null_padding": True,
     }
     try:
-        view = con.read_csv(str(path), table_name=f"{name}_view", **options)
-        table = con.create_table(name, view.select(*dict.fromkeys(wanted)), overwrite=True)
-    except Exception as error:  # noqa: BLE001  DuckDB raises several kinds; one asks for a single thread
-        if "null_padding" not in str(error):
-            raise IntakeError({raw.file: [Problem("the file", f"it cannot be read as a table: {_first_line(error)}",
-                                                  "Open it in a spreadsheet, and export it again as CSV.")]}) from None
-        view = con.read_csv(str(path), table_name=f"{name}_view", **options, parallel=False)
-        table = con.create_table(name, view.select(*dict.fromkeys(wanted)), overwrite=True)
-    return table.mutate(row=table.rowid() + layout.skip + 1)
+        table = _read_csv(con, name, list(paths), wanted, options)
+    except duckdb.Error as error:
+        if "null_padding" not in str(error):  # short lines beside quoted line breaks want a single thread
+            raise _unreadable(found[0].raw.file, error) from None
+        try:
+            table = _read_csv(con, name, list(paths), wanted, options | {"parallel": False})
+        except duckdb.Error as again:
+            raise _unreadable(found[0].raw.file, again) from None
+    first = dict(con.raw_sql(f"SELECT filename, min(rowid) FROM {name} GROUP BY filename").fetchall())
+    starts = [(table.filename == path, one.index, first.get(path, 0)) for path, one in paths.items()]
+    index = ibis.cases(*((same, number) for same, number, _start in starts)).cast("int64")
+    start = ibis.cases(*((same, begin) for same, _number, begin in starts)).cast("int64")
+    return table.mutate(row=table.rowid() - start + layout.skip + 1, file_index=index).drop("filename")
 
 
-def broken_lines(con, name: str, scan_is_csv: bool) -> list[tuple[int, str, str]]:
-    """Lines the CSV reader could not split into the header's columns: line number, what, and the text."""
-    if not scan_is_csv:
-        return []
-    query = f"SELECT line, any_value(error_type), any_value(csv_line) FROM {name}_broken GROUP BY line ORDER BY line"
-    return [(int(line), str(kind).lower(), text or "") for line, kind, text in con.raw_sql(query).fetchall()]
+def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, str, str]]]:
+    """By file: lines that could not be split into the header's columns, as line number, what, and the text."""
+    if f"{name}_broken" not in con.list_tables():
+        return {}
+    lines = con.raw_sql(f"SELECT file_path, line, any_value(error_type), any_value(csv_line) FROM {name}_broken JOIN {name}_scan "
+                        "USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, line").fetchall()
+    by_name = {path: [] for path, *_rest in lines}
+    for path, line, kind, text in lines:
+        by_name[path].append((int(line), str(kind).lower(), text or ""))
+    return {one.index: by_name[path] for one in accounts for path in by_name if Path(path).name in (one.raw.path.name, _utf8_name(one.raw))}
+
+
+def _read_csv(con, name: str, paths: list[str], wanted: list[str], options: dict) -> ir.Table:
+    view = con.read_csv(paths, table_name=f"{name}_view", **options)
+    return con.create_table(name, view.select(*wanted, OVERFLOW, "filename"), overwrite=True)
+
+
+def _unreadable(file: str, error: Exception) -> IntakeError:
+    return IntakeError({file: [Problem("the file", f"it cannot be read as a table: {_first_line(error)}",
+                                       "Open it in a spreadsheet, and export it again as CSV")]})
+
+
+def _as_utf8(one, workbench: Path) -> Path:
+    """The file itself, or a copy in UTF-8 without NUL bytes, made by stream."""
+    if one.layout.encoding in ("utf-8", "utf-8-sig") and not one.raw.has_nul:
+        return one.path
+    target = workbench / _utf8_name(one.raw)
+    decoder = codecs.getincrementaldecoder(one.layout.encoding)(errors="replace")
+    with one.path.open("rb") as source, target.open("w", encoding="utf-8", newline="") as out:
+        while chunk := source.read(CHUNK):
+            out.write(decoder.decode(chunk).replace("\0", ""))
+        out.write(decoder.decode(b"", final=True))
+    return target
+
+
+def _utf8_name(raw: Raw) -> str:
+    return f"{hashlib.sha256(raw.file.encode()).hexdigest()[:16]}.utf8.csv"
 
 
 def _header_lines(text: str, encoding: str) -> Iterator[Layout]:
@@ -157,15 +193,6 @@ def _hashed(path: Path) -> tuple[str, bool]:
 def _sample(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(SAMPLE_BYTES)
-
-
-def _transcoded(path: Path, encoding: str, target: Path) -> Path:
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    with path.open("rb") as source, target.open("w", encoding="utf-8", newline="") as out:
-        while chunk := source.read(CHUNK):
-            out.write(decoder.decode(chunk).replace("\0", ""))
-        out.write(decoder.decode(b"", final=True))
-    return target
 
 
 def _distinct(header: tuple[str, ...]) -> list[str]:

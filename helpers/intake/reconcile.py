@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import ibis
 import pandas as pd
 from ibis import _
 
 from helpers import schema
+from helpers.intake.columns import to_local
 from helpers.settings import Settings
 
 DAY = {"orders": "ordered_at", "refunds": "refund_date", "retention_costs": "month", "tickets": "opened_at", "surveys": "answered_date",
@@ -16,26 +16,27 @@ AMOUNT = {"retention_costs": "amount_minor", "acquisition_spend": "amount_minor"
           "subscriptions": "mrr_delta_minor"}
 
 
-def files_table(con, staged: list, settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
+def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     """The files table, a row per file and currency, and remarks where money of a file did not arrive."""
     rows, remarks = [], []
     orders = con.read_parquet(folder / "orders.parquet")
-    for one in staged:
-        first, last = _span(con, one, settings)
-        declared = settings.sources[one.source].covered_through if one.source in settings.sources else None
-        facts = {"file": one.raw.file, "format": one.match.format.name, "source": one.source, "sha256": one.raw.sha256,
-                 "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected,
-                 "rows_ignored": one.ignored, "first_date": first, "covered_through": declared or last}
-        money = _money(con, one, orders)
-        rows += [facts | line for line in money.to_dict("records")] or [facts | {"currency": None, "raw_minor": None, "table_minor": None}]
-        off = money[(money["raw_minor"] != money["table_minor"])] if not one.rejected else money.head(0)
-        remarks += [f"{one.raw.file}: {line.raw_minor:,} {line.currency} minor units were read and {line.table_minor:,} stand in the tables."
-                    for line in off.itertuples()]
+    for batch in batches:
+        spans, stand = _spans(con, batch, settings), _standing(con, batch, orders)
+        terms = settings.sources.get(batch.source)
+        for one in batch.accounts:
+            first, last = spans.get(one.index, (None, None))
+            facts = {"file": one.raw.file, "format": batch.match.format.name, "source": batch.source, "sha256": one.raw.sha256,
+                     "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected,
+                     "rows_ignored": one.ignored, "first_date": first, "covered_through": (terms and terms.covered_through) or last}
+            mine = stand[stand["file_index"] == one.index].drop(columns="file_index")
+            money = one.money.merge(mine, on="currency", how="outer").fillna(0).astype({"raw_minor": "int64", "table_minor": "int64"})
+            rows += [facts | line for line in money.sort_values("currency").to_dict("records")] or [facts]
+            off = money[money["raw_minor"] != money["table_minor"]] if not one.rejected else money.head(0)
+            remarks += [f"{one.raw.file}: {line.raw_minor:,} {line.currency} minor units were read and {line.table_minor:,} stand in "
+                        "the tables." for line in off.itertuples()]
     table = pd.DataFrame(rows, columns=schema.TABLES["files"].names)
-    for name, dtype in schema.TABLES["files"].dtypes.items():
-        table[name] = table[name].astype("Int64") if dtype == "int64" else table[name]
-        table[name] = table[name].astype("string") if dtype == "string" else table[name]
-    return table, remarks
+    kinds = {"int64": "Int64", "string": "string"}
+    return table.astype({c: kinds[d] for c, d in schema.TABLES["files"].dtypes.items() if d in kinds}), remarks
 
 
 def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
@@ -54,29 +55,26 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     return said
 
 
-def _span(con, one, settings) -> tuple:
-    target = next((t for t in DAY if t in one.tables), None)
-    if target is None or DAY[target] not in one.tables[target].columns:
-        return None, None
-    days = one.tables[target][DAY[target]]
-    if days.type().is_timestamp():
-        from helpers.intake.columns import to_local
-        days = to_local(settings.time_zone, days)
-    found = con.to_pandas(one.tables[target].aggregate(first=days.cast("date").min(), last=days.cast("date").max())).iloc[0]
-    return tuple(None if pd.isna(v) else pd.Timestamp(v).date() for v in found)
+def _spans(con, batch, settings: Settings) -> dict[int, tuple]:
+    """By file: the first and last local day of its main table."""
+    target = next((t for t in DAY if t in batch.tables and DAY[t] in batch.tables[t].columns), None)
+    if target is None:
+        return {}
+    days = batch.tables[target][DAY[target]]
+    days = to_local(settings.time_zone, days).date() if days.type().is_timestamp() else days
+    found = con.to_pandas(batch.tables[target].group_by("file_index").aggregate(first=days.min(), last=days.max()))
+    return {row.file_index: tuple(None if pd.isna(v) else pd.Timestamp(v).date() for v in (row.first, row.last))
+            for row in found.itertuples()}
 
 
-def _money(con, one, orders) -> pd.DataFrame:
-    """currency, raw_minor, table_minor of one file."""
-    if "orders" in one.tables:
-        kept = con.table("orders").filter(_.file_index == one.index).select("source", "order_id", "added_tax", "currency")
-        stand = orders.select("source", "order_id", "net_minor").join(kept, ["source", "order_id"])
-        table = stand.group_by("currency").aggregate(table_minor=(_.net_minor + _.added_tax).sum())
-    else:
-        target = next((t for t in AMOUNT if t in one.tables), None)
-        if target is None:
-            return pd.DataFrame(columns=["currency", "raw_minor", "table_minor"])
-        rows = one.tables[target]
-        table = rows.filter(_.currency.notnull()).group_by("currency").aggregate(table_minor=rows[AMOUNT[target]].sum())
-    both = one.money.merge(con.to_pandas(table), on="currency", how="outer").fillna(0)
-    return both.astype({"raw_minor": "int64", "table_minor": "int64"}).sort_values("currency")
+def _standing(con, batch, orders) -> pd.DataFrame:
+    """file_index, currency, table_minor: a batch's money as it stands in the tables, in the export's own terms."""
+    if "orders" in batch.tables:
+        mine = con.table("orders").filter(_.source == batch.source).select("source", "order_id", "file_index", "added_tax", "currency")
+        stand = orders.select("source", "order_id", "net_minor").join(mine, ["source", "order_id"])
+        return con.to_pandas(stand.group_by("file_index", "currency").aggregate(table_minor=(_.net_minor + _.added_tax).sum()))
+    target = next((t for t in AMOUNT if t in batch.tables), None)
+    if target is None:
+        return pd.DataFrame(columns=["file_index", "currency", "table_minor"])
+    rows = batch.tables[target].filter(_.currency.notnull())
+    return con.to_pandas(rows.group_by("file_index", "currency").aggregate(table_minor=_[AMOUNT[target]].sum()))
