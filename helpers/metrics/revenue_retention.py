@@ -111,6 +111,20 @@ def revenue_retention(
     return pd.DataFrame([dict(zip(by, key, strict=True)) | _kept(part) for key, part in parts])
 
 
+def bridge(kept: pd.Series, currency: str) -> pd.DataFrame:
+    """How the spending of the same customers moved, in major units: rows step, amount; the steps sum to the last row.
+
+    Parameters: kept, a row of `revenue_retention`. Steps: starting, lost, contraction, expansion, ending.
+
+    >>> row = pd.Series({"starting_rc": 40000, "lost_rc": 20000, "contraction_rc": 4000, "expansion_rc": 5000})
+    >>> bridge(row, "EUR").amount.tolist()
+    [400.0, -200.0, -40.0, 50.0, 210.0]
+    """
+    moved = [kept["starting_rc"], -kept["lost_rc"], -kept["contraction_rc"], kept["expansion_rc"]]
+    amounts = [float(to_major(amount, currency)) for amount in (*moved, sum(moved))]
+    return pd.DataFrame({"step": ["starting", "lost", "contraction", "expansion", "ending"], "amount": amounts})
+
+
 def _begun(occasions: ir.Table, data_start: date | None) -> date | None:
     first = data_start or occasions.date.min().execute()
     return None if pd.isna(first) else pd.Timestamp(first).date()

@@ -16,13 +16,15 @@ from helpers.periods import months_of
 KINDS = {"new": 1, "expansion": 1, "reactivation": 1, "contraction": -1, "churn": -1}  # and the sign of their movements
 
 
-def revenue_churn(subscriptions: ir.Table, as_of: date, months: int = 13) -> pd.DataFrame:
+def revenue_churn(
+    subscriptions: ir.Table, as_of: date, months: int = 13, customers: ir.Table | None = None
+) -> pd.DataFrame:
     """MRR lost in each of the last `months` complete months: gross, net, quick ratio, and what moved.
 
     Starting MRR is the sum of all movements before the month. gross = (churned + contraction) / starting; net
     subtracts (expansion + reactivation) / starting; quick_ratio = (new + expansion + reactivation) / (churned +
-    contraction); churned_mrr_rate = churned / starting, the articles' formula. Intervals of gross and net:
-    bootstrap over customers.
+    contraction); churned_mrr_rate = churned / starting, the articles' formula. `customers`, where given, are the
+    only ones counted (say, those of a market). Intervals of gross and net: bootstrap over customers.
 
     Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units, losses
     positive), n (subscriptions at the start), gross, gross_low, gross_high, net, net_low, net_high, churned_mrr_rate,
@@ -37,7 +39,8 @@ def revenue_churn(subscriptions: ir.Table, as_of: date, months: int = 13) -> pd.
     """
     wanted = months_of(as_of, months)
     numbers = [period.start.year * 12 + period.start.month - 1 for period in wanted]
-    moved = _moved(subscriptions, wanted[-1].end)
+    counted = subscriptions if customers is None else subscriptions.semi_join(customers, "customer_id")
+    moved = _moved(counted, wanted[-1].end)
     amounts = {kind: _wide(moved, moved["kind"] == kind, "amount", numbers) for kind in KINDS}
     starting = _wide(moved, moved["kind"].isin(KINDS), "amount", numbers, before=True)
     losses, gains = -amounts["churn"] - amounts["contraction"], amounts["expansion"] + amounts["reactivation"]

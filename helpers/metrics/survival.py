@@ -126,6 +126,32 @@ def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFram
     return pd.DataFrame([{"day": day, "value": value, "low": low, "high": high, "n": n, "at_risk": at_risk}])
 
 
+def returned_by(table: pd.DataFrame, day: int) -> Estimate:
+    """F(day) of a life table: the share followed by another purchase within `day` days, with its interval.
+
+    >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
+    >>> returned_by(table, 15).value
+    0.25
+    """
+    row = next(at_day(table, day).itertuples())
+    return Estimate(row.value, row.low, row.high, row.n)
+
+
+def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
+    """The part of a life table that may be shown: up to the horizon, where 100 gaps or more are still followed.
+
+    Raises NotEnoughData when nothing is left.
+
+    >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [30, 99]}))
+    >>> readable(table).day.tolist()
+    [10]
+    """
+    part = table[(table["at_risk"] >= AT_RISK) & (table["day"] <= horizon_days)].reset_index(drop=True)
+    if part.empty:
+        raise NotEnoughData(f"When customers return cannot be told: fewer than {AT_RISK} purchases were followed.")
+    return part
+
+
 def churn_window(counts: pd.DataFrame) -> Window:
     """The churn window W: by when 90 % of the returns that happen within 365 days have happened, with what it rests on.
 
@@ -144,7 +170,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
     table = life_table(counts)
     followed = table.loc[table["at_risk"] >= AT_RISK, "day"]
     horizon = min(HORIZON_DAYS, int(followed.max())) if len(followed) else 0
-    by_horizon = _estimate(table, horizon)
+    by_horizon = returned_by(table, horizon)
     if not horizon or not by_horizon.value > 0:
         known = int(table["n"].iloc[0]) if len(table) else 0
         raise NotEnoughData(
@@ -153,7 +179,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
         )
     reached = table[(table["value"] >= RETURN_SHARE * by_horizon.value) & (table["day"] <= horizon)]
     days = max(int(reached["day"].iloc[0]), SHORTEST_WINDOW)
-    return Window(days, _estimate(table, days), int(at_day(table, days)["at_risk"].iloc[0]), horizon, by_horizon)
+    return Window(days, returned_by(table, days), int(at_day(table, days)["at_risk"].iloc[0]), horizon, by_horizon)
 
 
 def median_return_days(table: pd.DataFrame) -> int:
@@ -165,9 +191,7 @@ def median_return_days(table: pd.DataFrame) -> int:
     >>> median_return_days(life_table(counts))
     60
     """
-    read = table[table["at_risk"] >= AT_RISK]
-    if read.empty or not read["value"].max() > 0:
-        raise NotEnoughData(f"The usual gap between purchases is not known: fewer than {AT_RISK} gaps were followed.")
+    read = readable(table, int(table["day"].max()))
     return int(read.loc[read["value"] >= read["value"].max() / 2, "day"].iloc[0])
 
 
@@ -200,10 +224,5 @@ def flagged_returners(table: pd.DataFrame, days: int = 30, horizon_days: int = H
     >>> flagged_returners(life_table(counts), 30)
     0.75
     """
-    soon, late = _estimate(table, days).value, _estimate(table, horizon_days).value
+    soon, late = returned_by(table, days).value, returned_by(table, horizon_days).value
     return 1 - soon / late if late > 0 else float("nan")
-
-
-def _estimate(table: pd.DataFrame, day: int) -> Estimate:
-    row = next(at_day(table, day).itertuples())
-    return Estimate(row.value, row.low, row.high, row.n)
