@@ -1,0 +1,156 @@
+"""What a fitted purchase model expects: who is still a customer, how often he buys, what he spends, when he comes next.
+
+Every function takes arrays in the time unit of the fit, and is evaluated once per unique row, never once per customer.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+from scipy import special, stats
+
+from helpers.metrics.fits import Fit
+
+NODES = 48  # machine precision for parameters from 0.01 to 100; 12 do for comparisons
+FOREVER = 37.0  # e^-37 is below the precision of a float
+
+
+def p_alive(fitted: Fit, x, t_x, T) -> np.ndarray:
+    """The probability that a customer with history (x, t_x, T) has not dropped out by T.
+
+    MBG/NBD: Batislam, Denizel & Filiztekin (2007); BG/NBD: Fader, Hardie & Lee (2005), where one-time buyers are
+    always alive; Pareto/NBD: Fader & Hardie note 009, eq. 36.
+
+    >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 1, 1)
+    >>> p_alive(fitted, [0, 3], [0, 10], [39, 39]).round(3)
+    array([0.394, 0.12 ])
+    """
+    x, t_x, T = (np.asarray(each, dtype="float64") for each in (x, t_x, T))
+    r, alpha, c, d = fitted.params.values()
+    if fitted.model == "pareto_nbd":
+        # of the likelihood, the share of having survived: lifetimes' log A0 loses digits where x is large
+        alive = -(r + x) * np.log(alpha + T) - c * np.log(d + T)
+        gone = math.log(c) - np.log(r + c + x) + _log_a0(r, alpha, c, d, x, t_x, T)
+        return special.expit(alive - gone)
+    coins = d + x if fitted.model == "mbg_nbd" else d + np.maximum(x, 1) - 1
+    odds = math.log(c) - np.log(coins) + (r + x) * np.log((alpha + T) / (alpha + t_x))
+    alive = special.expit(-odds)
+    return alive if fitted.model == "mbg_nbd" else np.where(x == 0, 1.0, alive)
+
+
+def _log_a0(r, alpha, s, beta, x, t_x, T) -> np.ndarray:
+    """log of A0 of Fader & Hardie note 009, eq. 19 and 20: (r+s+x) ∫ from t_x to T of (α+y)^−(r+x) (β+y)^−(s+1) dy."""
+    nodes, weights = _quadrature(NODES)
+    first = (alpha + t_x)[..., None]
+    reach = np.log((alpha + T[..., None]) / first)
+    spread = reach * nodes ** 2  # squared: more nodes just after t_x, where the integrand of heavy buyers falls fastest
+    y = t_x[..., None] + first * np.expm1(spread)
+    logs = -(r + x[..., None]) * np.log(alpha + y) - (s + 1) * np.log(beta + y) + spread + np.log(first)
+    with np.errstate(divide="ignore"):
+        return np.log(r + s + x) + special.logsumexp(logs, b=reach * 2 * nodes * weights, axis=-1)
+
+
+@cache
+def _quadrature(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss–Legendre nodes and weights on 0..1."""
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return (nodes + 1) / 2, weights / 2
+
+
+def living_occasions(fitted: Fit, x, T, horizon, rate: float = 0.0, nodes: int = NODES) -> np.ndarray:
+    """Occasions expected in (T, T + horizon] of a customer who is alive at T, discounted continuously at `rate`.
+
+    It depends on x and T alone. The purchase rate of the living, s after T, has a closed form in all three models
+    ((r+x)/(α+T) times a 2F1, or a power for Pareto/NBD) that is smooth where the textbook sum has a pole at a = 1; its
+    integral is taken by Gauss–Legendre in log time. horizon may be math.inf when rate > 0.
+
+    >>> fitted = Fit("pareto_nbd", {"r": 0.55, "alpha": 10.6, "s": 0.6, "beta": 11.7}, np.eye(4), 0, 1, 1)
+    >>> living_occasions(fitted, [0.0], [0.0], 52).round(4)      # Fader & Hardie note 009, eq. 27
+    array([1.4716])
+    """
+    x, T, horizon = np.broadcast_arrays(*(np.asarray(each, dtype="float64") for each in (x, T, horizon)))
+    r, alpha, c, d = fitted.params.values()
+    if rate > 0:
+        horizon = np.minimum(horizon, FOREVER / rate)
+    if not np.isfinite(horizon).all():
+        raise ValueError("An endless horizon needs a discount rate above 0.")
+    now = alpha + T
+    reach = np.log1p(horizon / now)[..., None]
+    at, weights = _quadrature(nodes)
+    spread = reach * at ** 2  # squared: more nodes just after T, where heavy buyers' rates fall fastest
+    s = now[..., None] * np.expm1(spread)
+    if fitted.model == "pareto_nbd":
+        alive = np.exp(-c * np.log1p(s / (d + T[..., None])))
+    else:
+        flips = d + x + (1 if fitted.model == "mbg_nbd" else 0)
+        alive = _thinned(r + x[..., None], c, flips[..., None], np.expm1(spread))
+    steps = now[..., None] * np.exp(spread - rate * s) * reach * 2 * at * weights
+    return (r + x) / now * (alive * steps).sum(axis=-1)
+
+
+def _thinned(n, a, b, k) -> np.ndarray:
+    """E[(1 + p k)^−(n+1)] for p ~ Beta(a, b): how much of the purchase rate dropout has left."""
+    w = k / (1 + k)
+    with np.errstate(all="ignore"):
+        value = special.hyp2f1(a + b - n - 1, a, a + b, w) * np.exp(a * np.log1p(-w))
+    lost = ~np.isfinite(value) | (value < 0) | (value > 1 + 1e-9)
+    if lost.any():  # scipy's 2F1 overflows for a in the hundreds, where the beta is narrow and its quantiles serve
+        n, b, k = (np.broadcast_to(each, value.shape)[lost] for each in (n, b, k))
+        p = stats.beta.ppf((np.arange(64) + 0.5) / 64, a, b[:, None])
+        value[lost] = np.exp(-(n + 1)[:, None] * np.log1p(p * k[:, None])).mean(axis=1)
+    return value
+
+
+def occasions(fitted: Fit, x, t_x, T, horizon, rate: float = 0.0) -> np.ndarray:
+    """Occasions expected in (T, T + horizon] given the history (x, t_x, T), discounted continuously at `rate`.
+
+    A new customer, before the first day is over, is (0, 0, 0).
+
+    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
+    >>> occasions(fitted, [2], [30.43], [38.86], 39).round(3)    # Fader, Hardie & Lee (2005), spreadsheet
+    array([1.226])
+    """
+    return p_alive(fitted, x, t_x, T) * living_occasions(fitted, x, T, horizon, rate)
+
+
+def wait(fitted: Fit, x, T) -> np.ndarray:
+    """Median time to the next occasion of a customer who is alive at T: (α + T)(2^(1/(r + x)) − 1).
+
+    The median, since the mean does not exist for one-time buyers when r < 1.
+
+    >>> fitted = Fit("mbg_nbd", {"r": 1.0, "alpha": 10.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 1, 1)
+    >>> wait(fitted, [0, 3], [20, 20]).round(2)
+    array([30.  ,  5.68])
+    """
+    x, T = np.asarray(x, dtype="float64"), np.asarray(T, dtype="float64")
+    r, alpha = fitted.params["r"], fitted.params["alpha"]
+    return (alpha + T) * np.expm1(math.log(2) / (r + x))
+
+
+def spend(fitted: Fit, x, m) -> np.ndarray:
+    """Expected spend on an occasion given x repeat occasions of mean m: drawn toward the population mean p v / (q − 1).
+
+    Fader & Hardie note 025, eq. 5. For x = 0 it is the population mean whatever m is.
+
+    >>> fitted = Fit("gamma_gamma", {"p": 6.25, "q": 3.74, "v": 15.44}, np.eye(3), 0, 1, 1)
+    >>> spend(fitted, [0, 2], [0, 22.35]).round(2)
+    array([35.22, 24.66])
+    """
+    x, m = np.asarray(x, dtype="float64"), np.asarray(m, dtype="float64")
+    population, pull = spend_line(fitted)
+    own = x / (x + pull)
+    return own * np.where(x > 0, m, 0.0) + (1 - own) * population
+
+
+def spend_line(fitted: Fit) -> tuple[float, float]:
+    """The population's mean spend, and how many repeat occasions weigh as much as it: p v / (q − 1) and (q − 1) / p.
+
+    Where no spend model could be fitted the pull is endless, and everybody gets the mean.
+
+    >>> spend_line(Fit("gamma_gamma", {"p": 2.0, "q": 3.0, "v": 15.0}, np.eye(3), 0, 1, 1))
+    (15.0, 1.0)
+    """
+    if fitted.model == "average":
+        return fitted.params["mean"], math.inf
+    p, q, v = fitted.params.values()
+    return p * v / (q - 1), (q - 1) / p

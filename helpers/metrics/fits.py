@@ -1,0 +1,46 @@
+"""A fitted purchase or spend model, whoever fitted it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from helpers.estimates import SEED
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model: parameters in the time unit of its rows (`unit_days` long), and how the fit came about.
+
+    covariance is that of the logarithms of the parameters; `penalty` is 0 for plain maximum likelihood; set_aside
+    counts heavy accounts left out; tried lists the attempts that failed before this one, with the reason.
+    """
+
+    model: str
+    params: dict[str, float]
+    covariance: np.ndarray
+    log_likelihood: float
+    customers: int
+    rows: int
+    unit_days: float = 1.0
+    penalty: float = 0.0
+    set_aside: int = 0
+    heaviest: int = 0
+    weekly: bool = False
+    tried: tuple[str, ...] = ()
+
+    @property
+    def aic(self) -> float:
+        """2 × number of parameters − 2 × log-likelihood: lower is better on the same rows."""
+        return 2 * len(self.params) - 2 * self.log_likelihood
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Standard errors of the parameters (delta method from their logarithms)."""
+        spread = np.sqrt(np.diag(self.covariance))
+        return {name: float(value * s) for (name, value), s in zip(self.params.items(), spread, strict=True)}
+
+    def draws(self, count: int = 200, seed: int = SEED) -> list["Fit"]:
+        """The same fit with parameters drawn from their joint sampling distribution (normal in logarithms)."""
+        logs = np.log(list(self.params.values()))
+        drawn = np.random.default_rng(seed).multivariate_normal(logs, self.covariance, size=count, method="eigh")
+        return [replace(self, params=dict(zip(self.params, np.exp(row).tolist(), strict=True))) for row in drawn]

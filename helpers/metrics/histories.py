@@ -1,0 +1,117 @@
+"""Customers as the purchase models see them: one row each in the engine, few unique rows in Python."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from helpers.estimates import NotEnoughData
+
+DAY_ROWS = 50_000  # unique rows above which days are rounded to whole weeks
+SPEND_ROWS = 50_000  # repeat customers above which mean spend is rounded to the nearest per cent
+SPEND_STEP = 0.01
+MINIMUM_CUSTOMERS, MINIMUM_DAYS, NEWEST_DAYS = 500, 180, 30
+
+
+def histories(occasions: ir.Table, as_of: date) -> ir.Table:
+    """One row per customer (lazy): x, t_x, T in days, the dates, first market and channels, money to date.
+
+    spend_rc is net sales of the repeat occasions, so spend_rc / x is what the Gamma–Gamma model reads; net_sales_rc and
+    margin_rc hold all occasions. Purchases after as_of are not seen.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "net_sales_rc": [900, 700, 500],
+    ...     "margin_rc": [300, 200, 100], "date": [date(2026, 1, 1), date(2026, 1, 11), date(2026, 1, 5)]})
+    >>> histories(bought, date(2026, 1, 31)).select("customer_id", "x", "t_x", "T", "spend_rc").order_by("T").execute()
+      customer_id  x  t_x   T  spend_rc
+    0           b  0    0  26         0
+    1           a  1   10  30       700
+    """
+    seen = occasions.filter(occasions.date <= as_of)
+    firsts = [c for c in ("home_market", "first_sales_channel", "first_acquisition_channel") if c in seen.columns]
+    each = seen.group_by("customer_id").agg(
+        **{name: seen[name].max() for name in firsts},
+        first=seen.date.min(), last=seen.date.max(), x=seen.count() - 1,
+        spend_rc=seen.net_sales_rc.sum(where=seen.n > 1).fill_null(0).cast("int64"),
+        net_sales_rc=seen.net_sales_rc.sum().cast("int64"), margin_rc=seen.margin_rc.sum().cast("int64"),
+    )
+    return each.mutate(
+        t_x=each["last"].delta(each["first"], unit="day"),
+        T=ibis.literal(as_of).delta(each["first"], unit="day"),
+    )
+
+
+def counts(occasions: ir.Table, as_of: date, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The unique rows (x, t_x, T) with weight (customers), and sums of money; what every occasion model is fitted on.
+
+    Days up to 50,000 unique rows; beyond, t_x and T are rounded to whole weeks (still written in days), which moves
+    alpha by some 0.2 % (measured on a million simulated customers); the column `weekly` says so. Columns: *by, x, t_x,
+    T, weight, spend_rc (repeat occasions), net_sales_rc, margin_rc, weekly.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 1], "net_sales_rc": [900, 500],
+    ...     "margin_rc": [300, 100], "date": [date(2026, 1, 1)] * 2})
+    >>> counts(bought, date(2026, 1, 31))[["x", "t_x", "T", "weight"]]
+       x  t_x   T  weight
+    0  0    0  30       2
+    """
+    each = histories(occasions, as_of)
+    rows = _grouped(each, by)
+    weekly = int(rows.count().execute()) > DAY_ROWS
+    if weekly:
+        weeks = {name: ((each[name] / 7).round() * 7).cast("int64") for name in ("t_x", "T")}
+        rows = _grouped(each.mutate(**weeks), by)
+    return rows.order_by([*by, "x", "t_x", "T"]).execute().assign(weekly=weekly)
+
+
+def _grouped(each: ir.Table, by: tuple[str, ...]) -> ir.Table:
+    money = {name: each[name].sum().cast("int64") for name in ("spend_rc", "net_sales_rc", "margin_rc")}
+    return each.group_by([*by, "x", "t_x", "T"]).agg(weight=each.count(), **money)
+
+
+def spend_counts(occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """Unique (x, m) with weight: m is a repeat customer's mean net sales per repeat occasion, in minor units.
+
+    Up to 50,000 repeat customers m is exact; beyond, it is rounded to the nearest per cent (on a log scale), so a
+    million customers are some ten thousand rows and the parameters move far less than their standard errors.
+
+    >>> bought = ibis.memtable({"customer_id": ["a"] * 3, "n": [1, 2, 3], "net_sales_rc": [900, 700, 500],
+    ...     "margin_rc": [0] * 3, "date": [date(2026, 1, day) for day in (1, 2, 3)]})
+    >>> spend_counts(bought, date(2026, 1, 31))
+       x      m  weight
+    0  2  600.0       1
+    """
+    each = histories(occasions, as_of)
+    repeat = each.filter((each.x > 0) & (each.spend_rc > 0))
+    repeat = repeat.mutate(m=repeat.spend_rc / repeat.x.cast("float64"))
+    if int(repeat.count().execute()) > SPEND_ROWS:
+        repeat = repeat.mutate(m=((repeat.m.ln() / SPEND_STEP).round() * SPEND_STEP).exp())
+    return repeat.group_by(["x", "m"]).agg(weight=repeat.count()).order_by(["x", "m"]).execute()
+
+
+def require_minimum(rows: pd.DataFrame, unit_days: float = 1.0) -> None:
+    """Raise NotEnoughData, with every reason in one sentence, where a customer model would be a guess.
+
+    Asked: 500 customers, 180 days of history, an order in the last 30 days, somebody with three occasions.
+
+    >>> rows = pd.DataFrame({"x": [0, 3], "t_x": [0, 90], "T": [200, 200], "weight": [400, 60]})
+    >>> try:
+    ...     require_minimum(rows)
+    ... except NotEnoughData as reason:
+    ...     print(str(reason)[:75])
+    A customer-level forecast needs 500 customers (there are 460), orders in th
+    """
+    customers, days = int(rows["weight"].sum()), float(rows["T"].max() if len(rows) else 0) * unit_days
+    silent = float((rows["T"] - rows["t_x"]).min() if len(rows) else 0) * unit_days
+    missing = [
+        text for failed, text in (
+            (customers < MINIMUM_CUSTOMERS, f"{MINIMUM_CUSTOMERS} customers (there are {customers:,})"),
+            (days < MINIMUM_DAYS, f"{MINIMUM_DAYS} days of history (there are {days:.0f})"),
+            (silent > NEWEST_DAYS, f"orders in the last {NEWEST_DAYS} days (the newest is {silent:.0f} days old)"),
+            (not len(rows) or rows["x"].max() < 2, "a customer who bought on three days"),
+        ) if failed
+    ]
+    if missing:
+        raise NotEnoughData(
+            f"A customer-level forecast needs {', '.join(missing)}. Until then the formula CLV stands alone; "
+            "add older order exports if there are any."
+        )
