@@ -19,6 +19,8 @@ from helpers.money import to_major
 
 POWER = 0.8
 RATIO_ALARM = 0.001  # Fabijan et al. 2019: a stricter level than 5 %, since it is looked at every month
+LEAST_MATCHED = 0.5  # a comparison for less than half of the treated is about others than those treated
+YEAR_DAYS = 364  # the same weekday and season a year before
 LEAST_EXPERIMENTS = 3  # fewer experiments than this say nothing about how far assumptions can be trusted
 Z_95 = stats.norm.ppf(1 - ALPHA / 2)
 
@@ -81,11 +83,15 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
                    horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
     """Without a holdout: how treated customers changed, less how comparable customers changed who were not written to.
 
-    Difference in differences on matched customers: each treated customer is compared with uncontacted ones of the same
-    home market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the `horizon_days`
-    before the contact to those from it on. Weaker than an experiment: whoever chose the customers may have known more
-    than these three things. Columns outcome (repurchase, margin in major units), value, low, high, n (treated and
-    matched), n_controls, matched_share. Raises NotEnoughData when fewer than 30 treated customers find a match.
+    Difference in differences on matched customers: each treated customer is compared with others of the same home
+    market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the `horizon_days` before
+    the contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
+    than half of the treated find one, as when everybody recent was written to, the customers of the same kinds 364 days
+    before ("year_before"), which is weaker still. Either is weaker than an experiment: whoever chose the customers may
+    have known more than these three things, and a year changes more than mailings.
+
+    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), n_controls,
+    matched_share, compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
 
     >>> contacts, bought = effect._example()
     >>> contacts = contacts.filter(_.arm == "treated")
@@ -101,22 +107,30 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     start = pd.Timestamp(first).date()
     if as_of < start + timedelta(days=horizon_days - 1):
         raise NotEnoughData(f"Campaign {campaign_id} began on {start}; its {horizon_days} days are not over yet.")
-    cells = _cells(campaigns, contacts, occasions, start, horizon_days)
-    t, c = (cells[cells["treated"] == k].drop(columns="treated").set_index("stratum") for k in (1, 0))
-    both = t.join(c[c["n"] >= 2], rsuffix="_c", how="inner")
-    if both["n"].sum() < LEAST_OF_AN_ARM:
-        raise NotEnoughData(f"Fewer than {LEAST_OF_AN_ARM} customers of campaign {campaign_id} can be matched with "
-                            "customers like them who were not written to. Keep a random holdout next time.")
+    states = _states(occasions, start, horizon_days)
+    near = campaigns.filter(_.sent_date.delta(ibis.literal(start), unit="day").abs() < horizon_days, _.arm != "holdout")
+    treated = _cells(states.semi_join(contacts, "customer_id"))
+    for compared_with in ("uncontacted", "year_before"):
+        others = (states.anti_join(near, "customer_id") if compared_with == "uncontacted"
+                  else _states(occasions, start - timedelta(days=YEAR_DAYS), horizon_days))
+        controls = _cells(others)
+        both = treated.join(controls[controls["n"] >= 2], rsuffix="_c", how="inner")
+        share = both["n"].sum() / max(treated["n"].sum(), 1)
+        if both["n"].sum() >= LEAST_OF_AN_ARM and share >= LEAST_MATCHED:
+            break
+    else:
+        raise NotEnoughData(f"Too few customers of campaign {campaign_id} can be matched with customers like them who "
+                            "were not written to, then or a year before. Keep a random holdout next time.")
     rows = [_matched(both, outcome) for outcome in ("repurchase", "margin")]
     table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), n_controls=int(both["n_c"].sum()),
-                                      matched_share=both["n"].sum() / t["n"].sum())
+                                      matched_share=share, compared_with=compared_with)
     table.loc[table["outcome"] == "margin", ["value", "low", "high"]] *= to_major(1.0, currency)
     return table
 
 
-def _cells(campaigns, contacts, occasions: ir.Table, start: date, horizon_days: int) -> pd.DataFrame:
-    """Sums of the change per stratum and group (1 treated, 0 not contacted by any campaign around these days)."""
-    day, days = ibis.literal(start), occasions.date.delta(ibis.literal(start), unit="day")
+def _states(occasions: ir.Table, start: date, horizon_days: int) -> ir.Table:
+    """Customers known before `start`: their stratum on its eve, and how purchase and margin changed after it."""
+    days = occasions.date.delta(ibis.literal(start), unit="day")
     seen = occasions.mutate(days=days).filter(_.days < horizon_days)
     after, before, known = _.days.between(0, horizon_days - 1), _.days.between(-horizon_days, -1), _.days < 0
     money = _.margin_rc.cast("float64")
@@ -124,17 +138,17 @@ def _cells(campaigns, contacts, occasions: ir.Table, start: date, horizon_days: 
         home_market=_.home_market.max(), times=known.cast("int64").sum(), last=known.ifelse(_.days, -9_999).max(),
         repurchase=after.cast("int64").max() - before.cast("int64").max(),
         margin=after.ifelse(money, 0.0).sum() - before.ifelse(money, 0.0).sum())
-    written = contacts.select("customer_id").distinct().mutate(treated=ibis.literal(1))
-    near = campaigns.filter(_.sent_date.delta(day, unit="day").abs() < horizon_days, _.arm != "holdout")
-    each = each.filter(_.times > 0).left_join(written, "customer_id").drop("customer_id_right").mutate(
-        treated=_.treated.fill_null(0))
-    each = each.filter((_.treated == 1) | _.customer_id.notin(near.customer_id))
+    each = each.filter(_.times > 0)
     months, times = (-each["last"] / 30).floor().cast("int64"), ibis.least(each.times, 4)
     stratum = each.home_market.fill_null("") + "|" + times.cast("string") + "|" + months.cast("string")
+    return each.select("customer_id", "repurchase", "margin", stratum=stratum)
+
+
+def _cells(states: ir.Table) -> pd.DataFrame:
+    """Number, sums and sums of squares of the changes by stratum."""
     sums = {f"{name}{power}": (_[name] * _[name] if power else _[name]).sum().cast("float64")
             for name in ("repurchase", "margin") for power in ("", "_2")}
-    cells = each.group_by("treated", stratum=stratum).agg(n=_.count(), **sums)
-    return cells.execute().sort_values(["treated", "stratum"])
+    return states.group_by("stratum").agg(n=_.count(), **sums).execute().set_index("stratum").sort_index()
 
 
 def _matched(both: pd.DataFrame, outcome: str) -> dict:

@@ -1,7 +1,7 @@
 """Who is about to leave: the chance of each active customer, by two models, and what goes with leaving."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 import ibis
@@ -37,6 +37,15 @@ class Model(NamedTuple):
     params: np.ndarray
     covariance: np.ndarray
     n: int
+
+
+def days(as_of: date, window_days: int) -> list[date]:
+    """The days of three snapshots a churn window apart, the last at as_of: the first teaches, the second examines.
+
+    >>> days(date(2026, 10, 31), 92)
+    [datetime.date(2026, 4, 30), datetime.date(2026, 7, 31), datetime.date(2026, 10, 31)]
+    """
+    return [as_of - timedelta(days=k * window_days) for k in (2, 1, 0)]
 
 
 def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None,

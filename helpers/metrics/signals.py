@@ -1,10 +1,12 @@
 """What is known about each active customer on a day: the signals that may go with leaving, one lazy row a customer."""
 
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData
@@ -14,6 +16,7 @@ RECENT_DAYS = 365  # refunds and refusals look this far back
 CONTACT_DAYS = 90  # tickets look this far back
 ENGAGED_DAYS = 30  # visits, opens, clicks and usage look this far back
 COUNTED_SIGNALS = ("visits", "email_open", "email_click", "usage")
+LATE_DAYS = 7  # an optional table may begin or end this many days short
 TREND_LIMIT = 4.0  # log2: beyond sixteen times, a trend is an accident
 
 
@@ -29,6 +32,38 @@ class Tables(NamedTuple):
     refunds: ir.Table
     tickets: ir.Table | None = None
     engagement: ir.Table | None = None
+
+
+def usable(table: Callable[[str], ir.Table], has: Callable[[str], bool], days: Sequence[date]) -> dict[str, str]:
+    """Which optional tables can be used on all these days: table name to "", or to why it is left out.
+
+    A table that begins after the first day's look-back, or ends before the last day, would read as customers who fell
+    silent; up to a week is forgiven. table and has are those of the client ("absent", "late", "short" are the reasons).
+
+    >>> seen = ibis.memtable({"date": ["2026-01-01", "2026-03-01"]}).cast({"date": "date"})
+    >>> usable(lambda name: seen, lambda name: name == "engagement", [date(2026, 2, 15), date(2026, 3, 31)])
+    {'tickets': 'absent', 'engagement': 'short'}
+    """
+    found = {}
+    for name, column, back in (("tickets", "opened_date", CONTACT_DAYS), ("engagement", "date", ENGAGED_DAYS)):
+        if not has(name):
+            found[name] = "absent"
+            continue
+        row = table(name).agg(first=_[column].min(), last=_[column].max()).execute().iloc[0]
+        late = pd.Timestamp(row["first"]) > pd.Timestamp(min(days) - timedelta(days=back - LATE_DAYS))
+        short = pd.Timestamp(row["last"]) < pd.Timestamp(max(days) - timedelta(days=LATE_DAYS))
+        found[name] = "late" if late else "short" if short else ""
+    return found
+
+
+def collect(occasions: ir.Table, table: Callable[[str], ir.Table], used: dict[str, str]) -> Tables:
+    """The tables of one day: its occasions, and what `table(name)` gives, with the optional ones `usable` lets in.
+
+    >>> collect("occasions", lambda name: name, {"tickets": "absent", "engagement": ""}).engagement
+    'engagement'
+    """
+    more = {name: table(name) for name, why in used.items() if not why}
+    return Tables(occasions, table("orders"), table("refunds"), **more)
 
 
 def signals(tables: Tables, t: date, window_days: int) -> ir.Table:

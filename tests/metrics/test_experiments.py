@@ -136,6 +136,25 @@ def test_controls_of_another_campaign_are_left_out():
         experiments.matched_change(both, bought, AS_OF, "c", "EUR")
 
 
+def test_when_everybody_was_written_to_the_year_before_is_compared():
+    """A campaign to all 400 customers, who come back at the rate of the same kinds a year before: about no effect."""
+    rng, n, sent = np.random.default_rng(6), 400, np.datetime64("2026-03-01")
+    ids, rows = np.array([f"{k:03x}" for k in range(n)]), []
+    for year in (364, 0):
+        rows.append(pd.DataFrame({"customer_id": ids, "date": sent - year - 20}))
+        rows.append(pd.DataFrame({"customer_id": ids[rng.random(n) < 0.4], "date": sent - year + 10}))
+    bought = pd.concat(rows).assign(margin_rc=500, home_market="DE").astype({"date": "datetime64[s]"})
+    contacts = pd.DataFrame({"campaign_id": "c", "customer_id": ids, "arm": "none", "sent_date": "2026-03-01"})
+    tables = ibis.memtable(contacts).cast({"sent_date": "date"}), ibis.memtable(bought).cast({"date": "date"})
+    # a year before everybody had bought once, now two or three times: no stratum in common
+    with pytest.raises(NotEnoughData, match="matched"):
+        experiments.matched_change(*tables, AS_OF, "c", "EUR")
+    new = tables[1].mutate(customer_id=_.customer_id + ibis.ifelse(_.date < ibis.date("2025-06-01"), "x", ""))
+    table = experiments.matched_change(tables[0], new, AS_OF, "c", "EUR").set_index("outcome")
+    assert set(table["compared_with"]) == {"year_before"}
+    assert table.loc["repurchase", "low"] < 0 < table.loc["repurchase", "high"]
+
+
 def test_unfinished_and_unknown_campaigns_are_sentences():
     contacts, bought = selected_campaign()
     with pytest.raises(NotEnoughData, match="not over"):

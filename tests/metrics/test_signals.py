@@ -8,7 +8,7 @@ import pytest
 from ibis import _
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.signals import Tables, signals
+from helpers.metrics.signals import Tables, signals, usable
 
 T = date(2026, 3, 31)
 # regular:   1 Jan ---- 31 Jan ---- 2 Mar            (gaps 30 and 30, then silent 29 days)
@@ -93,6 +93,20 @@ def test_nothing_after_the_day_is_seen():
 
 
 # edges
+
+
+def test_tables_that_cover_too_little_are_left_out():
+    """Engagement known from 1 January to 31 March serves snapshots from 31 January to 7 April, a week forgiven."""
+    seen = ibis.memtable({"date": ["2026-01-01", "2026-03-31"]}).cast({"date": "date"})
+
+    def why(first, last):
+        return usable(lambda _name: seen, lambda name: name == "engagement", [first, last])["engagement"]
+
+    assert why(date(2026, 1, 31), date(2026, 3, 31)) == ""
+    assert why(date(2026, 1, 24), date(2026, 4, 7)) == ""
+    assert why(date(2026, 1, 23), date(2026, 3, 31)) == "late"
+    assert why(date(2026, 1, 31), date(2026, 4, 8)) == "short"
+
 
 
 def test_absent_tables_give_no_column():
