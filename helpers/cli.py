@@ -5,6 +5,7 @@ Heavy libraries are imported inside the commands, so that `workbook --help` answ
 
 import functools
 import os
+import re
 import sys
 import time
 import webbrowser
@@ -83,7 +84,7 @@ def report(
         _write_demo()
     settings = load_settings(client)
     files = _build(settings, raw, max_rejected)
-    day = _last_day(files, month, as_of)
+    day = _last_day(settings, files, month, as_of)
     with progress.Notebooks(settings.report.notebooks, err) as running:
         made = render.report(client, day, market.upper(), jobs, running.tell)
     for name, failure in made.failures.items():
@@ -98,8 +99,14 @@ def report(
 
 @app.command()
 @_in_a_sentence
-def check(client: ClientName, raw: RawFolder = None, max_rejected: MaxRejected = None, debug: Debug = False) -> None:
-    """Read the raw exports, say what each was taken for, and build the tables."""
+def check(
+    client: ClientName,
+    raw: RawFolder = None,
+    max_rejected: MaxRejected = None,
+    keep_window: Annotated[bool, typer.Option(help="Write the proposed churn window into client.toml.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Read the raw exports, say what each was taken for, build the tables and propose a churn window."""
     from helpers.intake import build
     from helpers.settings import load_settings
 
@@ -107,7 +114,10 @@ def check(client: ClientName, raw: RawFolder = None, max_rejected: MaxRejected =
     found = build.check(settings, raw)
     _print_files(found)
     built = _build(settings, raw, max_rejected)
-    out.print(f"Tables built. The exports cover every day to {_covered(built):%Y-%m-%d}.")
+    through = _covered(settings, built)
+    out.print(f"Tables built. The exports cover every day to {through:%Y-%m-%d}.")
+    if settings.churn_window_days == "auto":
+        _propose_window(settings, through, keep_window)
 
 
 @app.command()
@@ -190,17 +200,41 @@ def _build(settings, raw, max_rejected):
     return built.files
 
 
-def _covered(files):
-    """The last day that every source's exports cover."""
+def _covered(settings, files):
+    """The last day that the exports of every active source of client.toml cover (of every file, when it names none)."""
     import pandas as pd
 
-    days = pd.to_datetime(files["covered_through"]).groupby(files["source"]).max().dropna()
+    active = {name for name, source in settings.sources.items() if source.active}
+    of = files[files["source"].isin(active)] if active else files
+    days = pd.to_datetime(of["covered_through"]).groupby(of["source"]).max().dropna()
     if days.empty:
         raise ValueError("No export says which days it covers. Name the month with --month 2026-10.")
     return days.min().date()
 
 
-def _last_day(files, month: str, as_of: str):
+def _propose_window(settings, as_of, keep: bool) -> None:
+    """Say the churn window the client's own gaps between purchases give; written into client.toml it stays the same."""
+    from helpers.client import open_client
+    from helpers.estimates import NotEnoughData
+    from helpers.metrics import survival
+
+    try:
+        window = survival.churn_window(survival.gaps(open_client(settings.client, as_of).occasions, as_of))
+    except NotEnoughData as gap:
+        out.print(str(gap), markup=False)
+        return
+    line = f"churn_window_days = {window.days}"
+    path = settings.folder / "client.toml"
+    if not keep:
+        out.print(f"Proposed: {line}. Write it into {path}, so that churn does not move because the window does:")
+        out.print(f"  workbook check {settings.client} --keep-window", style="bold", markup=False)
+        return
+    text, found = re.subn(r"(?m)^churn_window_days\s*=.*$", line, path.read_text(encoding="utf-8"), count=1)
+    path.write_text(text if found else f"{line}\n{text}", encoding="utf-8")
+    out.print(f"{path} now says {line}.", markup=False)
+
+
+def _last_day(settings, files, month: str, as_of: str):
     """The day a report is as of: a given day, the end of a given month, or of the last month the exports cover."""
     from helpers import periods
 
@@ -208,7 +242,7 @@ def _last_day(files, month: str, as_of: str):
         raise ValueError("Give either --month or --as-of, not both.")
     if as_of:
         return periods.as_date(as_of)
-    return periods.month_end(month or periods.last_complete_month(_covered(files)))
+    return periods.month_end(month or periods.last_complete_month(_covered(settings, files)))
 
 
 def _print_files(found) -> None:

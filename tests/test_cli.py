@@ -38,7 +38,8 @@ def project(tmp_path, monkeypatch):
 def built(project, monkeypatch):
     """Reports that are not really made: the arguments they were asked for with, and the failures they should report."""
     asked, failures = [], {}
-    files = pd.DataFrame({"source": ["eu", "us", "eu"], "covered_through": ["2026-10-31", "2026-11-12", "2026-09-30"]})
+    days = {"eu": ["2026-10-31", "2026-09-30"], "us": ["2026-11-12"]}
+    files = pd.DataFrame([{"source": name, "covered_through": day} for name in days for day in days[name]])
 
     def make(client, as_of, market, jobs, tell):
         asked.append((client, as_of, market, jobs))

@@ -31,6 +31,7 @@ STYLE = {
 WIDTH, HEIGHT = 6.0, 3.2  # inches, 432 units of the SVG: drawn small, so that letters stay readable on a telephone
 ROW_HEIGHT = 0.34
 DASHES = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "color": MUTED}
+NEAR_ZERO = 0.6  # an axis that starts below this share of its end starts at zero instead: a fall looks as deep as it is
 LABEL_WIDTH = 26  # letters; longer labels of rows go on in a second line
 
 
@@ -106,6 +107,9 @@ def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
     if number:
         ax.yaxis.set_major_formatter(lambda each, _: number(each))
     ax.yaxis.set_major_locator(MaxNLocator(5))
+    bottom, top = ax.get_ylim()
+    if 0 < bottom < top * NEAR_ZERO:
+        ax.set_ylim(bottom=0)
     ax.set_xlabel(xlabel or "")
     ax.set_ylabel(ylabel or "")
 
@@ -125,11 +129,13 @@ def row_axes(ax: Axes, labels, number, xlabel, reference) -> None:
 
 
 def date_axis(ax: Axes, x) -> None:
-    """Months as 2026-10 where x holds dates, few enough ticks where it holds texts."""
+    """Months as 2026-10 where x holds dates; whole numbers in dozens' parts; few enough ticks where it holds texts."""
     first = next(iter(x), None)
     if pd.api.types.is_datetime64_any_dtype(x) or isinstance(first, date):
         ax.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6, interval_multiples=True))
         ax.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
+    elif pd.api.types.is_integer_dtype(x):
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 3, 6, 10]))
     elif isinstance(first, str):
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
@@ -173,7 +179,9 @@ def _tidy(svg: str, identity: str, alt: str) -> str:
     inside = re.sub(r"\s*\n\s*", "\n", inside).replace(" \n", "\n")
     inside = re.sub(r' id="(?!p[0-9a-f]{10}|m[0-9a-f]{10})[^"]*"', "", inside)  # only ids something refers to
     inside = re.sub(r'( id="| (?:xlink:)?href="#|url\(#)', rf"\g<1>{identity}-", inside).replace("xlink:href", "href")
-    inside = re.sub(r"font: ([\w. ]*?[\d.]+px) [^;\"]+", r"font: \1 var(--letters, sans-serif)", inside)
+    inside = re.sub(r" font-family: [^;\"]+;?", "", inside)  # the page's own letters
+    inside = re.sub(r' transform="rotate\(-0 [^"]*"', "", inside)
+    inside = re.sub(r"(\d\.\d\d)\d+", r"\1", inside)  # a hundredth of a unit is finer than any screen
     for name, color in {"ink": INK, "muted": MUTED, "grid": GRID, "rest": REST}.items():
         inside = inside.replace(color, f"var(--{name}, {color})")
     for place, color in enumerate(PALETTE, 1):

@@ -50,8 +50,10 @@ def report(
     shop = open_client(client, as_of, market)
     home = settings.reports_folder(client)
     label = folder_label(as_of, market)
-    building = _fresh_folder(home, label)
     paths = [settings.home() / "notebooks" / f"{name}.ipynb" for name in shop.settings.report.notebooks]
+    if absent := [path.name for path in paths if not path.is_file()]:
+        raise FileNotFoundError(f"There is no {', '.join(absent)} in notebooks/, which client.toml asks for.")
+    building = _fresh_folder(home, label)
     runs = execute(paths, {"client": client, "as_of": as_of.isoformat(), "market": market}, building, jobs, tell)
     failures = {run.name: run.failure for run in runs if run.failure}
     rows = merged([row for run in runs if not run.failure for row in run.metrics], shop.settings.privacy.minimum_cell)

@@ -74,7 +74,8 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
     scale = [0.0, float(top) if top == top and top > 0 else 1.0]
-    grid = grid.data_color(list(cells), palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
+    whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
+    grid = grid.data_color(list(cells)[int(whole) :], palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
     grid = grid.cols_label({"row": heading} | ({"n": words.column("n")} if n in frame else {}))
     grid = grid.cols_align("left", ["row"]).cols_align("right", [c for c in ("n", *cells) if c in (*written, *cells)])
     notes = [note] if note else []

@@ -39,7 +39,7 @@ def test_ids_are_the_page_s_own_and_every_reference_finds_its_id():
 def test_it_asks_for_nothing_and_styles_nothing_but_itself():
     svg = drawing.to_svg(finished(), "c1")
     assert not re.search(r"<style|<script|https?://", svg.replace("http://www.w3.org", ""))
-    assert len(svg) < 12_000
+    assert len(svg) < 6_000
 
 
 def test_all_charts_have_one_width_so_that_letters_have_one_size():
