@@ -20,7 +20,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tr
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     facts = write_demo(Path(folder), customers=300, seed=1)
     ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), facts.campaign_lift
-    (True, 0.04)
+    (True, 0.05)
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from helpers.money import exponent
 
 COUPONS = {0.10: "VIP10", 0.15: "SEASON15"}
 WHOLESALE, TILL, IMPORTED = -1, -2, -3  # "persons" that are no simulated customer
-PER_CUSTOMER = {WHOLESALE: 0.02, TILL: 0.07, IMPORTED: 0.035}  # orders of theirs for each simulated customer
+PER_CUSTOMER = {WHOLESALE: 0.01, TILL: 0.07, IMPORTED: 0.035}  # orders of theirs for each simulated customer
 NEVER = 1 << 20
 
 
@@ -62,7 +62,7 @@ def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 def _lines(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     goods, categories, rise = catalogue(), world()["categories"], world()["price_rise"]
     more = rng.poisson(orders["market"].map(fact("lines")) * orders["taste"].fillna(1))
-    size = np.select([orders["renewal"], orders["person"] == WHOLESALE], [1, 5], 1 + np.minimum(more, 5))
+    size = np.select([orders["renewal"], orders["person"] == WHOLESALE], [1, 3], 1 + np.minimum(more, 5))
     at = np.repeat(np.arange(len(orders)), size)
     head = orders.iloc[at]
     shares = [facts["share"] for facts in categories.values()]
@@ -75,7 +75,7 @@ def _lines(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         odds = goods.loc[among, "price"] ** -0.5
         item[category == name] = rng.choice(among, (category == name).sum(), p=odds / odds.sum())
     item[head["renewal"]] = goods.index[goods["product"].str.contains("coffee refill")][0]
-    many, second = rng.integers(4, 16, len(at)), ~head["renewal"] & (rng.random(len(at)) < 0.10)
+    many, second = rng.integers(3, 10, len(at)), ~head["renewal"] & (rng.random(len(at)) < 0.10)
     price = np.round(goods["price"].to_numpy()[item] * head["unit"], -1).astype(int)
     dearer = (head["market"] == rise["market"]) & (head["day"] >= number(rise["day"]))
     price = price.where(~dearer, np.round(price * rise["factor"], -1)).astype(int)
@@ -88,8 +88,8 @@ def _money(orders: pd.DataFrame, lines: pd.DataFrame, rng: np.random.Generator) 
     tempted = (orders["nth"] > 1) & (rng.random(count) < orders["promo"].fillna(0))
     coupon = np.where(tempted, rng.choice(list(COUPONS), count), 0)
     welcome = orders["first_order"] & orders["welcome"].eq(True)
-    share = np.select([wholesale, welcome], [0.25, 0.10], coupon)
-    orders["code"] = np.select([wholesale, welcome], ["B2B25", "WELCOME10"], pd.Series(coupon).map(COUPONS).fillna(""))
+    share = np.select([wholesale, welcome], [0.15, 0.10], coupon)
+    orders["code"] = np.select([wholesale, welcome], ["B2B15", "WELCOME10"], pd.Series(coupon).map(COUPONS).fillna(""))
     orders["shelf"] = (lines["quantity"] * lines["price"]).groupby(lines["order"]).sum()
     orders["shelf_discount"] = np.round(orders["shelf"] * share).astype(int)
     orders["subtotal"] = orders["shelf"] - orders["shelf_discount"]
@@ -100,8 +100,9 @@ def _money(orders: pd.DataFrame, lines: pd.DataFrame, rng: np.random.Generator) 
     included, due = orders["store"] == "eu", orders["subtotal"] + orders["shipping"]
     orders["tax"] = np.round(np.where(included, due * rate / (1 + rate), orders["subtotal"] * rate)).astype(int)
     orders["total"] = due + orders["tax"].where(~included, 0)
-    for name, shown in (("net", "subtotal"), ("goods", "shelf")):
-        orders[name] = np.round(orders[shown] / np.where(included, 1 + rate, 1)).astype(int)
+    goods_tax = np.round(orders["tax"] * orders["subtotal"] / due).where(included, 0).astype(int)
+    orders["net"] = orders["subtotal"] - goods_tax
+    orders["goods"] = np.round(orders["shelf"] * orders["net"] / orders["subtotal"]).astype(int)
     return orders.assign(discount=orders["goods"] - orders["net"])
 
 
