@@ -1,4 +1,4 @@
-"""How fast customers are lost: active sets, flows that add up, churn, its seasons. Definitions: metrics.md, Churn."""
+"""How fast customers are lost: active sets, flows that add up, churn. Definitions: metrics.md, Churn."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -16,7 +16,6 @@ from helpers.periods import Period, add_months, last_complete_month, month_end, 
 WINDOW_FACTORS = (0.5, 1.0, 1.5, 2.0)
 MOVES = ("start", "lost", "retained", "new", "reactivated", "end")
 UNKNOWN = pd.DataFrame(columns=["period", "t0", "t1", *MOVES])  # the flows of a client about whom nothing is known yet
-SEASONS_YEARS = 2  # a calendar month seen once is an event, seen twice it may be a season
 
 
 def active(occasions: ir.Table, t: date, window_days: int) -> ir.Table:
@@ -137,33 +136,6 @@ def churn_by_window(
     table = pd.concat(rows, ignore_index=True)
     table["reactivated_share"] = table["reactivated"].astype("float64") / table["n"].astype("float64")
     return table[["factor", "window_days", "period", "reactivated_share", "value", "low", "high", "n"]]
-
-
-def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
-    """Churn by calendar month over the years: a row per calendar month seen in two years or more.
-
-    Sum of lost / sum of start over the years; n is that sum, customer-months, in which a customer counts once a year.
-    Losses are noticed W days after the last purchase: a high January speaks of the time W days before. every_year tells
-    whether the month lay on the same side of its year's rate each time; where not, an event may pass for a season.
-
-    Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData when no
-    month was seen twice. Source: metrics.md, `churn_rate`, pooled.
-
-    >>> months = pd.DataFrame({"t1": [date(2025, 1, 31), date(2026, 1, 31)], "lost": [10, 30], "start": [100, 100]})
-    >>> seasonality(months)[["calendar_month", "years", "value"]].values.tolist()
-    [[1.0, 2.0, 0.2]]
-    """
-    seen = known(flows)
-    months = seen.assign(calendar_month=[day.month for day in seen["t1"]], year=[day.year for day in seen["t1"]])
-    of_year = months.groupby("year")[["lost", "start"]].transform("sum").astype("float64")
-    months["above"] = months["lost"] * of_year["start"] > of_year["lost"] * months["start"]
-    pooled = months.groupby("calendar_month").agg(
-        years=("year", "size"), every_year=("above", lambda above: above.nunique() == 1),
-        lost=("lost", "sum"), start=("start", "sum")).reset_index()
-    pooled = pooled[pooled["years"] >= SEASONS_YEARS].reset_index(drop=True)
-    if pooled.empty:
-        raise NotEnoughData("Seasons cannot be told yet: no calendar month has a churn rate in two years.")
-    return churn_rate(pooled).drop(columns=["lost", "start"])
 
 
 def _first_day(occasions: ir.Table, last: date) -> date:

@@ -147,8 +147,3 @@ def test_a_split_keeps_its_blanks_where_the_whole_has_them(six_customers):
 def test_windows_that_the_history_cannot_fill_are_blank(six_customers):
     factors = churn.churn_by_window(six_customers, END, 150, factors=(0.5, 1, 2)).set_index("factor")["value"]
     assert factors.isna().to_dict() == {0.5: False, 1: False, 2: True}
-
-
-def test_seasons_need_two_years_of_a_month(six_customers):
-    with pytest.raises(NotEnoughData, match="in two years"):
-        churn.seasonality(churn.flows(six_customers, END, 60))
