@@ -113,7 +113,8 @@ def _where(notebook: nbformat.NotebookNode) -> str:
 
 
 def _collect(run: Run) -> None:
-    """What the cells handed over beside what they show; taken out, so that the page carries none of it."""
+    """What the cells handed over beside what they show: taken out, as are papermill's own cells, for no page has it."""
+    run.notebook.cells = [cell for cell in run.notebook.cells if not ADDED & set(cell.metadata.get("tags", []))]
     for cell in run.notebook.cells:
         kept = []
         for output in cell.get("outputs", []):

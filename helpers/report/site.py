@@ -110,10 +110,9 @@ def _facts(facts: dict, words: Words) -> list[tuple[str, str]]:
         "day": words.format_field(facts["parameters"]["as_of"], "day"),
         "inputs": words.say("common.made.inputs_text", files=len(inputs)),
         "rows": words.say("common.made.rows_text", **totals),
+        "fx": words.say("common.made.fx_text", **facts["fx"]) if facts["fx"] else "",
         "engine": facts["engine"],
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "took": words.say("common.made.took_text", seconds=facts["seconds_total"]),
     }
-    if facts["fx"]:
-        shown["fx"] = words.say("common.made.fx_text", source=facts["fx"]["source"], day=facts["fx"]["last_rate"])
-    return [(words.say(f"common.made.{name}"), text) for name, text in shown.items()]
+    return [(words.say(f"common.made.{name}"), text) for name, text in shown.items() if text]

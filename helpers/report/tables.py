@@ -75,7 +75,8 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
     scale = [0.0, float(top) if top == top and top > 0 else 1.0]
     whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
-    grid = grid.data_color(list(cells)[int(whole) :], palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
+    colors = dict(palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
+    grid = grid.data_color(list(cells)[int(whole) :], **colors)
     grid = grid.cols_label({"row": heading} | ({"n": words.column("n")} if n in frame else {}))
     grid = grid.cols_align("left", ["row"]).cols_align("right", [c for c in ("n", *cells) if c in (*written, *cells)])
     notes = [note] if note else []
@@ -103,6 +104,8 @@ def _written(value, kind: str, words: Words, topic: str) -> str:
     if value is None or (not isinstance(value, list | tuple) and pd.isna(value)):
         return "–"
     text = words.label(value, topic) if kind == "label" else words.format_field(value, kind)
+    if _kind(kind) in ("day", "month"):
+        text = text.replace(" ", "\N{NO-BREAK SPACE}")
     return html.escape(text)
 
 

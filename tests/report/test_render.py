@@ -115,6 +115,7 @@ def test_a_failing_notebook_is_named_the_others_run_and_the_last_good_report_sta
     broken, front = page(made.folder, "00_data_check"), page(made.folder, "index")
     assert "no <such> thing" in broken.select_one(".failed").text
     assert "Traceback" not in broken.text
+    assert "papermill" not in broken.text
     assert "One notebook did not finish" in front.select_one(".failed").text
     assert json.loads((made.folder / "metrics.json").read_text()) == []
 
