@@ -8,7 +8,7 @@ from ibis import _
 
 from helpers.metrics.books import UNALLOCATED, Books, active_existing, whole_months
 from helpers.metrics.occasions import COUNTED_STATUSES
-from helpers.money import exponent
+from helpers.money import exponent, to_major
 from helpers.periods import Period
 
 EXISTING, NEW, UNIDENTIFIED = "existing", "new", "unidentified"
@@ -64,19 +64,37 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
-def rules(ledger: pd.DataFrame) -> pd.DataFrame:
-    """The sharing rules really applied, one row per component and rule, with the money each moved (minor units).
+def rules(ledger: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """The sharing rules really applied, one row per component and rule, with the money each moved (major units).
+
+    Columns category, component, allocation, share_from, existing_share (mean of the lines), total, existing.
 
     >>> row = dict(category="service", component="support", allocation="tickets", part="existing", existing_share=0.7,
     ...            share_from="client.toml", amount_rc=700)
-    >>> rules(pd.DataFrame([row]))[["component", "allocation", "existing_share", "total", "existing"]].values.tolist()
-    [['support', 'tickets', 0.7, 700, 700]]
+    >>> rules(pd.DataFrame([row]), "EUR")[["component", "existing_share", "total", "existing"]].values.tolist()
+    [['support', 0.7, 7.0, 7.0]]
     """
     parts = ledger.assign(existing=ledger["amount_rc"].where(ledger["part"] == EXISTING, 0))
     by = ["category", "component", "allocation", "share_from"]
-    return parts.groupby(by, sort=True).agg(
+    found = parts.groupby(by, sort=True).agg(
         existing_share=("existing_share", "mean"), total=("amount_rc", "sum"), existing=("existing", "sum")
     ).reset_index()
+    return found.assign(**{name: to_major(found[name].astype("float64"), currency) for name in ("total", "existing")})
+
+
+def reconciled(ledger: pd.DataFrame, currency: str) -> dict[str, float]:
+    """The ledger and where it went, in major units: ledger = existing + new + unidentified; discounts beside it.
+
+    >>> rows = pd.DataFrame({"component": ["crm", "crm", "discounts"], "part": ["existing", "new", "existing"],
+    ...                      "amount_rc": [700, 300, 50]})
+    >>> reconciled(rows, "EUR")
+    {'ledger': 10.0, 'existing': 7.0, 'new': 3.0, 'unidentified': 0.0, 'discounts': 0.5}
+    """
+    booked = ledger[ledger["component"] != DISCOUNTS]
+    sums = booked.groupby("part")["amount_rc"].sum()
+    minor = {"ledger": booked["amount_rc"].sum()} | {part: sums.get(part, 0) for part in (EXISTING, NEW, UNIDENTIFIED)}
+    minor["discounts"] = ledger["amount_rc"].sum() - minor["ledger"]
+    return {name: float(to_major(int(amount), currency)) for name, amount in minor.items()}
 
 
 def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:

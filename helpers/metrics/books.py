@@ -34,6 +34,24 @@ class Books(NamedTuple):
     data_start: date | None = None
 
 
+def together(books: Books, names: dict[str, str]) -> Books:
+    """The same books with some markets under another name: small ones put together as "other" (`markets.shown`).
+
+    >>> sorted(together(example(), {"DE": "DE", "FR": "other"}).orders.market.execute().unique())
+    ['DE', 'other']
+    """
+    moved = {market: name for market, name in names.items() if market != name}
+    if not moved:
+        return books
+    home = _.home_market.cases(*moved.items(), else_=_.home_market)
+    changed = {"occasions": books.occasions.mutate(home_market=home)}
+    for name in ("costs", "orders", "tickets"):
+        table = getattr(books, name)
+        if table is not None:
+            changed[name] = table.mutate(market=_.market.cases(*moved.items(), else_=_.market))
+    return books._replace(**changed)
+
+
 def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
     """Active existing customers of a period, one lazy row each: those the period's retention cost is divided by.
 

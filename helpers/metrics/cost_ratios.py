@@ -3,10 +3,14 @@
 from datetime import date
 from typing import NamedTuple
 
+import ibis.expr.types as ir
 import pandas as pd
+from ibis import _
 
-from helpers.estimates import Estimate
-from helpers.money import exchange_rates
+from helpers.estimates import Estimate, NotEnoughData
+from helpers.metrics.allocation import DISCOUNTS, EXISTING
+from helpers.metrics.costs import QUARTERS_PER_YEAR, retention_cost_per_customer
+from helpers.money import MissingRate, exchange_rates, to_major
 
 BANDS = ("adjust", "watch", "healthy")
 FIVE_POINTS = 0.05
@@ -48,6 +52,48 @@ def margin_before_retention(margin, discounts, service=0.0):
     54.0
     """
     return margin + discounts + service
+
+
+def expected_margin(valued: ir.Table, customers: ir.Table, currency: str, by: str = "home_market") -> pd.DataFrame:
+    """What a model expects of the active existing customers in the next 12 months: columns by, margin, n.
+
+    valued: a lazy row per customer with clv_residual (minor units) and, unless it is home_market, the column `by`;
+    customers: `books.existing` of the period. margin is the mean per customer in major units.
+
+    >>> import ibis
+    >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [1000, 3000, 9000]})
+    >>> customers = ibis.memtable({"customer_id": ["a", "b"], "home_market": ["DE", "DE"]})
+    >>> expected_margin(valued, customers, "EUR").values.tolist()
+    [['DE', 20.0, 2]]
+    """
+    joined = customers.join(valued.select("customer_id", "clv_residual", *[by] * (by != "home_market")), "customer_id")
+    sums = joined.group_by(by).agg(margin=_.clv_residual.mean(), n=_.count()).execute().sort_values(by)
+    return sums.assign(margin=to_major(sums["margin"].astype("float64"), currency)).reset_index(drop=True)
+
+
+def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """The frame `ltv_to_retention_cost` reads: a row per market of `margins` (market, margin, n) and one for "all".
+
+    annual_cost and discounts: the quarter's, per active existing customer, × 4.
+
+    >>> ledger = pd.DataFrame({"part": "existing", "market": ["DE", "DE"], "component": ["crm", "discounts"],
+    ...                        "amount_rc": [3000, 1000]})
+    >>> base = pd.DataFrame({"market": ["DE"], "bucket": ["0a1"], "active_existing": [10], "discount_rc": [1000]})
+    >>> ltv_inputs(ledger, base, pd.DataFrame({"market": ["DE"], "margin": [50.0], "n": [10]}), "EUR").values.tolist()
+    [['DE', 50.0, 10, 16.0, 4.0], ['all', 50.0, 10, 16.0, 4.0]]
+    """
+    every = (margins["margin"] * margins["n"]).sum() / margins["n"].sum()
+    frame = pd.concat([margins, pd.DataFrame([{"market": "all", "margin": every, "n": margins["n"].sum()}])])
+    theirs = ledger[(ledger["part"] == EXISTING) & (ledger["component"] == DISCOUNTS)]
+    given = theirs.groupby("market")["amount_rc"].sum()
+    given["all"] = given.sum()
+    count = base.groupby("market")["active_existing"].sum()
+    count["all"] = count.sum()
+    names = {market: "" if market == "all" else market for market in frame["market"]}
+    cost = {key: retention_cost_per_customer(ledger, base, currency, market=name).value for key, name in names.items()}
+    yearly = to_major(frame["market"].map(given).fillna(0).astype("float64"), currency) * QUARTERS_PER_YEAR
+    return frame.assign(annual_cost=frame["market"].map(cost) * QUARTERS_PER_YEAR,
+                        discounts=yearly / frame["market"].map(count)).reset_index(drop=True)  # fmt: skip
 
 
 def ltv_to_retention_cost(
@@ -100,6 +146,17 @@ def cac_to_retention_cost(cac: Estimate, annual_cost: Estimate) -> Estimate:
     return Estimate(cac.value / annual_cost.value, low, high, annual_cost.n)
 
 
+def staying_margin(value: float, retention: float) -> float:
+    """The margin of a customer who stays the whole year, from what 12 months bring of all, leavers included.
+
+    value / mean over t = 1..12 of retention ^ (t / 12): the leavers are spread evenly over the year.
+
+    >>> round(staying_margin(88.0, 0.8), 1)
+    99.1
+    """
+    return value / (sum(retention ** (t / MONTHS) for t in range(1, MONTHS + 1)) / MONTHS)
+
+
 def retention_plus_5(margin: float, retention: float, customers: int, discount_rate: float) -> MoreRetention:
     """What five points more annual retention add to the margin of 12 months and of a lifetime, for today's customers.
 
@@ -126,14 +183,17 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
 def benchmark(
     low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None
 ) -> tuple[float, float]:
-    """A published range in the reporting currency, at the rate of the day; MissingRate when there is none.
+    """A published range in the reporting currency, at the rate of the day; NotEnoughData when there is none.
 
     own: the client's rates (date, currency, rate); otherwise the ECB's.
 
     >>> benchmark(15, 30, "EUR", "EUR", date(2026, 10, 31))
     (15.0, 30.0)
     """
-    rate = float(exchange_rates([currency], reporting, day, day, own)["rate"].iloc[0])
+    try:
+        rate = float(exchange_rates([currency], reporting, day, day, own)["rate"].iloc[0])
+    except MissingRate as gap:
+        raise NotEnoughData(f"The published range cannot be turned from {currency} into {reporting}. {gap}") from None
     return low * rate, high * rate
 
 

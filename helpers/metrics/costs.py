@@ -76,6 +76,43 @@ def retention_cost_per_customer(
     return Estimate(*(to_major(each, currency) for each in cost[:3]), cost.n)
 
 
+def headline(books: Books, period: Period, market: str = "") -> Estimate:
+    """`retention_cost_per_customer` of a period straight from the books, for a comparison with an earlier one.
+
+    >>> headline(example(), Period.month("2026-10")).value
+    37.0
+    """
+    base = customers(books, period)
+    return retention_cost_per_customer(allocated(books, period), base, books.currency, market=market)
+
+
+def needed(found):
+    """What is given, or NotEnoughData when an earlier step could not compute it: for everything built upon it.
+
+    >>> needed(1)
+    1
+    """
+    if found is None:
+        raise NotEnoughData("This builds on a step before it that could not be computed; the reason stands there.")
+    return found
+
+
+def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
+    """What each component cost for existing customers: category, component, spend, share, value (per active one), n.
+
+    Spend and value in major units, the dearest first; n is the active existing customers. The spend adds up.
+
+    >>> components(*_example(), "EUR")[["component", "spend", "value"]].values.tolist()[:2]
+    [['email', 30.0, 15.0], ['support', 30.0, 15.0]]
+    """
+    rows = ledger[(ledger["part"] == EXISTING) & ((ledger["market"] == market) | (market == ""))]
+    n = int(base.loc[(base["market"] == market) | (market == ""), "active_existing"].sum())
+    spend = to_major(rows.groupby(["category", "component"])["amount_rc"].sum().astype("float64"), currency)
+    found = spend.rename("spend").reset_index().sort_values(["spend", "component"], ascending=[False, True])
+    each = found["spend"] / n if n else float("nan")
+    return found.assign(share=found["spend"] / found["spend"].sum(), value=each, n=n)
+
+
 def by_base(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
     """The same cost over each denominator of BASES, one row each: base, value, low, high, n.
 
@@ -131,18 +168,27 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
     )  # fmt: skip
 
 
-def reached(books: Books, period: Period) -> pd.DataFrame:
-    """Active existing customers who bought in the period through each channel: market (home), channel, reached.
+def reached(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:
+    """Active existing customers who bought through each channel: month if by_month, market (home), channel, reached.
+
+    An order on a day that is a purchase occasion, by a customer whose first occasion lies before the period (by_month:
+    before the month).
 
     >>> reached(example(), Period.month("2026-10")).values.tolist()
     [['DE', 'email', 1], ['FR', 'email', 1]]
     """
     inside = books.orders.order_date.between(ibis.literal(period.start), ibis.literal(period.end))
     orders = books.orders.filter(inside, _.status.isin(COUNTED_STATUSES), _.acquisition_channel.notnull())
-    orders = orders.select("customer_id", channel="acquisition_channel")
-    joined = existing(books.occasions, period, books.window).filter(_.bought).join(orders, "customer_id")
-    counts = joined.group_by(market=_.home_market, channel=_.channel).agg(reached=_.customer_id.nunique())
-    return counts.execute().sort_values(["market", "channel"], ignore_index=True)
+    firsts = books.occasions.filter(_.n == 1).select("customer_id", "home_market", first="date")
+    days = books.occasions.select("customer_id", order_date="date")
+    theirs = orders.join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
+    start = _.order_date.truncate("M").cast("date") if by_month else ibis.literal(period.start)
+    by = {"month": start} if by_month else {}
+    by |= {"market": _.home_market.fill_null(UNALLOCATED), "channel": _.acquisition_channel}
+    counts = theirs.filter(_["first"] < start).group_by(**by).agg(reached=_.customer_id.nunique()).execute()
+    if by_month:
+        counts["month"] = pd.to_datetime(counts["month"]).dt.strftime("%Y-%m")
+    return counts.sort_values(list(by), ignore_index=True)
 
 
 def lines(books: Books, period: Period) -> ir.Table:

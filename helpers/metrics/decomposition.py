@@ -24,7 +24,7 @@ def log_mean(a, b):
     return result
 
 
-def change(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
+def change(months: pd.DataFrame, before: str, after: str, market: str = "") -> pd.DataFrame:
     """What moved the cost per active existing customer from one month to another, in major units per customer.
 
     `months` is `cost_history.monthly`. The cost per customer is the sum over component × market × currency of
@@ -35,7 +35,7 @@ def change(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
     Energy Policy 33, 867–871), zeros by their limit (Ang & Liu 2007): a cost that begins or ends is all spend effect.
     The terms add up to the change, whatever their order. Cost outside any market, or of a market without active
     customers in one of the months, is divided by all customers. Credits (negative cells) change sign with the
-    others: a cell that turns from cost to credit is all spend effect.
+    others: a cell that turns from cost to credit is all spend effect. With `market`, of that market alone.
 
     Returns category, component, market, currency and the columns of EFFECTS, in major units per customer.
 
@@ -45,6 +45,9 @@ def change(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
     >>> change(months, "2026-09", "2026-10")[EFFECTS].round(2).values.tolist()
     [[5.0, 0.0, 0.0, 0.0]]
     """
+    if market:
+        months = months[months["market"] == market]
+        months = months.assign(active_existing_all=months["active_existing"])
     cells = _cells(months, before, after)
     factors = {
         "spend": (cells["amount_0"], cells["amount_1"]),

@@ -11,7 +11,7 @@ from helpers.estimates import ALPHA, SEED, Estimate, NotEnoughData
 from helpers.metrics.books import Books
 from helpers.metrics.cost_history import monthly
 from helpers.metrics.costs import reached
-from helpers.periods import Period
+from helpers.periods import Period, month_start
 
 MONTHS_TO_FIT = 12
 LEAST_SPREAD = 0.10  # coefficient of variation of the spend, below which no curve can be seen
@@ -44,8 +44,8 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
         )
     by = ["month", *CELL]
     spend = named.groupby(by).agg(spend=("spend", "sum"), active_existing=("active_existing", "max")).reset_index()
-    came = [reached(books, Period.month(month)).assign(month=month) for month in sorted(set(spend["month"]))]
-    return spend.merge(pd.concat(came), how="left", on=by).fillna({"reached": 0}).astype({"reached": "int64"})
+    came = reached(books, Period(month_start(spend["month"].min()), as_of), by_month=True)
+    return spend.merge(came, how="left", on=by).fillna({"reached": 0}).astype({"reached": "int64"})
 
 
 def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from helpers.metrics.allocation import (
     UNIDENTIFIED,
     allocated,
     discounts,
+    reconciled,
     rules,
     split,
 )
@@ -121,10 +122,10 @@ def test_the_share_comes_from_the_line_then_the_client_then_the_orders(books):
         dict(month=date(2026, 2, 28), market=None, component=name, existing_share=share)
         for name, share in (("crm", 0.9), ("automation", None), ("support", None))
     ]
-    found = rules(allocated(books(lines, existing_share={"automation": 0.6}), Period.month("2026-02")))
+    found = rules(allocated(books(lines, existing_share={"automation": 0.6}), Period.month("2026-02")), "EUR")
     assert found.set_index("component")[["share_from", "existing"]].loc[
         ["crm", "automation", "support"]
-    ].values.tolist() == [["ledger", 900], ["client.toml", 600], ["orders", 500]]
+    ].values.tolist() == [["ledger", 9.0], ["client.toml", 6.0], ["orders", 5.0]]
 
 
 def test_discounts_are_those_of_existing_customers(books):
@@ -174,6 +175,8 @@ def test_components_sum_to_the_ledger_to_the_cent(books):
     ledger = ledger[ledger["component"] != DISCOUNTS]
     assert ledger["amount_rc"].sum() == sum(line["amount_rc"] for line in lines)
     assert ledger["amount"].sum() == pytest.approx(sum(line["amount_rc"] for line in lines) / 100)
+    found = reconciled(ledger, "EUR")
+    assert found["ledger"] == pytest.approx(found["existing"] + found["new"] + found["unidentified"])
 
 
 # bad input and edges

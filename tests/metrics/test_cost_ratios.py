@@ -5,9 +5,8 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from helpers.estimates import Estimate
+from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics import cost_ratios
-from helpers.money import MissingRate
 
 
 def ratio(margin, cost, discounts=0.0, n=1000):
@@ -44,7 +43,7 @@ def test_the_article_is_below_the_published_range():
 def test_the_published_range_in_another_currency_needs_a_rate():
     rates = pd.DataFrame({"date": ["2026-10-31"], "currency": ["USD"], "rate": [0.9]})
     assert cost_ratios.benchmark(15, 30, "USD", "EUR", date(2026, 10, 31), rates) == (13.5, 27.0)
-    with pytest.raises(MissingRate):
+    with pytest.raises(NotEnoughData, match="AED"):
         cost_ratios.benchmark(15, 30, "AED", "EUR", date(2026, 10, 31))
 
 
