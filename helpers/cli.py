@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that `workbook --help` answ
 import functools
 import os
 import re
+import shutil
 import sys
 import time
 import webbrowser
@@ -19,6 +20,7 @@ from rich.table import Table
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 DEMO = "demo"
+TEMPLATE = Path(__file__).parents[1] / "data" / "_template"
 EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sentence written for the user
 
 ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
@@ -124,10 +126,14 @@ def check(
 @_in_a_sentence
 def new(client: ClientName, debug: Debug = False) -> None:
     """Make data/CLIENT with a commented client.toml and CSV templates to fill."""
-    from helpers.intake import start
+    from helpers.settings import client_folder
 
-    folder = start.new_client(client)
-    out.print(f"{folder} is ready. Put the exports into {folder / 'raw'}, go through client.toml, then: ", markup=False)
+    folder = client_folder(client)
+    if folder.exists():
+        raise ValueError(f"{folder} is there already; nothing was changed.")
+    shutil.copytree(TEMPLATE, folder)
+    (folder / "raw").mkdir(exist_ok=True)
+    out.print(f"{folder} is ready. Put the exports into {folder / 'raw'}, go through client.toml, then:", markup=False)
     out.print(f"  workbook check {client}", style="bold", markup=False)
 
 

@@ -131,3 +131,16 @@ def test_the_demo_is_simulated_when_its_exports_are_not_there(run, built, projec
     assert len(written) == 1
     run("demo")
     assert len(written) == 2
+
+
+def test_a_new_client_is_a_copy_of_the_template_and_never_overwrites(run, project, monkeypatch):
+    template = project / "template"
+    (template / "raw").mkdir(parents=True)
+    (template / "client.toml").write_text('name = "New"\n', encoding="utf-8")
+    monkeypatch.setattr(cli, "TEMPLATE", template)
+    assert run("new", "acme").exit_code == 0
+    assert (project / "data" / "acme" / "client.toml").read_text(encoding="utf-8") == 'name = "New"\n'
+    (project / "data" / "acme" / "client.toml").write_text("mine", encoding="utf-8")
+    assert "is there already" in run("new", "acme").output
+    assert (project / "data" / "acme" / "client.toml").read_text(encoding="utf-8") == "mine"
+    assert "cannot be a client name" in run("new", "Acme & Co").output

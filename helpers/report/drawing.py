@@ -10,6 +10,7 @@ from datetime import date
 
 import matplotlib
 import pandas as pd
+import seaborn
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter
@@ -17,13 +18,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 INK, MUTED, GRID, REST = "#1c2126", "#5b6570", "#d9dee3", "#7d8791"
-# Okabe & Ito 2008: told apart with every common kind of colour blindness; yellow left out, too pale for a line
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6a53", "#40464d")
+# seaborn's "colorblind", in an order that keeps neighbours apart; its pale pink and yellow are too light for a line
+PALETTE = tuple(seaborn.color_palette("colorblind").as_hex()[place] for place in (0, 3, 2, 4, 1, 9, 5, 7))
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "workbook", "font.family": "sans-serif", "font.size": 11, "text.color": INK,
-    "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.labelsize": 10.5, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.spines.left": False, "axes.axisbelow": True, "grid.color": GRID,
-    "grid.linewidth": 0.8, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED,
+    "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.labelsize": 10.5, "axes.axisbelow": True,
+    "grid.color": GRID, "grid.linewidth": 0.8, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED, "xtick.labelsize": 10.5, "ytick.labelsize": 10.5, "xtick.major.size": 0,
     "ytick.major.size": 0, "lines.linewidth": 2, "lines.solid_capstyle": "round", "legend.frameon": False,
     "legend.fontsize": 10.5, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
@@ -52,6 +52,7 @@ def canvas(height: float = HEIGHT) -> Axes:
     [6.0, 2.0]
     """
     figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
+    seaborn.despine(ax=ax, left=True)
     plt.close(figure)  # the sheet shows it; the notebook's own display would show it a second time
     return ax
 
