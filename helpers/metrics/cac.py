@@ -1,0 +1,151 @@
+"""What a new customer costs (paid, blended, loaded), and how that compares with what he is worth."""
+
+from collections.abc import Sequence
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from scipy import stats
+
+from helpers.estimates import ALPHA, NotEnoughData
+from helpers.periods import Period
+
+KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
+DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel", "cohort": "cohort"}
+HEALTHY_RATIO = 3.0
+Z = stats.norm.ppf(1 - ALPHA / 2)
+
+
+def won(occasions: ir.Table, period: Period) -> ir.Table:
+    """The first occasions of customers won in the period (lazy), with cohort as YYYY-MM; truncated histories left out.
+
+    >>> import ibis, datetime
+    >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 2], "truncated": [False, False],
+    ...     "date": [datetime.date(2026, 1, 5)] * 2})
+    >>> won(bought, Period.month("2026-01")).select("customer_id", "cohort").execute().values.tolist()
+    [['a', '2026-01']]
+    """
+    first = occasions.filter(_.n == 1, ~_.truncated, _.date >= period.start, _.date <= period.end)
+    return first.mutate(cohort=_.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0"))
+
+
+def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Acquisition cost per customer won in the period: a row per kind and group, money in minor units.
+
+    paid: media / customers won through channels with media spend. blended: media and agencies / all new customers.
+    loaded: salaries and tools too / all new customers. Retention spend is in none. by: any of market (home market),
+    acquisition_channel (of the first order) and cohort (month won). Spend without a market is spread over markets,
+    and spend of a channel that wins nobody by name (a team's salaries) over channels, in proportion to media
+    spend, or to customers won where there is none. The interval is that of the number won (exact Poisson).
+
+    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won.
+
+    >>> import ibis, datetime
+    >>> day = datetime.date(2026, 1, 5)
+    >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 1], "truncated": [False] * 2, "date": [day] * 2,
+    ...     "home_market": ["DE"] * 2, "first_acquisition_channel": ["search", "organic"]})
+    >>> paid = ibis.memtable({"date": [day, day], "channel": ["search", "team"], "market": ["DE", "DE"],
+    ...     "amount_rc": [4000, 2000], "kind": ["media", "salary"]})
+    >>> cac(bought, paid, Period.month("2026-01"))[["kind", "value", "n"]]
+          kind   value  n
+    0     paid  4000.0  1
+    1  blended  2000.0  2
+    2   loaded  3000.0  2
+    """
+    by = list(by)
+    people = _people(occasions, period)
+    lines = _lines(spend, period)
+    if not len(lines):
+        raise NotEnoughData(f"No acquisition spend is recorded in {period.label}, so a new customer has no known cost.")
+    paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
+    lines = _spread(lines, people, by)
+    found = []
+    for kind, parts in KINDS.items():
+        who = people[people["acquisition_channel"].isin(paid_channels)] if kind == "paid" else people
+        cost = lines[lines["kind"].isin(parts)]
+        sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna(0)
+        found.append(sums.rename_axis(by or ["all"]).reset_index().assign(kind=kind))
+    return _with_interval(pd.concat(found, ignore_index=True))[["kind", *by, "spend_rc", "value", "low", "high", "n"]]
+
+
+def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
+    """market, acquisition_channel, cohort, n: customers won."""
+    new = won(occasions, period)
+    keys = {name: new[column] for name, column in DIMENSIONS.items()}
+    return new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
+
+
+def _lines(spend: ir.Table, period: Period) -> pd.DataFrame:
+    """market, acquisition_channel, cohort (the month), kind, amount_rc."""
+    inside = spend.filter(_.date >= period.start, _.date <= period.end)
+    month = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
+    grouped = inside.group_by(market=_.market, acquisition_channel=_.channel, cohort=month, kind=_.kind)
+    keys = ["market", "acquisition_channel", "cohort", "kind"]
+    lines = grouped.agg(amount_rc=_.amount_rc.sum()).order_by(keys).execute()
+    return lines.assign(amount_rc=lines["amount_rc"].astype("float64"))
+
+
+def _spread(lines: pd.DataFrame, people: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The lines with every asked market and channel filled in."""
+    if "market" in by:
+        lines = _fill(lines, people, "market", lines["market"].isna(), ["acquisition_channel", "cohort"])
+    if "acquisition_channel" in by:
+        named = lines["acquisition_channel"].isin(set(people["acquisition_channel"].dropna()))
+        named |= lines["acquisition_channel"].isin(set(lines.loc[lines["kind"] == "media", "acquisition_channel"]))
+        within = ["market", "cohort"] if "market" in by else ["cohort"]
+        lines = _fill(lines, people, "acquisition_channel", ~named, within)
+    return lines
+
+
+def _fill(lines: pd.DataFrame, people: pd.DataFrame, name: str, blank: pd.Series, within: list[str]) -> pd.DataFrame:
+    """Blank values of a column replaced by shares: of media spend alike in `within`, of all media, of customers won."""
+    known, left = lines[~blank], lines[blank].drop(columns=name)
+    left = left.reset_index(drop=True).rename_axis("line").reset_index()
+    media = known[known["kind"] == "media"].rename(columns={"amount_rc": "share"})
+    heads = people.rename(columns={"n": "share"})
+    done = [known]
+    for basis, keys in ((media, within), (media, []), (heads, [])):
+        shares = basis.dropna(subset=[name]).groupby([*keys, name], as_index=False)["share"].sum()
+        shares = shares[shares["share"] > 0]
+        matched = left.merge(shares, on=keys) if keys else left.merge(shares, how="cross")
+        matched["amount_rc"] *= matched["share"] / matched.groupby("line")["share"].transform("sum")
+        done.append(matched.drop(columns=["line", "share"]))
+        left = left[~left["line"].isin(matched["line"])]
+    return pd.concat(done, ignore_index=True)
+
+
+def _sum(frame: pd.DataFrame, by: list[str], column: str) -> pd.Series:
+    if not by:
+        return pd.Series({"": frame[column].sum()})
+    return frame.dropna(subset=by).groupby(by)[column].sum()
+
+
+def _with_interval(frame: pd.DataFrame) -> pd.DataFrame:
+    n, cost = frame["n"].to_numpy(dtype="float64"), frame["spend_rc"].to_numpy(dtype="float64")
+    fewest, most = stats.gamma.ppf(ALPHA / 2, n), stats.gamma.ppf(1 - ALPHA / 2, n + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, low, high = (np.where(n > 0, cost / each, np.nan) for each in (n, most, fewest))
+    return frame.assign(value=value, low=low, high=high, n=frame["n"].astype("int64"))
+
+
+def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Margin CLV of customers won / what winning them cost, of the same period, group and currency.
+
+    values: `clv_model.per_customer` of the customers won; costs: rows of one kind of `cac`. 3 and more is called
+    healthy. Both intervals are carried into the ratio (independent, on a log scale). Columns *by, value, low, high, n.
+
+    >>> values = pd.DataFrame({"value": [120.0], "low": [110.0], "high": [131.0], "n": [400]})
+    >>> costs = pd.DataFrame({"value": [40.0], "low": [36.0], "high": [44.0], "n": [400]})
+    >>> clv_to_cac(values, costs).round(2)
+       value   low  high    n
+    0    3.0  2.63  3.43  400
+    """
+    by = list(by)
+    how = {"on": by} if by else {"how": "cross"}
+    both = values.merge(costs.drop(columns="n"), suffixes=("", "_cost"), **how)
+    ratio = both["value"] / both["value_cost"].where(both["value_cost"] > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        widths = [np.log(both[f"high{end}"] / both[f"low{end}"]) / 2 for end in ("", "_cost")]
+    spread = np.exp(np.hypot(*widths))
+    return both[by].assign(value=ratio, low=ratio / spread, high=ratio * spread, n=both["n"])
