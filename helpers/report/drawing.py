@@ -111,6 +111,8 @@ def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
     bottom, top = ax.get_ylim()
     if 0 < bottom < top * NEAR_ZERO:
         ax.set_ylim(bottom=0)
+    elif bottom < 0 < top:
+        ax.axhline(0, color=MUTED, linewidth=1, zorder=2.5)
     ax.set_xlabel(xlabel or "")
     ax.set_ylabel(ylabel or "")
 

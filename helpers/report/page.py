@@ -20,7 +20,7 @@ Strings for charts and for other sentences, not shown by themselves:
     sheet.change(now, before, "percent", "2026-09")    "up 1.2 points from September 2026", honest about intervals
     sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
     sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
-                                                       of groups that may be small are given
+                                                       and sentences about groups that may be small are given
 Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", "money" (written as the
 client's currency); any other word is kept. period is the month of as_of unless given; period="" for none.
 Only what goes through the sheet gets into the report: other output of a cell stays in the notebook.

@@ -2,12 +2,10 @@
 
 import pandas as pd
 
-ADDS_UP = (  # dimensions whose parts make up a total that is published too: a single hidden part could be worked out
-    "market", "home_market", "sales_channel", "first_sales_channel", "acquisition_channel", "first_acquisition_channel",
-    "first_product_category", "first_discounted", "category", "channel", "cohort", "tier", "segment", "group", "arm",
-    "payment_method", "action", "label",
-)  # fmt: skip
-LOOKED_AT = ("period", "month", "age", "order_number", "as_of", "window_days")  # numbers that say which row this is
+STANDS_ALONE = {  # what tells rows apart without being parts of a total; any other label is taken to add up to one
+    "period", "month", "as_of", "age", "order_number", "window_days", "days", "metric", "measure", "component",
+    "effect", "unit", "kind", "model", "method", "signal", "step", "test", "notebook", "question", "hypothesis",
+}  # fmt: skip
 NUMBERS = ("value", "low", "high", "n")
 TOTALS = {"", "all", "total"}  # how a row that is the total of its neighbours is labelled (or it has no label)
 
@@ -16,7 +14,7 @@ def hidden(frame: pd.DataFrame, minimum: int, n: str = "n", already: pd.Series |
     """True for every row that must not be shown: a boolean series on the frame's index.
 
     A row is hidden when its denominator `n` is under `minimum` customers, or it is hidden `already`. Because the total
-    of the parts is published beside them, among rows that differ only in one of the dimensions ADDS_UP either none or
+    of the parts is published beside them, among rows that differ only in one label (market, cohort, tier…) either none or
     at least two are hidden, and those hidden together hold `minimum` customers or more: the next smallest parts are
     hidden too until that is so (complementary suppression). Rows without n are never hidden.
 
@@ -38,7 +36,7 @@ def _complement(rows: pd.DataFrame, counts: pd.Series, hide: pd.Series, minimum:
     before = -1
     while hide.any() and hide.sum() != before:  # hiding along one dimension can leave a lone cell along another
         before = hide.sum()
-        for dimension in (column for column in labels if column in ADDS_UP):
+        for dimension in (column for column in labels if column not in STANDS_ALONE):
             parts = rows[~rows[dimension].map(_is_total)]
             others = [column for column in labels if column != dimension]
             groups = parts.groupby(others, dropna=False, sort=False, observed=True) if others else [(None, parts)]
@@ -59,7 +57,8 @@ def _hide_more(hide: pd.Series, counts: pd.Series, siblings: pd.Index, minimum: 
 def _is_label(rows: pd.DataFrame, column: str) -> bool:
     if column in NUMBERS or str(column).endswith(("_low", "_high")):
         return False
-    return column in ADDS_UP or column in LOOKED_AT or not pd.api.types.is_numeric_dtype(rows[column])
+    number = pd.api.types.is_numeric_dtype(rows[column]) and not pd.api.types.is_bool_dtype(rows[column])
+    return column in STANDS_ALONE or not number
 
 
 def _is_total(label) -> bool:

@@ -45,7 +45,7 @@ CHECK = [
     OPEN,
     'sheet.answer("common.identity", share=1.0, orders=42)',
     "## How often do they buy?",
-    'parts = pd.DataFrame({"market": ["DE", "FR", "<script>alert(1)</script>"], "value": [0.2, 0.3, 0.75],\n'
+    'parts = pd.DataFrame({"market": ["DE", "FR", "<script>alert(1)</script>"], "value": [0.2, 0.2468, 0.75],\n'
     '                      "low": [0.1, 0.2, 0.1], "high": [0.3, 0.4, 0.9], "n": [400, 50, 4]})\n'
     'sheet.table(parts, {"market": "market", "value": "percent", "n": "count"})',
     'axes = charts.forest(sheet.shown(parts), "market", "value", "low", "high", number=sheet.number("percent.0"))\n'

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -36,6 +37,8 @@ def test_metrics_json_is_flat_sorted_and_hides_small_cells(small_report):
     hidden = [row for row in rows if row.get("suppressed")]
     assert [row["market"] for row in hidden] == ["<script>alert(1)</script>", "FR"]
     assert not any({"value", "low", "high", "n"} & set(row) for row in hidden)
+    for page_file in small_report.folder.glob("*.html"):  # France and its neighbour, in no table, chart or sentence
+        assert not {"24.7%", "75.0%"} & set(re.findall(r"[\d.]+%", page_file.read_text(encoding="utf-8")))
     assert "NaN" not in text
 
 

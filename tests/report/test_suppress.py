@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.report.suppress import ADDS_UP, hidden, hidden_rows
+from helpers.report.suppress import STANDS_ALONE, hidden, hidden_rows
 
 MINIMUM = 10
 
@@ -83,5 +83,11 @@ def test_rows_published_one_by_one_are_neighbours_all_the_same():
     assert hidden_rows([], MINIMUM) == []
 
 
-def test_the_dimensions_of_metrics_json_are_known():
-    assert {"market", "sales_channel", "acquisition_channel", "cohort", "tier"} <= set(ADDS_UP)
+def test_markets_channels_cohorts_and_tiers_add_up_and_so_does_what_nobody_thought_of():
+    assert not {"market", "sales_channel", "acquisition_channel", "cohort", "tier", "name"} & STANDS_ALONE
+    discounted = pd.DataFrame({"first_discounted": [True, False], "n": [4, 90]})
+    assert hidden(discounted, MINIMUM).all()
+
+
+def test_measures_side_by_side_are_no_parts_of_anything():
+    assert hidden(pd.DataFrame({"measure": ["csat", "nps"], "n": [4, 90]}), MINIMUM).tolist() == [True, False]
