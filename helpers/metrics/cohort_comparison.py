@@ -29,6 +29,8 @@ def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame
     ' age  recent  earlier  value\\n   1     0.3      0.2    0.1'
     """
     seen = table[table["active"].notna() & (table["age"] > 0) & ~table["includes_older"]]
+    if seen.empty:
+        raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: none was followed for a month.")
     year_before = seen.assign(cohort=[f"{int(c[:4]) + 1}{c[4:]}" for c in seen["cohort"]])
     pairs = seen.merge(year_before, on=["cohort", "age"], suffixes=("_recent", "_earlier"))
     if pairs.empty:
@@ -65,8 +67,8 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     curve = retention_curve(cumulative_repurchase(occasions, as_of, by=[column]), by=[column])
     groups = curve[(curve["age"] == age) & curve[column].notna()].nlargest(MOST_GROUPS, "n")
     if len(groups) < 2:
-        raise NotEnoughData(
-            f"Customers cannot be compared by {column.replace('_', ' ')}: fewer than two groups are known and were "
-            f"followed for {age} months. The data check says which export would tell."
-        )
+        known = curve[column].nunique()
+        followed, alike = f"no two groups were followed for {age} months yet", "it is the same, or unknown, for all of them"
+        why = followed if known > 1 else alike
+        raise NotEnoughData(f"Customers cannot be compared by their {column.replace('_', ' ')}: {why}.")
     return groups.drop(columns="age").sort_values(["value", "n"], ascending=False, ignore_index=True)

@@ -217,12 +217,12 @@ def lapsed(occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] =
 def flagged_returners(table: pd.DataFrame, days: int = 30, horizon_days: int = HORIZON_DAYS) -> float:
     """Of customers who buy again within the horizon, the share silent for `days` first, so flagged as "lapsed".
 
-    1 − F(days) / F(horizon) from the life table: high means that the flag mostly marks people who return by
-    themselves.
+    1 − F(days) / F(horizon) from the life table, the horizon at most as far as the table reaches: high means that the
+    flag mostly marks people who return by themselves.
 
     >>> counts = pd.DataFrame({"gap_days": [10, 50, 400], "returned": [True, True, False], "count": [1, 3, 4]})
     >>> flagged_returners(life_table(counts), 30)
     0.75
     """
-    soon, late = returned_by(table, days).value, returned_by(table, horizon_days).value
+    soon, late = returned_by(table, days).value, returned_by(table, min(horizon_days, int(table["day"].max()))).value
     return 1 - soon / late if late > 0 else float("nan")

@@ -47,8 +47,12 @@ def test_the_groups_together_are_the_whole(six_customers):
 def test_cohorts_a_year_apart_and_two_groups_are_needed(six_customers):
     with pytest.raises(NotEnoughData, match="a year apart"):
         cohort_comparison.recent_against_earlier(cohorts.retention_table(six_customers, END))
-    with pytest.raises(NotEnoughData, match="by first product category: fewer than two groups"):
+    with pytest.raises(NotEnoughData, match="none was followed"):
+        cohort_comparison.recent_against_earlier(cohorts.retention_table(six_customers, date(2025, 11, 29)))
+    with pytest.raises(NotEnoughData, match="by their first product category: it is the same, or unknown"):
         cohort_comparison.repurchase_by(six_customers, END, "first_product_category", age=2)
+    with pytest.raises(NotEnoughData, match="by their home market: no two groups were followed for 8 months yet"):
+        cohort_comparison.repurchase_by(six_customers, END, "home_market", age=8)
 
 
 def test_only_the_largest_groups_are_kept():
