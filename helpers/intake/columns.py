@@ -31,8 +31,13 @@ from helpers.settings import Source
 
 YES, NO = ("true", "yes", "1", "y", "t", "x", "是"), ("false", "no", "0", "n", "f", "否")
 COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
-COUNTRY_NAMES = {"uk": "GB", "usa": "US", "eire": "IE", "rsa": "ZA", "korea": "KR", "czechrepublic": "CZ", "holland": "NL",
-                 "channelislands": "JE", "unspecified": "", "unknown": "", "europeancommunity": "", "greatbritain": "GB"}
+COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel knows; "" is no country
+    "uk": "GB", "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northernireland": "GB", "eire": "IE",
+    "unitedstatesofamerica": "US", "rsa": "ZA", "korea": "KR", "republicofkorea": "KR", "hongkong": "HK", "macau": "MO", "macao": "MO",
+    "turkey": "TR", "czechrepublic": "CZ", "holland": "NL", "thenetherlands": "NL", "russianfederation": "RU", "vietnam": "VN",
+    "taiwan": "TW", "uae": "AE", "channelislands": "JE", "mainlandchina": "CN", "中国大陆": "CN", "香港": "HK", "台湾": "TW", "unspecified": "",
+    "unknown": "", "europeancommunity": "", "westindies": "", "international": "", "na": "NA",
+}
 MAX_WORDS = 5_000
 NOTHING = ibis.null("string")
 MACROS = r"""
@@ -115,8 +120,9 @@ def countries() -> dict[str, str]:
     for language in reversed(COUNTRY_LANGUAGES):
         territories = Locale.parse(language).territories
         names |= {plain(name): code for code, name in territories.items() if len(code) == 2 and code.isalpha()}
+    iso3 = {three.casefold(): two[0] for three, two in get_global("territory_aliases").items() if len(three) == 3 and three.isalpha()}
     codes = {code.casefold(): code for code in Locale.parse("en").territories if len(code) == 2 and code not in ("ZZ", "EU", "UN")}
-    return names | codes | COUNTRY_NAMES
+    return names | iso3 | codes | COUNTRY_NAMES
 
 
 @dataclass
@@ -222,6 +228,12 @@ class Reader:
         value = self.value(spec)
         return self.number(value, _label(spec)) if isinstance(value, ir.StringValue) else value.cast("float64")
 
+    def _first(self, spec):
+        parts = [self.value(part) for part in spec["first"]]
+        if any(isinstance(part, ir.NumericValue) for part in parts):
+            parts = [self._numeric(part) for part in spec["first"]]
+        return ibis.coalesce(*parts)
+
     def _sum(self, spec):
         parts = [self._numeric(part) for part in spec["sum"]]
         some = ibis.or_(*(part.notnull() for part in parts))
@@ -273,7 +285,7 @@ class Reader:
         "constant": lambda self, spec: ibis.literal(spec["constant"]),
         "setting": lambda self, spec: ibis.literal(str(getattr(self.source, spec["setting"]) or "")).nullif(""),
         "captured": lambda self, spec: ibis.literal(self.match.captured.get(spec["captured"], "")).nullif(""),
-        "first": lambda self, spec: ibis.coalesce(*(self.value(part) for part in spec["first"])),
+        "first": _first,
         "sum": _sum, "minus": _minus, "product": _product,
         "negative": lambda self, spec: -self._numeric(spec["negative"]),
         "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),

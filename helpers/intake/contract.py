@@ -21,6 +21,9 @@ ADVICE = {
 }
 
 
+BREAKS, SHOWN = "breaks ", "shown "
+
+
 class Problem(NamedTuple):
     """One thing wrong with a file: where, what, and what to do about it."""
 
@@ -68,53 +71,46 @@ def report(problems: dict[str, list[Problem]]) -> str:
     return "\n".join(lines)
 
 
-def breaches(con, rows: ir.Table, checks: list[Check]) -> list[Problem]:
-    """What the rows break, one problem a check: how many rows of how many, the first row and its value."""
-    if not checks:
-        return []
-    sums = {f"n{k}": check.bad.ifelse(1, 0).sum() for k, check in enumerate(checks)}
-    firsts = {f"row{k}": rows.row.min(where=check.bad) for k, check in enumerate(checks)}
-    values = {f"value{k}": check.shown.argmin(rows.row, where=check.bad) for k, check in enumerate(checks)
-              if isinstance(check.shown, ir.Column)}
-    found = con.to_pandas(rows.aggregate(total=rows.count(), **sums, **firsts, **values)).iloc[0]
+def verdicts(checks: list[Check]) -> dict[str, ir.Value]:
+    """For each check a column whether the row breaks it, and one with the text to show."""
+    return {f"{BREAKS}{k}": check.bad for k, check in enumerate(checks)} | {f"{SHOWN}{k}": check.shown for k, check in enumerate(checks)}
+
+
+def breaches(con, rows: ir.Table, checks: list[Check], total: int) -> list[Problem]:
+    """What rejected rows break, one problem a check: how many rows of the file, the first row and its value."""
+    sums = {f"n{k}": rows[f"{BREAKS}{k}"].sum() for k in range(len(checks))}
+    firsts = {f"row{k}": rows.row.min(where=rows[f"{BREAKS}{k}"]) for k in range(len(checks))}
+    values = {f"value{k}": rows[f"{SHOWN}{k}"].argmin(rows.row, where=rows[f"{BREAKS}{k}"]) for k in range(len(checks))}
+    found = con.to_pandas(rows.aggregate(**sums, **firsts, **values)).iloc[0]
     problems = []
     for k, check in enumerate(checks):
-        if count := int(found[f"n{k}"] or 0):
-            text = found.get(f"value{k}")
-            sample = f"{_clipped(text)} " if isinstance(text, str) and text else ""
-            verb = "is" if count == 1 else "are"
+        if not pd.isna(found[f"n{k}"]) and (count := int(found[f"n{k}"])):
+            sample = _shown(found[f"value{k}"])
             problems.append(Problem(
-                check.where, f"{count:,} of {int(found['total']):,} values {verb} {check.what}, first {sample}in row "
+                check.where, f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}, first {sample}in row "
                 f"{int(found[f'row{k}'])}", ADVICE.get(check.kind, "")))
     return problems
 
 
-def reasons(checks: list[Check]) -> ir.StringValue:
-    """Why a row is rejected: every check it breaks, in words."""
-    parts = [check.bad.fill_null(False).ifelse(f"{check.where} is {check.what}; ", "") for check in checks]
-    text = parts[0] if parts else ibis.literal("")
-    for part in parts[1:]:
-        text = text.concat(part)
-    return text
-
-
-def write_rejects(con, rejected: ir.Table, path: Path, broken: list[tuple[int, str, str]]) -> None:
+def write_rejects(con, rows: ir.Table, checks: list[Check], path: Path, broken: list[tuple[int, str, str]]) -> None:
     """The rejected rows as read, with row number and reason, as CSV a spreadsheet opens without running anything in it.
 
     Lines that could not be split into columns come last, whole, in the first column.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    names = [c for c in rows.columns if not c.startswith((BREAKS, SHOWN))]
+    reason = ibis.literal("").join([rows[f"{BREAKS}{k}"].ifelse(f"{c.where} is {c.what}; ", "") for k, c in enumerate(checks)])
+    rows = rows.order_by("row").select(*names, reason=reason.nullif("").fill_null("another row of the same order is rejected"))
     with path.open("w", encoding="utf-8", newline="") as out:
-        first = True
-        for batch in con.to_pyarrow_batches(rejected, chunk_size=50_000):
+        header = True
+        for batch in con.to_pyarrow_batches(rows, chunk_size=50_000):
             frame = batch.to_pandas()
             for name in frame.columns.drop("row"):
                 frame[name] = frame[name].map(defused, na_action="ignore")
-            frame.rename(columns=defused).to_csv(out, index=False, header=first)
-            first = False
-        names = rejected.columns
-        lines = pd.DataFrame([{"row": line, "reason": kind, names[0]: defused(text)} for line, kind, text in broken], columns=names)
-        lines.to_csv(out, index=False, header=first)
+            frame.rename(columns=defused).to_csv(out, index=False, header=header)
+            header = False
+        lines = [{"row": line, "reason": kind, names[0]: defused(text)} for line, kind, text in broken]
+        pd.DataFrame(lines, columns=rows.columns).to_csv(out, index=False, header=header)
 
 
 def defused(cell: str) -> str:
@@ -127,6 +123,8 @@ def defused(cell: str) -> str:
     return f"'{cell}" if risky else cell
 
 
-def _clipped(text: str) -> str:
-    masked = re.sub(r"\S+@\S+", "<e-mail>", text.replace("\n", " "))
-    return f"'{masked[:40]}{'…' if len(masked) > 40 else ''}'"
+def _shown(text) -> str:
+    """The value in quotes if it is surely no name, address or number of a person: a code, a date, an amount."""
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z]{1,3}|[\d.,:/ -]{1,16}|[A-Za-z]?\d{1,4}[-/.]\d{1,2}\S{0,4}", text):
+        return ""
+    return f"'{text}' "

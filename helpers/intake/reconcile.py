@@ -72,7 +72,10 @@ def _standing(con, batch, orders) -> pd.DataFrame:
     if "orders" in batch.tables:
         mine = con.table("orders").filter(_.source == batch.source).select("source", "order_id", "file_index", "added_tax", "currency")
         stand = orders.select("source", "order_id", "net_minor").join(mine, ["source", "order_id"])
-        return con.to_pandas(stand.group_by("file_index", "currency").aggregate(table_minor=(_.net_minor + _.added_tax).sum()))
+        stand = stand.select("file_index", "currency", amount=(_.net_minor + _.added_tax))
+        if "refunds" in batch.tables:  # a ledger's negative lines
+            stand = stand.union(batch.tables["refunds"].select("file_index", "currency", amount=-_.amount_minor))
+        return con.to_pandas(stand.group_by("file_index", "currency").aggregate(table_minor=_.amount.sum()))
     target = next((t for t in AMOUNT if t in batch.tables), None)
     if target is None:
         return pd.DataFrame(columns=["file_index", "currency", "table_minor"])

@@ -137,7 +137,10 @@ def _ignored(reader: Reader, form, terms: Source, rows: ir.Table) -> ir.BooleanV
     rules = [ibis.and_(*texts), *(reader.value(rule) for rule in form.rule("ignore", []))]
     for header, kept in terms.where.items():
         value = reader.value(header)
-        rules.append(~(value.isin(kept) if isinstance(kept, list) else value.re_search(kept)).fill_null(False))
+        if isinstance(kept, str) and kept.startswith("!"):
+            rules.append(value.re_search(kept[1:]))
+        else:
+            rules.append(~(value.isin(kept) if isinstance(kept, list) else value.re_search(kept)).fill_null(False))
     if "repeated" in rows.columns:
         rules.append(rows.repeated)
     return ibis.or_(*(rule.fill_null(False) for rule in rules))
@@ -169,15 +172,15 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
         lost = broken.get(one.index, [])
         one.ignored, one.rejected, one.read = int(ignored), int(bad) + len(lost), int(total - ignored) + len(lost)
         one.money = money[money["file_index"] == one.index].drop(columns="file_index")
-        mine = rows.filter(rows.file_index == one.index)
         if lost:
             one.problems.append(Problem("the file", f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} "
                                         f"({lost[0][1]})", "Look for an unclosed quote or a missing separator there."))
-        one.problems += contract.breaches(con, mine, checks) if bad else []
         if one.rejected:
-            marked = table.filter(table.bad, table.file_index == one.index).select("row")
-            out = mine.semi_join(marked, "row").order_by("row").mutate(reason=contract.reasons(checks)).drop("file_index")
-            contract.write_rejects(con, out, rejected / f"{one.raw.file.replace('/', '__')}.csv", lost)
+            marked = table.filter(table.bad, table.file_index == one.index)
+            mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row)).drop("file_index")
+            mine = con.create_table(f"bad_{one.index}", mine.select(*mine.columns, **contract.verdicts(checks)))
+            one.problems += contract.breaches(con, mine, checks, one.read)
+            contract.write_rejects(con, mine, checks, rejected / f"{one.raw.file.replace('/', '__')}.csv", lost)
     return table
 
 
