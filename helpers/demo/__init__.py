@@ -41,7 +41,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tr
     }
     for name, frame in plain.items():
         shops.write_rows(frame, folder / f"{name}.csv")
-    return truth.facts(folk, every, spend, costs, answers, fx)
+    return truth.facts(every, spend, costs, answers, fx)
 
 
 def _write_shops(folder: Path, orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame, seed: int) -> None:

@@ -46,7 +46,7 @@ def all_orders(folk: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The moment in UTC (evenings of the market, on the day's date in Berlin), store, currency and order number."""
+    """The moment in UTC (evenings of the market, on the day's date in Berlin), store, currency, order number, visit."""
     hours = (rng.normal(19, 3.5, len(orders)) - orders["market"].map(fact("zone_hours"))) % 24
     local = moments(orders["day"]) + pd.to_timedelta((3600 * hours).to_numpy(int), unit="s")
     local = local.tz_localize("Europe/Berlin", ambiguous=np.zeros(len(local), bool), nonexistent="shift_forward")
@@ -55,7 +55,10 @@ def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     orders = orders.sort_values(["at", "person"], kind="stable", ignore_index=True)
     count = (orders.groupby("store").cumcount() + 1001).astype(str)
     places = orders["currency"].map(exponent)
+    usual = pd.Series(orders.index * 7 % 20 // 6, orders.index).map({0: "email", 1: "organic", 2: "paid_search"})
+    visit = orders["channel"].where(orders["first_order"], usual)  # what brought this order, the first one or a later
     return orders.assign(order_id=orders["store"].map({"eu": "#EU", "world": "#NW"}) + count, places=places,
+                         visit=visit.where(orders["person"] >= 0),
                          unit=orders["market"].map(fact("price")) * 10.0**places)
 
 

@@ -115,10 +115,8 @@ def _local(at: pd.Series, zone: str) -> pd.Series:
 
 
 def _tags(orders: pd.DataFrame) -> pd.Series:
-    """Channel and campaign of the visit; a first order's is the one that won the customer."""
-    usual = pd.Series(orders.index * 7 % 20 // 6, orders.index).map({0: "email", 1: "organic", 2: "paid_search"})
-    channel = orders["channel"].where(orders["first_order"], usual).where(orders["person"] >= 0)
-    tags = ("channel:" + channel + ", campaign:NL | " + channel + " | " + orders["market"]).fillna("")
+    """Channel and campaign of the visit."""
+    tags = ("channel:" + orders["visit"] + ", campaign:NL | " + orders["visit"] + " | " + orders["market"]).fillna("")
     return tags.where(orders["status"] != "refused", tags + ", cod-refused").str.removeprefix(", ")
 
 

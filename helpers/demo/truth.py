@@ -24,56 +24,68 @@ class Truth:
     net: dict[str, float]              # by currency: goods less discounts, without tax, paid or delivered, Shopify
     churn_window_days: int             # 90 % of the returns within 365 days have happened by then
     retention: dict[str, float]        # mean share buying in months 1-6 after the first
-    retention_cost: dict[str, float]   # parts and result of cost per active existing customer, trailing quarter
+    retention_cost: dict[str, float]   # trailing quarter: per active existing customer, and its parts. The ledger's
+                                       # part holds what orders without a buyer share (some 2 %)
     cac: pd.DataFrame                  # market × channel: media (euro), won
-    payback_months: dict[str, float]   # first age at which margin per customer covers media per customer; nan: never
+    media_per_customer: dict[str, float]  # all media of the market / all customers won there
+    margin_by_age: pd.DataFrame        # age in months × market: cumulative margin per customer won
     campaign_lift: float               # in the share buying within campaign_days
     campaign_days: int
-    nps: dict[str, float]              # of the answers given
+    nps: dict[str, float]              # of the last answer of each customer
 
     @property
     def retention_order(self) -> list[str]:
         """Markets by retention, the best first."""
         return sorted(self.retention, key=self.retention.get, reverse=True)
 
+    def payback_months(self, cost: dict[str, float] | None = None) -> dict[str, float]:
+        """First age at which margin per customer reaches the cost of winning one (media by default); nan: not yet."""
+        reached = self.margin_by_age >= pd.Series(cost or self.media_per_customer)
+        return {market: float(rows.idxmax()) if rows.any() else np.nan for market, rows in reached.items()}
 
-def facts(folk, every, spend, costs, answers, fx) -> Truth:
-    """The truth about one simulated demo, from its people, all their orders, and what was spent."""
+
+def facts(every, spend, costs, answers, fx) -> Truth:
+    """The truth about one simulated demo, from all orders of its people and what was spent on them."""
     rates = exchange_rates(list(fact("currency").values()), "EUR", FIRST, moments([LAST])[0].date(), fx)
     rates, plan = rates.set_index(["currency", "date"])["rate"], world()["campaign"]
-    days = _occasions(folk, every)
+    days = _occasions(every)
     seen = days[days["day"] <= LAST].copy()
     window = int(seen.loc[seen["gap"] <= FAR, "gap"].quantile(0.9))
     for column in ("net", "discount"):
         seen[column] *= _euro(rates, seen["currency"], moments(seen["day"]))
     shown = every[every["day"] <= LAST]
     sold = shown[shown["status"].isin(["paid", "delivered"])].groupby("currency")
-    by = ["market", "channel"]
-    won = seen[seen["n"] == 1].groupby(by).size()
-    cac = pd.DataFrame({"media": spend.groupby(by)["euro"].sum(), "won": won}).fillna({"media": 0.0})
-    nps = answers[answers["kind"] == "nps"]
+    firsts, by = seen[seen["n"] == 1], ["market", "channel"]
+    cac = pd.DataFrame({"media": spend.groupby(by)["euro"].sum(), "won": firsts.groupby(by).size()})
+    cac = cac.fillna({"media": 0.0})
+    nps = answers[answers["kind"] == "nps"].sort_values("score", ascending=False, kind="stable")
+    nps = nps.sort_values(["answered_date", "survey_id"], kind="stable")
+    nps = nps.drop_duplicates(["email", "market"], keep="last")
     points = (100 * (nps["score"] >= 9)).where(nps["score"] > 6, -100)
     return Truth(
         occasions=seen.drop(columns="gap"), orders=shown.groupby("store").size().to_dict(),
         net=(sold["net"].sum() / 10.0 ** sold["places"].first()).to_dict(), churn_window_days=window,
         retention=_retention(seen), retention_cost=_retention_cost(seen, costs, rates, window), cac=cac,
-        payback_months=_payback(seen, cac), campaign_lift=plan["lift"], campaign_days=plan["within_days"],
+        media_per_customer=(cac.groupby("market")["media"].sum() / firsts["market"].value_counts()).to_dict(),
+        margin_by_age=_margin_by_age(seen), campaign_lift=plan["lift"], campaign_days=plan["within_days"],
         nps=points.groupby(nps["market"]).mean().to_dict(),
     )
 
 
-def _occasions(folk: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
+def _occasions(every: pd.DataFrame) -> pd.DataFrame:
     """Customer days with something kept, the future too, with the days to the next one; money in major units."""
     early = ~every["refund_dated"] | (every["refund_day"] - every["day"] <= REFUND_WINDOW)
     kept = every["status"].isin(["paid", "delivered"]) | ((every["day"] > LAST) & (every["status"] == "pending"))
     rows = every.assign(net=(every["net"] - every["refund"] * early) / 10.0 ** every["places"],
                         discount=every["discount"] / 10.0 ** every["places"])[kept & (every["person"] >= WHOLESALE)]
     days = rows.groupby(["person", "day"], as_index=False).agg(
-        net=("net", "sum"), discount=("discount", "sum"), currency=("currency", "first"), market=("market", "first"))
+        net=("net", "sum"), discount=("discount", "sum"), currency=("currency", "first"), market=("market", "first"),
+        channel=("visit", "first"))
     days = days[days["net"] > 0]
     person = days.groupby("person")
     return days.assign(n=person.cumcount() + 1, first=person["day"].transform("first"), gap=-person["day"].diff(-1),
-                       channel=days["person"].map(folk["channel"]))
+                       channel=days["person"].map(days.drop_duplicates("person").set_index("person")["channel"]),
+                       market=person["market"].transform("first"))
 
 
 def _euro(rates: pd.Series, currency: pd.Series, when: pd.DatetimeIndex) -> np.ndarray:
@@ -101,15 +113,13 @@ def _retention_cost(seen: pd.DataFrame, costs: pd.DataFrame, rates: pd.Series, w
     return {"ledger": ledger, "discounts": given, "active_existing": active, "per_customer": (ledger + given) / active}
 
 
-def _payback(seen: pd.DataFrame, cac: pd.DataFrame) -> dict[str, float]:
-    """Margin per customer by age in calendar months, each age over the customers whose whole month was observed."""
-    last, found = _month([LAST])[0], {}
-    per_customer = cac.groupby("market")["media"].sum() / cac.groupby("market")["won"].sum()
-    for market, rows in seen[seen["channel"].notna()].groupby("market"):
+def _margin_by_age(seen: pd.DataFrame) -> pd.DataFrame:
+    """Cumulative margin per customer won; each age in calendar months over the customers whose whole month is seen."""
+    last, curves = _month([LAST])[0], {}
+    for market, rows in seen.groupby("market"):
         cohort = _month(rows["first"])
         gained = rows["net"].groupby(_month(rows["day"]) - cohort).sum() * fact("margin")[market]
-        first, cost = cohort[rows["n"] == 1], per_customer[market]
-        each = pd.Series({k: gained.get(k, 0) / (first + k <= last).sum() for k in range(last - first.min() + 1)})
-        reached = each.cumsum() >= cost
-        found[market] = float(reached.idxmax()) if reached.any() else np.nan
-    return found
+        first = cohort[rows["n"] == 1]
+        ages = range(last - first.min() + 1)
+        curves[market] = pd.Series([gained.get(k, 0) / (first + k <= last).sum() for k in ages]).cumsum()
+    return pd.DataFrame(curves)
