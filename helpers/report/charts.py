@@ -102,16 +102,16 @@ def bars(frame, label, value, low=None, high=None, number=None, reference=None, 
     2
     """
     with matplotlib.rc_context(STYLE):
-        ax = drawing.canvas(drawing.rows_height(len(frame)))
+        ax, thick = drawing.row_canvas(frame[label])
         values = ends = frame[value].astype("float64")
-        ax.barh(range(len(frame)), values, height=0.62, color=PALETTE[0])
+        ax.barh(range(len(frame)), values, height=thick, color=PALETTE[0])
         if low and high:
             drawing.whiskers(ax, frame, value, low, high, INK)
             ends = frame[[value, high]].astype("float64").max(axis=1)
         for place, (end, each) in enumerate(zip(ends, values, strict=True)):
             _write(ax, max(end, 0.0), place, number, each)
         ax.margins(x=ROOM)
-        drawing.row_axes(ax, frame[label], number, xlabel, reference)
+        drawing.row_axes(ax, number, xlabel, reference)
     return ax
 
 
@@ -123,10 +123,10 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
     2
     """
     with matplotlib.rc_context(STYLE):
-        ax = drawing.canvas(drawing.rows_height(len(frame)))
+        ax, _ = drawing.row_canvas(frame[label])
         drawing.whiskers(ax, frame, value, low, high, PALETTE[0], width=2.2)
         ax.plot(frame[value].astype("float64"), range(len(frame)), "o", color=PALETTE[0], markersize=7)
-        drawing.row_axes(ax, frame[label], number, xlabel, reference)
+        drawing.row_axes(ax, number, xlabel, reference)
     return ax
 
 
@@ -161,16 +161,16 @@ def waterfall(frame, label, value, number=None, xlabel=None) -> Axes:
     3
     """
     with matplotlib.rc_context(STYLE):
-        ax = drawing.canvas(drawing.rows_height(len(frame)))
+        ax, thick = drawing.row_canvas(frame[label])
         level, last = 0.0, len(frame) - 1
         for place, each in enumerate(frame[value].astype("float64")):
             whole = place in (0, last)
             start = 0.0 if whole else level
-            ax.barh(place, each, left=start, height=0.62, color=REST if whole else LOSS if each > 0 else GAIN)
+            ax.barh(place, each, left=start, height=thick, color=REST if whole else LOSS if each > 0 else GAIN)
             _write(ax, max(start, start + each), place, number, each, signed=not whole)
             level = start + each
         ax.margins(x=ROOM)
-        drawing.row_axes(ax, frame[label], number, xlabel, None)
+        drawing.row_axes(ax, number, xlabel, None)
     return ax
 
 

@@ -4,7 +4,6 @@ import html
 import io
 import itertools
 import re
-import textwrap
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,10 +28,10 @@ STYLE = {
     "legend.fontsize": 10.5, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
 }  # fmt: skip
 WIDTH, HEIGHT = 6.0, 3.2  # inches, 432 units of the SVG: drawn small, so that letters stay readable on a telephone
-ROW_HEIGHT = 0.34
+ROW_HEIGHT, ROW_HEIGHT_ABOVE = 0.34, 0.5
 DASHES = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "color": MUTED}
 NEAR_ZERO = 0.6  # an axis that starts below this share of its end starts at zero instead: a fall looks as deep as it is
-LABEL_WIDTH = 26  # letters; longer labels of rows go on in a second line
+LONG_LABEL = 22  # letters; with a longer one, all labels stand above their rows
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,23 @@ def canvas(height: float = HEIGHT) -> Axes:
     return ax
 
 
-def rows_height(rows: int) -> float:
-    """Inches for a chart with a row per label."""
-    return 0.62 + ROW_HEIGHT * max(rows, 1)
+def row_canvas(labels) -> tuple[Axes, float]:
+    """Axes with a row per label, the first on top, and how thick a bar may be.
+
+    Long labels stand above their rows and leave them the whole width.
+
+    >>> ax, thick = row_canvas(["DE", "FR"])
+    >>> [text.get_text() for text in ax.get_yticklabels()], thick
+    (['DE', 'FR'], 0.62)
+    """
+    texts = [str(each) for each in labels]
+    above = any(len(text) > LONG_LABEL for text in texts)
+    ax = canvas(0.62 + (ROW_HEIGHT_ABOVE if above else ROW_HEIGHT) * max(len(texts), 1))
+    ax.set_yticks(range(len(texts)), [""] * len(texts) if above else texts, color=INK)
+    ax.set_ylim(len(texts) - 0.4, -0.8 if above else -0.6)
+    for place, text in enumerate(texts if above else []):
+        ax.annotate(text, (0, place - 0.46), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
+    return ax, 0.36 if above else 0.62
 
 
 def colors():
@@ -117,11 +130,8 @@ def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
     ax.set_ylabel(ylabel or "")
 
 
-def row_axes(ax: Axes, labels, number, xlabel, reference) -> None:
-    """A row per label, the first on top, values to the right, a dashed line at the reference."""
-    texts = [textwrap.fill(str(each), LABEL_WIDTH) for each in labels]
-    ax.set_yticks(range(len(texts)), texts, color=INK)
-    ax.set_ylim(len(texts) - 0.4, -0.6)
+def row_axes(ax: Axes, number, xlabel, reference) -> None:
+    """Values to the right: their numbers, light grid lines, and a dashed line at the reference."""
     ax.grid(axis="x", visible=True)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     if number:

@@ -1,5 +1,6 @@
 """Numbers, money and dates written as a language writes them, by babel; what they are called stands in the texts."""
 
+import html
 import re
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ SHOWN_TIMES_100 = ("percent", "points")
 WHOLE_MONEY_FROM = 1_000  # cents beside thousands are noise
 UNKNOWN = "–"
 _CODE_BEFORE_DIGIT = re.compile(r"[A-Za-z](?=\d)")
+_SIGN = re.compile(r"[+−](?=[^\s\d&])")
 _NUMBER = re.compile(r"[#0][#0.,]*")
 
 
@@ -71,6 +73,15 @@ def month(value, locale: Locale, short: bool = False) -> str:
     """
     date = value if value != value else month_start(value)  # a missing date is not equal to itself
     return UNKNOWN if date != date else dates.format_skeleton("yMMM" if short else "yMMMM", date, locale=locale)
+
+
+def escaped(text: str) -> str:
+    """A text for HTML: its special characters escaped, signs and "n =" kept on the line of their number.
+
+    >>> escaped("<b> n = 5")
+    '&lt;b&gt; n&nbsp;=&nbsp;5'
+    """
+    return _SIGN.sub(r"\g<0>&NoBreak;", html.escape(text)).replace("n = ", "n&nbsp;=&nbsp;")
 
 
 def _pattern(size: Decimal) -> str:

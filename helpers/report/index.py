@@ -92,11 +92,12 @@ def _spark(label: str, series: list[tuple[str, float]], kind: str, words: Words)
         return ""
     values = [value for _, value in series]
     low, spread = min(values), (max(values) - min(values)) or 1.0
-    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(series) - 1)
-    height = SPARK_HEIGHT - 2 * SPARK_EDGE
+    days = [periods.month_start(month) for month, _ in series]
+    months = [periods.months_between(days[0], day) for day in days]
+    across, up = SPARK_WIDTH - 2 * SPARK_EDGE, SPARK_HEIGHT - 2 * SPARK_EDGE
     points = [
-        f"{SPARK_EDGE + step * place:.1f},{SPARK_EDGE + height * (1 - (value - low) / spread):.1f}"
-        for place, value in enumerate(values)
+        f"{SPARK_EDGE + across * month / months[-1]:.1f},{SPARK_EDGE + up * (1 - (value - low) / spread):.1f}"
+        for month, value in zip(months, values, strict=True)
     ]
     said = words.say(
         "common.index.spark", label=label, first=series[0][0], last=series[-1][0],

@@ -26,7 +26,6 @@ client's currency); any other word is kept. period is the month of as_of unless 
 Only what goes through the sheet gets into the report: other output of a cell stays in the notebook.
 """
 
-import html
 import math
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +38,7 @@ from matplotlib.figure import Figure
 from helpers import periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData
 from helpers.report import charts, drawing, tables
+from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
@@ -70,7 +70,7 @@ class Sheet:
         display({"text/html": f"<style>{style}</style>", "text/plain": ""}, raw=True)
         market = self.words.market(self.shop.market) if self.shop.market else self.text("common.all_markets")
         line = self.text("common.head", client=self.shop.settings.name, as_of=self.shop.as_of, market=market)
-        self._html(f'<p class="head">{html.escape(line)}</p>')
+        self._html(f'<p class="head">{escaped(line)}</p>')
 
     def text(self, key: str, **values) -> str:
         """The text of a key, filled; for charts and for parts of other sentences."""
@@ -79,12 +79,12 @@ class Sheet:
     def answer(self, key: str, **values) -> None:
         """The answer to the notebook's question, shown big and on the front page of the report."""
         sentence = self.text(key, **values)
-        self._html(f'<p class="answer">{html.escape(sentence)}</p>')
+        self._html(f'<p class="answer">{escaped(sentence)}</p>')
         self._record("answer", {"sentence": sentence})
 
     def say(self, key: str, **values) -> None:
         """A computed sentence in the text."""
-        self._html(f"<p>{html.escape(self.text(key, **values))}</p>")
+        self._html(f"<p>{escaped(self.text(key, **values))}</p>")
 
     def change(self, now, before, spec: str = "percent", since=None) -> str:
         """How a number moved since an earlier month or day (wording.Words.change)."""
@@ -116,9 +116,9 @@ class Sheet:
         figure = ax if isinstance(ax, Figure) else ax.figure
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         self._html(
-            f'<figure class="chart"><figcaption><strong>{html.escape(caption.finding)}</strong>'
-            f"<span>{html.escape(caption.subtitle)}</span></figcaption>{svg}"
-            f'<p class="source">{html.escape(caption.source)}</p></figure>'
+            f'<figure class="chart"><figcaption><strong>{escaped(caption.finding)}</strong>'
+            f"<span>{escaped(caption.subtitle)}</span></figcaption>{svg}"
+            f'<p class="source">{escaped(caption.source)}</p></figure>'
         )
 
     def table(
@@ -157,7 +157,7 @@ class Sheet:
         try:
             yield
         except NotEnoughData as gap:
-            self._html(f'<p class="missing">{html.escape(str(gap))}</p>')
+            self._html(f'<p class="missing">{escaped(str(gap))}</p>')
             self._record("missing", {"sentence": str(gap), "table": isinstance(gap, MissingTable)})
 
     def counted(self, *expressions, title: str = "common.counted") -> None:
@@ -167,10 +167,10 @@ class Sheet:
             sources = expression.op().find(ibis.expr.operations.PhysicalTable)
             rows = {op.name: op.to_expr().count().execute() for op in sources}
             read = [self.text("common.rows_read", table=name, rows=int(rows[name])) for name in sorted(rows)]
-            sql = html.escape(str(ibis.to_sql(expression, pretty=True)))
-            said = html.escape(self.words.format("{read:list text}", read=read))
+            sql = escaped(str(ibis.to_sql(expression, pretty=True)))
+            said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
-        summary = html.escape(self.text(title))
+        summary = escaped(self.text(title))
         self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
 
     def do_next(self, key: str, frame: pd.DataFrame) -> None:
@@ -182,7 +182,7 @@ class Sheet:
         for row in frame.head(MOST_NEXT).to_dict("records"):
             estimate = Estimate(*(row.get(name, float("nan")) for name in NUMBERS))
             lines.append(self.text(key, **row, estimate=estimate))
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
         self._html(f'<ol class="next">{items}</ol>')
         self._record("actions", lines)
 
@@ -195,7 +195,7 @@ class Sheet:
             ("common.facts.versions", f"ibis {ibis.__version__}, pandas {pd.__version__}"),
             ("common.facts.privacy", self.text("common.pseudonymised", minimum=self.words.minimum_cell)),
         ]
-        items = "".join(f"<dt>{html.escape(self.text(k))}</dt><dd>{html.escape(v)}</dd>" for k, v in facts if v)
+        items = "".join(f"<dt>{escaped(self.text(k))}</dt><dd>{escaped(v)}</dd>" for k, v in facts if v)
         self._html(f'<dl class="facts">{items}</dl>')
 
     def _identity(self) -> str:
@@ -204,8 +204,11 @@ class Sheet:
         return self.text("common.identity", share=known / every if every else float("nan"), orders=int(every))
 
     def _window(self) -> str:
-        days = self.shop.settings.churn_window_days
-        return self.words.format("{d:count day}", d=days) if days != "auto" else self.text("common.window_auto")
+        kept = self.shop.settings.churn_window_days != "auto"
+        try:
+            return self.text("common.window" if kept else "common.window_auto", days=self.shop.window)
+        except NotEnoughData:
+            return ""
 
     def _period(self, period: str | None) -> str:
         return periods.label(self.shop.as_of) if period is None else period

@@ -10,6 +10,8 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
+
 from helpers import periods, settings
 from helpers.client import open_client
 from helpers.report import site
@@ -138,8 +140,8 @@ def _rates(fx) -> dict:
     if fx is None:
         return {}
     last = fx.aggregate(day=fx.date.max()).to_pandas()["day"].iloc[0]
-    sources = fx.select("source").distinct().order_by("source").to_pandas()["source"].dropna().tolist()
-    return {"source": ", ".join(sources), "last_rate": f"{last:%Y-%m-%d}"} if last == last and last is not None else {}
+    sources = fx.filter(fx.source != "same currency").select("source").distinct().to_pandas()["source"].dropna()
+    return {"source": ", ".join(sorted(sources)), "last_rate": f"{last:%Y-%m-%d}"} if pd.notna(last) else {}
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,10 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import jinja2
+import markupsafe
 from nbconvert import HTMLExporter
 
 from helpers import periods
-from helpers.report import index
+from helpers.report import formats, index
 from helpers.report.execute import Run
 from helpers.report.wording import Words
 
@@ -36,6 +37,7 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     }  # fmt: skip
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    templates.filters["bound"] = lambda text: markupsafe.Markup(formats.escaped(text))
     for run in runs:
         body = as_html(run)
         contents = [(anchor, html.unescape(re.sub("<[^>]+>", "", text))) for anchor, text in HEADING.findall(body)]

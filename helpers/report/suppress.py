@@ -14,8 +14,8 @@ def hidden(frame: pd.DataFrame, minimum: int, n: str = "n", already: pd.Series |
     """True for every row that must not be shown: a boolean series on the frame's index.
 
     A row is hidden when its denominator `n` is under `minimum` customers, or it is hidden `already`. Because the total
-    of the parts is published beside them, among rows that differ only in one label (market, cohort, tier…) either none or
-    at least two are hidden, and those hidden together hold `minimum` customers or more: the next smallest parts are
+    of the parts is published beside them, among rows that differ only in one label (market, cohort…) either none or at
+    least two are hidden, and those hidden together hold `minimum` customers or more: the next smallest parts are
     hidden too until that is so (complementary suppression). Rows without n are never hidden.
 
     >>> parts = pd.DataFrame({"market": ["DE", "FR", "IT", "all"], "n": [900, 40, 4, 944]})

@@ -6,6 +6,7 @@ import re
 import pandas as pd
 from great_tables import GT
 
+from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
 
@@ -41,7 +42,7 @@ def table(
         {column: _column(frame, column, kind, words, hide, n, topic) for column, kind in kinds.items()}
     )
     grid = GT(written, id=key)
-    grid = grid.cols_label({column: html.escape(words.column(column, topic)) for column in kinds})
+    grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
     numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
     grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
     notes = [note] if note else []
@@ -106,13 +107,13 @@ def _written(value, kind: str, words: Words, topic: str) -> str:
     text = words.label(value, topic) if kind == "label" else words.format_field(value, kind)
     if _kind(kind) in ("day", "month"):
         text = text.replace(" ", "\N{NO-BREAK SPACE}")
-    return html.escape(text)
+    return escaped(text)
 
 
 def _interval(ends, place: int, kind: str, words: Words) -> str:
     if ends is None or pd.isna(ends[0].iloc[place]):
         return ""
-    low, high = (html.escape(words.format_field(end.iloc[place], kind)) for end in ends)
+    low, high = (escaped(words.format_field(end.iloc[place], kind)) for end in ends)
     return f' <span class="interval">{words.say("common.range", low=low, high=high)}</span>'
 
 

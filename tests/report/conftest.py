@@ -141,7 +141,7 @@ def shop():
     settings = SimpleNamespace(
         language="en", currency="EUR", name="Tiny <Shop>", privacy=privacy, churn_window_days=90, client="tiny"
     )
-    return SimpleNamespace(settings=settings, as_of=date(2026, 10, 31), market="", name="Tiny <Shop>")
+    return SimpleNamespace(settings=settings, as_of=date(2026, 10, 31), market="", window=90)
 
 
 @pytest.fixture
