@@ -17,6 +17,7 @@ from ibis import _
 
 from helpers import periods
 from helpers.client import Client
+from helpers.estimates import MissingTable
 from helpers.intake import privacy
 from helpers.money import to_minor
 
@@ -118,11 +119,11 @@ def sent_lists(shop: Client) -> list[str]:
     return [m for m in months if _sent_date(m) <= shop.as_of and any(p.stem != m for p in folder.glob(f"{m}*.csv"))]
 
 
-def contacts(shop: Client) -> ir.Table | None:
+def contacts(shop: Client) -> ir.Table:
     """Everybody contacted or held out up to as_of: the campaigns table and the sent action lists, in its columns.
 
     A list that also came back as an export of the mailing tool (same campaign_id) is taken from the export. With a
-    market chosen, only its customers. None when there is neither.
+    market chosen, only its customers. MissingTable when there is neither.
     """
     parts = []
     if shop.has("campaigns"):
@@ -133,7 +134,7 @@ def contacts(shop: Client) -> ir.Table | None:
         types = {"sent_date": "date", "cost_rc": "int64"}
         parts.append(ibis.memtable(pd.concat(frames, ignore_index=True)).cast(types).select(*CONTACTS))
     if not parts:
-        return None
+        return shop.table("campaigns")  # raises, and says how to supply it
     every = parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
     return every.semi_join(shop.occasions, "customer_id") if shop.market else every
 
@@ -149,12 +150,26 @@ def _sent_date(month: str) -> date:
     return periods.month_end(month) + timedelta(days=1)
 
 
+def past(shop: Client) -> ir.Table | None:
+    """`contacts`, or None where there are none yet."""
+    try:
+        return contacts(shop)
+    except MissingTable:
+        return None
+
+
+def planned_holdout(shop: Client, campaign: str) -> float | None:
+    """The share that was to be held out of a campaign: client.toml's for a list issued here, None for any other."""
+    ours = campaign in {campaign_id(month) for month in sent_lists(shop)}
+    return shop.settings.playbook.holdout_share if ours else None
+
+
 def recently_contacted(shop: Client) -> ir.Table | None:
     """The customers within the contact gap of client.toml: contacted, or held out, in the days before as_of.
 
     The held-out count too, so that both arms of a test are treated alike afterwards.
     """
-    every = contacts(shop)
+    every = past(shop)
     if every is None:
         return None
     since = shop.as_of - timedelta(days=shop.settings.playbook.contact_gap_days)

@@ -10,18 +10,25 @@ import pandas as pd
 import pytest
 
 from helpers import actions
+from helpers.estimates import MissingTable
 
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     """What a client is to this module: a folder, a day, a market, a contact gap and, perhaps, campaigns."""
     monkeypatch.setenv("WORKBOOK_KEYS", str(tmp_path / "keys"))
-    settings = SimpleNamespace(client="acme", folder=tmp_path / "acme", playbook=SimpleNamespace(contact_gap_days=30))
+    rules = SimpleNamespace(contact_gap_days=30, holdout_share=0.1)
+    settings = SimpleNamespace(client="acme", folder=tmp_path / "acme", playbook=rules)
     bought = ibis.memtable({"customer_id": ["c0", "c2"]})
 
     def at(as_of=date(2026, 10, 31), market="", campaigns=None):
+        def table(_name):
+            if campaigns is None:
+                raise MissingTable("The table campaigns was not supplied.")
+            return campaigns
+
         return SimpleNamespace(settings=settings, as_of=as_of, market=market, currency="EUR", occasions=bought,
-                               has=lambda name: campaigns is not None, table=lambda name: campaigns)
+                               has=lambda name: campaigns is not None, table=table)
 
     return at
 
@@ -111,7 +118,8 @@ def test_a_month_is_no_path(shop):
 def test_a_list_nobody_fetched_addresses_for_was_not_sent(shop):
     actions.issue(shop(), "2026-10", listed())
     november = shop(as_of=date(2026, 11, 30))
-    assert actions.contacts(november) is None
+    with pytest.raises(MissingTable):
+        actions.contacts(november)
     send(shop)
     sent = actions.contacts(november).order_by("customer_id").execute()
     assert sent["campaign_id"].unique().tolist() == ["list-2026-10"]
@@ -122,7 +130,8 @@ def test_a_list_nobody_fetched_addresses_for_was_not_sent(shop):
 def test_a_list_of_the_future_is_not_seen(shop):
     actions.issue(shop(), "2026-10", listed())
     send(shop)
-    assert actions.contacts(shop(as_of=date(2026, 10, 31))) is None
+    with pytest.raises(MissingTable):
+        actions.contacts(shop(as_of=date(2026, 10, 31)))
 
 
 def campaigns(name):
@@ -137,6 +146,14 @@ def test_an_export_of_the_mailing_tool_comes_before_the_list(shop):
     day = date(2026, 11, 30)
     assert actions.contacts(shop(day, campaigns=campaigns("list-2026-10"))).count().execute() == 1
     assert actions.contacts(shop(day, campaigns=campaigns("spring"))).count().execute() == 11
+
+
+def test_the_planned_holdout_is_known_for_lists_issued_here(shop):
+    actions.issue(shop(), "2026-10", listed())
+    send(shop)
+    november = shop(date(2026, 11, 30))
+    assert actions.planned_holdout(november, "list-2026-10") == 0.1
+    assert actions.planned_holdout(november, "spring") is None
 
 
 def test_one_market_sees_its_own_contacts(shop):

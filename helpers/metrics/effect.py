@@ -1,5 +1,6 @@
 """Did a campaign work: treated against held-out customers, with intervals, in customers kept and in money."""
 
+import contextlib
 from collections.abc import Sequence
 from datetime import date
 
@@ -12,7 +13,7 @@ from scipy import stats
 from statsmodels.stats import proportion
 from statsmodels.stats.multitest import multipletests
 
-from helpers.estimates import ALPHA, Estimate, NotEnoughData
+from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
 from helpers.money import to_major
 
 HORIZON_DAYS = 60  # a purchase within this many days of the contact counts as kept
@@ -154,6 +155,48 @@ def _welch(mean_t, mean_h, squared_t, squared_h, n_t, n_h) -> pd.DataFrame:
 def _adjusted(frame: pd.DataFrame) -> pd.DataFrame:
     called, p_adjusted, *_rest = multipletests(frame["p_value"], alpha=ALPHA, method="fdr_bh")
     return frame.assign(p_adjusted=p_adjusted, called=called)
+
+
+def arm_rates(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """What each arm of one campaign did: share who bought in the window (Wilson) and mean margin per customer.
+
+    sums: the campaign's rows of `arm_sums`. Columns arm, value, low, high, n, margin (major units); treated first.
+
+    >>> arm_rates(arm_sums(*_example(), date(2026, 4, 30)), "EUR")[["arm", "value", "margin", "n"]].values.tolist()
+    [['treated', 0.5, 6.0, 80], ['holdout', 0.25, 3.0, 40]]
+    """
+    table = with_wilson(sums.sort_values("arm", ascending=False), "bought", "n")
+    table["margin"] = to_major(table["margin"] / table["n"], currency)
+    return table[["arm", "value", "low", "high", "n", "margin"]].reset_index(drop=True)
+
+
+def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, currency: str) -> pd.DataFrame:
+    """The difference in repurchase of every finished experiment with its action: action, value, low, high.
+
+    A row per campaign and action, for `experiments.learn`; none without contacts or finished experiments.
+
+    >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
+    [['bundle', 0.25, 0.06, 0.4]]
+    """
+    none = pd.DataFrame(columns=["action", "value", "low", "high"])
+    if contacts is None:
+        return none
+    sums = arm_sums(contacts.filter(_.action.notnull()), occasions, as_of, by=["action"])
+    with contextlib.suppress(NotEnoughData):
+        table = effects(sums, currency, ["action"])
+        return table.loc[table["outcome"] == "repurchase", list(none)].reset_index(drop=True)
+    return none
+
+
+def needed(found):
+    """What is given, or NotEnoughData when there is no finished experiment: for everything built upon it.
+
+    >>> needed("spring")
+    'spring'
+    """
+    if found is None:
+        raise NotEnoughData("This needs a finished campaign with a holdout; the reason it is missing stands above.")
+    return found
 
 
 def cost_per_kept(effect: Estimate, n_treated: int, cost: float) -> Estimate:

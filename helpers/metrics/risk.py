@@ -120,13 +120,38 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     """
     columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
     for kind in (k for k in KINDS if k in rows):
-        sizes = rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        sizes = _sizes(rows, kind)
         columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
     left, design = labels(rows), _design(rows, columns)
     groups = design.groupby(left.to_numpy())
     both = groups.max() > groups.min()
     design = design[["const", *[c for c in design if both[c].all()]]]  # a signal only leavers show has no finite odds
     return _fit("signals", _independent(design), left)
+
+
+def _sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
+    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+
+
+def references(rows: pd.DataFrame) -> dict[str, str]:
+    """The market and the channel that others are compared with in `fit_signals`: the largest of each kind.
+
+    >>> references(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}))
+    {'home_market': 'DE'}
+    """
+    return {kind: _sizes(rows, kind).index[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
+
+
+def needed(found):
+    """What is given, or NotEnoughData when an earlier step could not compute it: for everything built upon it.
+
+    >>> needed(1)
+    1
+    """
+    if found is None:
+        raise NotEnoughData("This needs each customer's chance of leaving, which could not be computed; the reason "
+                            "stands above.")
+    return found
 
 
 def labels(rows: pd.DataFrame) -> pd.Series:
@@ -200,8 +225,9 @@ def drivers(model: Model) -> pd.DataFrame:
     """What goes with leaving, other signals held equal: a row per signal with its odds ratio and 95 % interval.
 
     value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or
-    channel against the largest one. An association, not a cause. Columns signal, value, low, high, n, p_adjusted
-    (Benjamini–Hochberg), called (p_adjusted < 5 %); strongest first.
+    channel against the largest one. An association, not a cause. Columns signal, kind and level (of a market or
+    channel, else empty and the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted
+    < 5 %); strongest first.
 
     >>> drivers(fit_signals(_example()))[["signal", "value", "called"]].round(2).values.tolist()
     [['late_first', 4.0, True]]
@@ -212,6 +238,8 @@ def drivers(model: Model) -> pd.DataFrame:
     called, p_adjusted, *_rest = multipletests(2 * stats.norm.sf(z), alpha=ALPHA, method="fdr_bh")
     table = pd.DataFrame({"signal": model.columns[1:], "value": np.exp(weights), "n": model.n, "called": called,
                           "low": np.exp(weights - Z_95 * errors), "high": np.exp(weights + Z_95 * errors)})
+    name, equals, level = (part for _k, part in table["signal"].str.partition("=").items())
+    table["kind"], table["level"] = name.where(equals == "=", ""), level.where(equals == "=", name)
     return table.assign(p_adjusted=p_adjusted).iloc[np.argsort(-z, kind="stable")].reset_index(drop=True)
 
 

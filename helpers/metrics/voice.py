@@ -9,7 +9,7 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import NotEnoughData, with_wilson
+from helpers.estimates import Estimate, NotEnoughData, proportion, with_wilson
 from helpers.periods import Period
 
 Z_95 = 1.959964
@@ -142,10 +142,11 @@ def _mean(counts: pd.DataFrame) -> dict:
     return {"value": mean, "low": low, "high": high, "n": total, "options": options}
 
 
-def with_groups(surveys: ir.Table, occasions: ir.Table) -> ir.Table:
+def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.Table:
     """The answers with columns `month` (its first day) and `channel`, and the home market where an answer names none.
 
-    `channel` is the channel that won the customer; both are null for answers of unknown customers.
+    `channel` is the channel that won the customer, null for answers of unknown customers. With `market`, only the
+    answers from there.
 
     >>> bought = ibis.memtable({"customer_id": ["aa1"], "n": [1], "home_market": ["FR"],
     ...                         "first_acquisition_channel": ["email"]})
@@ -155,9 +156,10 @@ def with_groups(surveys: ir.Table, occasions: ir.Table) -> ir.Table:
     """
     home = occasions.filter(_.n == 1).select("customer_id", "home_market", channel=_.first_acquisition_channel)
     joined = surveys.left_join(home, "customer_id")
-    return joined.select(*[surveys[c] for c in surveys.columns if c != "market"], home.channel,
+    said = joined.select(*[surveys[c] for c in surveys.columns if c != "market"], home.channel,
                          market=ibis.coalesce(surveys.market, home.home_market),
                          month=surveys.answered_date.truncate("M"))
+    return said.filter(_.market == market) if market else said
 
 
 def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occasions: ir.Table | None = None,
@@ -197,6 +199,19 @@ def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
     return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
 
 
+def open_answers(surveys: ir.Table, period: Period) -> Estimate:
+    """The share of answers that carry an open comment: answers with one / all answers of the period (Wilson).
+
+    Comments themselves are never read into the tables, since they name people; they stay in the survey tool.
+
+    >>> open_answers(_example(), Period.month("2026-01"))[:1]
+    (0.0,)
+    """
+    inside = _.answered_date.between(ibis.literal(period.start), ibis.literal(period.end))
+    row = surveys.filter(inside).agg(k=_.has_comment.fill_null(False).sum().fill_null(0), n=_.count()).execute().iloc[0]
+    return proportion(int(row["k"]), int(row["n"]))
+
+
 def _example() -> ir.Table:
     """Three customers who answered three questions each: the table the examples above run on."""
     scores = {"nps": (3, 9, 10), "csat": (2, 4, 5), "ces": (3, 5, 7)}
@@ -205,5 +220,6 @@ def _example() -> ir.Table:
             for who, score in zip(("aa1", "bb2", "cc3"), scores[kind], strict=True)]
     frame = pd.DataFrame(rows, columns=["kind", "customer_id", "score", "scale_min", "scale_max"])
     day = pd.Timestamp(2026, 1, 15).as_unit("s")
-    return ibis.memtable(frame.assign(survey_id="s1", market="DE", answered_date=day, direction="higher",
-                                      sent_id="i" + frame["customer_id"].str[-1])).cast({"answered_date": "date"})
+    frame = frame.assign(survey_id="s1", market="DE", answered_date=day, direction="higher", has_comment=False)
+    frame = frame.assign(sent_id="i" + frame["customer_id"].str[-1])
+    return ibis.memtable(frame).cast({"answered_date": "date"})

@@ -2,16 +2,12 @@
 
 from datetime import date
 
-import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from ibis import _
 
-from helpers.estimates import NotEnoughData
 from helpers.metrics import effect, experiments
 
-AS_OF = date(2026, 6, 30)
 PLAYS = pd.DataFrame({"name": ["coupon", "call", "bundle", "survey"], "effect": [0.05, 0.05, 0.05, 0.05]})
 
 
@@ -98,66 +94,3 @@ def test_learning_beats_assuming():
         gains.append(np.mean((plays["effect"] - truth) ** 2) - np.mean((learned - truth) ** 2))
     assert np.mean(gains) > 0
     assert np.mean(np.array(gains) > 0) > 0.8
-
-
-# without a holdout
-
-
-def selected_campaign(lift=0.0, seed=2):
-    """A campaign sent to recent buyers only, who come back more often anyway; no holdout."""
-    rng, n = np.random.default_rng(seed), 6_000
-    ids, sent = np.array([f"{k:04x}" for k in range(n)]), np.datetime64("2026-03-01")
-    ago = rng.integers(1, 200, n)
-    treated = rng.random(n) < np.where(ago < 90, 0.6, 0.1)
-    back = rng.random(n) < np.where(ago < 90, 0.5, 0.15) + lift * treated
-    first = pd.DataFrame({"customer_id": ids, "date": sent - ago, "margin_rc": 1_000})
-    again = pd.DataFrame({"customer_id": ids, "date": sent + rng.integers(0, 60, n), "margin_rc": 1_000})[back]
-    bought = pd.concat([first, again]).assign(home_market="DE").astype({"date": "datetime64[s]"})
-    contacts = pd.DataFrame({"campaign_id": "c", "customer_id": ids[treated], "arm": "none", "sent_date": "2026-03-01"})
-    return ibis.memtable(contacts).cast({"sent_date": "date"}), ibis.memtable(bought).cast({"date": "date"})
-
-
-@pytest.mark.parametrize("lift", [0.0, 0.10])
-def test_matching_takes_out_who_was_chosen(lift):
-    """The plain difference is biased by a third of the base rate; the matched one covers the truth."""
-    contacts, bought = selected_campaign(lift)
-    table = experiments.matched_change(contacts, bought, AS_OF, "c", "EUR").set_index("outcome")
-    assert table.loc["repurchase", "low"] <= lift <= table.loc["repurchase", "high"]
-    assert table.loc["margin", "low"] <= lift * 10 <= table.loc["margin", "high"]
-    assert table.loc["repurchase", "matched_share"] > 0.99
-
-
-def test_controls_of_another_campaign_are_left_out():
-    contacts, bought = selected_campaign()
-    others = bought.anti_join(contacts, "customer_id").select("customer_id").distinct().mutate(
-        campaign_id=ibis.literal("other"), arm=ibis.literal("none"), sent_date=ibis.date("2026-03-10"))
-    both = contacts.union(others.select(*contacts.columns))
-    with pytest.raises(NotEnoughData, match="matched"):
-        experiments.matched_change(both, bought, AS_OF, "c", "EUR")
-
-
-def test_when_everybody_was_written_to_the_year_before_is_compared():
-    """A campaign to all 400 customers, who come back at the rate of the same kinds a year before: about no effect."""
-    rng, n, sent = np.random.default_rng(6), 400, np.datetime64("2026-03-01")
-    ids, rows = np.array([f"{k:03x}" for k in range(n)]), []
-    for year in (364, 0):
-        rows.append(pd.DataFrame({"customer_id": ids, "date": sent - year - 20}))
-        rows.append(pd.DataFrame({"customer_id": ids[rng.random(n) < 0.4], "date": sent - year + 10}))
-    bought = pd.concat(rows).assign(margin_rc=500, home_market="DE").astype({"date": "datetime64[s]"})
-    contacts = pd.DataFrame({"campaign_id": "c", "customer_id": ids, "arm": "none", "sent_date": "2026-03-01"})
-    tables = ibis.memtable(contacts).cast({"sent_date": "date"}), ibis.memtable(bought).cast({"date": "date"})
-    # a year before everybody had bought once, now two or three times: no stratum in common
-    with pytest.raises(NotEnoughData, match="matched"):
-        experiments.matched_change(*tables, AS_OF, "c", "EUR")
-    new = tables[1].mutate(customer_id=_.customer_id + ibis.ifelse(_.date < ibis.date("2025-06-01"), "x", ""))
-    table = experiments.matched_change(tables[0], new, AS_OF, "c", "EUR").set_index("outcome")
-    assert set(table["compared_with"]) == {"year_before"}
-    assert table.loc["repurchase", "low"] < 0 < table.loc["repurchase", "high"]
-
-
-def test_unfinished_and_unknown_campaigns_are_sentences():
-    contacts, bought = selected_campaign()
-    with pytest.raises(NotEnoughData, match="not over"):
-        experiments.matched_change(contacts, bought, date(2026, 3, 20), "c", "EUR")
-    with pytest.raises(NotEnoughData, match="no treated"):
-        experiments.matched_change(contacts.filter(_.campaign_id == "x"), bought, AS_OF, "x", "EUR")
