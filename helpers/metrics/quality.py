@@ -1,0 +1,177 @@
+"""Whether this month's data can be trusted: rows and money of each file, identity, silent days, doubles, the month's bridge."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers.estimates import NotEnoughData, with_wilson
+from helpers.money import to_major
+from helpers.periods import Period
+
+COUNTED = ("paid", "delivered")
+USES = {  # notebook → optional tables it reads; without them its sections say what is missing
+    "01_cohort_retention": (),
+    "02_churn_rate": ("subscriptions",),
+    "03_retention_cost": ("retention_costs", "acquisition_spend"),
+    "04_clv_to_cac": ("acquisition_spend",),
+    "05_market_comparison": ("retention_costs", "acquisition_spend", "surveys"),
+    "06_customers_at_risk": ("engagement", "tickets", "surveys"),
+    "07_campaign_effect": ("campaigns",),
+    "08_customer_voice": ("surveys", "surveys_sent", "tickets"),
+}
+
+
+def rows_by_file(files: pd.DataFrame) -> pd.DataFrame:
+    """file, format, rows_read, rows_accepted, rows_rejected, rows_ignored, covered_through: one row a raw file.
+
+    rows_read = rows_accepted + rows_rejected; ignored rows (totals, preambles) are outside all three.
+
+    >>> line = dict(file="a.csv", format="f", rows_read=3, rows_accepted=2, rows_rejected=1, rows_ignored=0)
+    >>> twice = pd.DataFrame([line | {"currency": "EUR"}, line | {"currency": "USD"}]).assign(covered_through=None)
+    >>> rows_by_file(twice)[["file", "rows_read", "rows_rejected"]]
+        file  rows_read  rows_rejected
+    0  a.csv          3              1
+    """
+    columns = ["file", "format", "rows_read", "rows_accepted", "rows_rejected", "rows_ignored", "covered_through"]
+    return files.drop_duplicates("file")[columns].sort_values("file", ignore_index=True)
+
+
+def money_by_currency(files: pd.DataFrame) -> pd.DataFrame:
+    """currency, raw, tables, difference: the files' money as read and as it stands in the tables, in major units.
+
+    A difference is the money of rejected rows, or a fault. Raw sums are taken from the text of the files, on another road than
+    the tables.
+
+    >>> files = pd.DataFrame({"currency": ["EUR", "EUR", None], "raw_minor": [1000, 500, None], "table_minor": [1000, 400, None]})
+    >>> money_by_currency(files)
+      currency   raw  tables  difference
+    0      EUR  15.0    14.0        -1.0
+    """
+    known = files.dropna(subset=["currency"])
+    sums = known.groupby("currency", as_index=False)[["raw_minor", "table_minor"]].sum()
+    factor = [to_major(1, code) for code in sums["currency"]]
+    raw, tables = (sums[name].astype("float64") * factor for name in ("raw_minor", "table_minor"))
+    minor = (sums["table_minor"] - sums["raw_minor"]).astype("float64")
+    return pd.DataFrame({"currency": sums["currency"], "raw": raw, "tables": tables, "difference": minor * factor})
+
+
+def identity_coverage(orders: ir.Table, by: str | None = None) -> pd.DataFrame:
+    """Share of orders that can be tied to a customer: value with its Wilson interval, n orders, and sales_share, by a column.
+
+    Orders of every status count; sales_share is the share of net sales (paid and delivered) of identified orders.
+
+    >>> rows = [dict(customer_id="a", net_rc=300, status="paid"), dict(customer_id=None, net_rc=100, status="paid")]
+    >>> identity_coverage(ibis.memtable(rows))[["value", "n", "sales_share"]]
+       value  n  sales_share
+    0    0.5  2         0.75
+    """
+    known, sold = _.customer_id.notnull(), _.status.isin(COUNTED)
+    grouped = orders.group_by(by) if by else orders
+    found = grouped.aggregate(known=known.sum(), n=_.count(), sales=_.net_rc.sum(where=sold), known_sales=_.net_rc.sum(where=sold & known))
+    frame = (found.order_by(by) if by else found).to_pandas()
+    sales = frame["sales"].astype("float64")
+    frame = with_wilson(frame, "known", "n").assign(sales_share=frame["known_sales"].astype("float64") / sales.where(sales > 0))
+    return frame.drop(columns=["known", "sales", "known_sales"])
+
+
+def silent_days(orders: ir.Table, as_of: date) -> pd.DataFrame:
+    """By source: first_day, last_day, days between them to as_of, silent (days without an order), longest run, ends (last day of it).
+
+    A run of silent days much longer than usual is a gap in the export rather than a lack of customers.
+
+    >>> rows = ibis.memtable({"source": ["s"] * 2, "order_date": pd.to_datetime(["2026-01-01", "2026-01-05"])})
+    >>> silent_days(rows, date(2026, 1, 6)).drop(columns=["first_day", "last_day"])
+      source  days  silent  longest        ends
+    0      s     6       4        3  2026-01-04
+    """
+    sold = orders.select("source", "order_date").distinct().to_pandas()
+    rows = []
+    for source, days in sold.groupby("source"):
+        seen = pd.DatetimeIndex(pd.to_datetime(days["order_date"])).sort_values().unique()
+        marks = seen.append(pd.DatetimeIndex([pd.Timestamp(as_of) + pd.Timedelta(days=1)])).unique()
+        runs = pd.Series((marks[1:] - marks[:-1]).days - 1, index=marks[1:])
+        longest = runs.idxmax() if len(runs) else marks[-1]
+        rows.append({
+            "source": source, "first_day": seen[0].date(), "last_day": seen[-1].date(),
+            "days": (pd.Timestamp(as_of) - seen[0]).days + 1, "silent": int(runs.sum()), "longest": int(runs.max()) if len(runs) else 0,
+            "ends": (longest - pd.Timedelta(days=1)).date() if len(runs) and runs.max() > 0 else None})
+    return pd.DataFrame(rows, columns=["source", "first_day", "last_day", "days", "silent", "longest", "ends"])
+
+
+def late_data(silent: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """Sources whose last order is further back than their longest earlier silence would explain: source, last_day, days_since.
+
+    >>> frame = pd.DataFrame({"source": ["s"], "last_day": [date(2026, 1, 1)], "longest": [9], "ends": [date(2026, 1, 10)]})
+    >>> late_data(frame, date(2026, 1, 10))
+      source    last_day  days_since
+    0      s  2026-01-01           9
+    """
+    since = pd.Series([(as_of - day).days for day in silent["last_day"]], index=silent.index, dtype="int64")
+    late = (since > 3) & (since >= silent["longest"])
+    return silent.loc[late, ["source", "last_day"]].assign(days_since=since[late]).reset_index(drop=True)
+
+
+def likely_doubles(orders: ir.Table) -> int:
+    """Orders that repeat another of the same customer, source, moment and amount under a different number.
+
+    >>> row = dict(customer_id="a", source="s", ordered_at=pd.Timestamp("2026-01-01"), net_minor=500)
+    >>> likely_doubles(ibis.memtable([row | {"order_id": "1"}, row | {"order_id": "2"}]))
+    1
+    """
+    same = orders.filter(_.customer_id.notnull(), _.net_minor > 0).group_by("customer_id", "source", "ordered_at", "net_minor")
+    return int(same.aggregate(more=_.count() - 1).more.sum().fill_null(0).to_pandas())
+
+
+def currencies(orders: ir.Table, fx: ir.Table) -> pd.DataFrame:
+    """By currency of the orders: orders, share of net sales in the reporting currency, rate_source, last_rate (its newest day).
+
+    >>> orders = ibis.memtable([dict(currency="EUR", net_rc=100, status="paid")])
+    >>> fx = ibis.memtable([dict(currency="EUR", source="same currency", rate_date=date(2026, 1, 1))])
+    >>> currencies(orders, fx)[["currency", "orders", "share", "rate_source"]]
+      currency  orders  share    rate_source
+    0      EUR       1    1.0  same currency
+    """
+    sold = orders.group_by("currency").aggregate(orders=_.count(), net=_.net_rc.sum(where=_.status.isin(COUNTED)).fill_null(0)).to_pandas()
+    rates = fx.group_by("currency").aggregate(rate_source=_.source.max(), last_rate=_.rate_date.max()).to_pandas()
+    net = sold["net"].astype("float64")
+    frame = sold.assign(share=net / net.sum() if net.sum() else float("nan")).merge(rates, on="currency", how="left")
+    return frame.drop(columns="net").sort_values(["share", "currency"], ascending=[False, True], ignore_index=True)
+
+
+def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd.DataFrame:
+    """From gross to net sales of one month: step, amount in major units of the reporting currency; the steps add up.
+
+    gross: goods before discount of all orders placed in the month; less discounts; less orders cancelled, refused or not yet
+    paid; less refunds the platform gives without a day (counted at the order); less refunds dated in the month, of its own
+    orders and of earlier ones. Later refunds fall into the bridge of their own month and change no cohort.
+
+    Raises NotEnoughData when the month has no order.
+    """
+    period = Period.month(month)
+    inside = orders.filter(_.order_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    kept, rate = _.status.isin(COUNTED), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
+    sums = inside.aggregate(
+        gross=(_.net_rc + _.discount_rc).sum(), discounts=-_.discount_rc.sum(), lost=-_.net_rc.sum(where=~kept),
+        undated=-(_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round().sum(where=kept)).to_pandas().iloc[0]
+    if pd.isna(sums["gross"]):
+        raise NotEnoughData(f"No orders were placed in {month}.")
+    given = refunds.filter(_.refund_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    own = given.semi_join(inside.filter(kept), ["source", "order_id"]).amount_rc.sum().to_pandas()
+    every = given.amount_rc.sum().to_pandas()
+    steps = {"gross": sums["gross"], "discounts": sums["discounts"], "not_kept": sums["lost"], "refunds_undated": sums["undated"],
+             "refunds_own": -(own or 0), "refunds_earlier": -((every or 0) - (own or 0))}
+    frame = pd.DataFrame({"step": list(steps), "amount": [to_major(float(v or 0) if not pd.isna(v) else 0.0, currency) for v in steps.values()]})
+    return pd.concat([frame, pd.DataFrame({"step": ["net"], "amount": [frame["amount"].sum()]})], ignore_index=True)
+
+
+def readiness(supplied: set[str]) -> pd.DataFrame:
+    """What each later notebook can use: notebook, missing (optional tables not supplied), whole (none is missing).
+
+    >>> readiness({"campaigns"}).query("notebook == '07_campaign_effect'")[["missing", "whole"]].values.tolist()
+    [[[], True]]
+    """
+    rows = [{"notebook": notebook, "missing": [t for t in tables if t not in supplied]} for notebook, tables in USES.items()]
+    return pd.DataFrame(rows).assign(whole=lambda frame: frame["missing"].map(len) == 0)
