@@ -126,7 +126,7 @@ def _delivery(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
               for key in ("street", "city", "zip", "phone")}
     buyer = orders["person"].map(folk["first_name"] + " " + folk["last_name"]).fillna("Northlight Kunde")
     street = places["street"] + " " + (orders.index % 190 + 1).astype(str)
-    phone = places["phone"] + (orders.index % 900 + 100).astype(str)
+    phone = places["phone"] + (orders.index % 100 + 100).astype(str)
     parts = {"Name": buyer, "Street": street, "Address1": street, "City": places["city"], "Country": orders["market"],
              "Zip": "'" + (places["zip"] + orders.index % 90).astype(str), "Phone": phone.where(places["phone"] != "")}
     return pd.DataFrame({f"{side} {name}": part for side in ("Billing", "Shipping") for name, part in parts.items()})
