@@ -143,7 +143,10 @@ def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
     refunds = sales.cancelled_purchases(con, refunds, orders, lines) if lines is not None \
         else refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
     refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, _.refunded_at.pipe(_local_day, settings.time_zone)))
-    made = sales.converted(refunds, fx, "refund_date", settings.currency, {"amount_rc": "amount_minor"})
+    sold = orders.select("source", "order_id", sold_on="order_date")
+    dated = refunds.left_join(sold, ["source", "order_id"]).drop("source_right", "order_id_right")
+    dated = dated.mutate(rate_day=ibis.coalesce(_.sold_on, _.refund_date))  # a refund in full leaves nothing of the sale
+    made = sales.converted(dated, fx, "rate_day", settings.currency, {"amount_rc": "amount_minor"})
     return con.create_table("refunds", made.order_by("refund_date", "source", "order_id", "refund_row"), overwrite=True)
 
 

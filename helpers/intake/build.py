@@ -18,6 +18,7 @@ from helpers.settings import Settings, Source
 
 MEMORY_LIMIT = "1500MB"
 IN_MEMORY = 100_000_000
+RESTS_ON = {"currency", "time_zone", "history_complete", "data_start", "privacy", "sources"}
 CODE = Path(__file__).parent
 
 
@@ -70,7 +71,7 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
     workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
     con = open_workbench(workbench, folder)
     try:
-        found, batches, problems = _staged(con, settings, folder, workbench)
+        found, batches, problems = staged(con, settings, folder, workbench)
         _stop_if_too_many(settings, found, batches, problems, share)
         tables = workbench / "tables"
         files, remarks = assemble.write_tables(con, batches, settings, tables)
@@ -94,7 +95,7 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     settings.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
         con = open_workbench(Path(name), raw or settings.folder / "raw")
-        found, batches, problems = _staged(con, settings, raw or settings.folder / "raw", Path(name))
+        found, batches, problems = staged(con, settings, raw or settings.folder / "raw", Path(name))
         con.disconnect()
     accounts = {one.raw.file: one for batch in batches for one in batch.accounts}
     rows = []
@@ -180,7 +181,7 @@ def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -
     return Found(raw, name, terms, problem=recognise.not_recognised(header, candidates))
 
 
-def _staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list[Found], list, dict]:
+def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list[Found], list, dict]:
     """Every file found, the batches they were staged in, and the problems of each file by its label."""
     found = find(settings, folder, workbench)
     problems = {_label(settings, one.raw.file): [one.problem] for one in found if one.problem}
@@ -222,7 +223,7 @@ def _fingerprint(settings: Settings, folder: Path) -> str:
     digest = hashlib.sha256()
     for raw in read.raw_files(folder):
         digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
-    digest.update(settings.model_dump_json().encode())
+    digest.update(settings.model_dump_json(include=RESTS_ON).encode())
     code = [*CODE.glob("*.py"), *CODE.glob("formats/*.toml"), CODE.parent / "schema.py", CODE.parent / "money.py"]
     for path in [*sorted(code), *sorted((settings.folder / "formats").glob("*.toml"))]:
         digest.update(path.read_bytes())

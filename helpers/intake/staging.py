@@ -33,7 +33,7 @@ class Account:
     rejected: int = 0
     ignored: int = 0
     problems: list[Problem] = field(default_factory=list)
-    money: pd.DataFrame | None = None
+    money: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["currency", "raw_minor"]))
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Batch:
     source: str
     accounts: list[Account]
     tables: dict[str, ir.Table] = field(default_factory=dict)
+    rows: ir.Table | None = None
 
 
 def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path) -> Batch:
@@ -52,8 +53,11 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     form = match.format
     batch = Batch(match, found[0].source, [Account(one.raw, one.index) for one in found])
     rows = read.load(con, name, found, workbench, form.rule("quote", '"'))
+    if not con.to_pandas(rows.count()) and not read.broken_lines(con, name, batch.accounts):
+        return batch  # a template not filled in yet
     rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
+    batch.rows = rows
     reader = Reader(con, rows, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
     columns, used = {}, {}
     for target, spec in form.tables.items():
