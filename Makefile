@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report check lab test lint bench lock clean
+.PHONY: help setup spark report check lab test lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+spark: $(VENV)/.spark  ## add what Spark (Java 17) and a PostgreSQL warehouse need
+
+$(VENV)/.spark: requirements-spark.lock | setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
 
 report: setup  ## a client's report: make report CLIENT=acme MONTH=2026-10
@@ -41,8 +47,9 @@ lint: setup  ## ruff, and no notebook with outputs
 bench: setup  ## timings beside plain pandas and lifetimes
 	$(BIN)/python tests/benchmarks/monthly_pack.py
 
-lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
+lock:  ## write both locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --extra test --upgrade pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --extra spark --extra postgres --upgrade -c requirements.lock pyproject.toml -o requirements-spark.lock
 
 clean:  ## remove the environment and everything made from the demo
 	rm -rf $(VENV) data/demo/raw data/demo/tables data/demo/cache data/demo/rejected reports/demo

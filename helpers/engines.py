@@ -97,22 +97,30 @@ def _duckdb(engine: Engine, scratch: Path) -> ibis.BaseBackend:
 
 
 def _spark(engine: Engine, scratch: Path) -> ibis.BaseBackend:
-    from pyspark.sql import SparkSession  # an extra: only clients that name Spark need it
+    from ibis.backends import pyspark  # an extra: only clients that name Spark need it
+    from pyspark.sql import SparkSession
 
+    class Backend(pyspark.Backend):
+        def _create_cached_table(self, name, expr):
+            self._run_pre_execute_hooks(expr)  # Ibis 12 forgets the frames in a query that is cached before it is run
+            return super()._create_cached_table(name, expr)
+
+    Backend().register_options()
     url = engine.url or "local[2]"
     if url.startswith("sc://"):
-        return ibis.pyspark.connect(SparkSession.builder.remote(url).getOrCreate())
+        return Backend().connect(SparkSession.builder.remote(url).config(map=engine.options).getOrCreate())
     builder = SparkSession.builder.master(url).appName("retention workbook")
-    options = {"spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false"}
+    options = {"spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false",
+               "spark.sql.execution.arrow.pyspark.enabled": "true"}
     if url.startswith("local"):
         limit = _bytes(engine.memory_limit) / jobs()
         options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
                     "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
         options |= {"spark.driver.memory": f"{int(limit / 2**20)}m"} if limit else {}
     with _stderr_into(scratch / "spark.log"):
-        session = builder.config(map=options).getOrCreate()
+        session = builder.config(map=options | engine.options).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    return ibis.pyspark.connect(session.newSession())  # its own table names: two clients may be open at a time
+    return Backend().connect(session.newSession())  # its own table names: two clients may be open at a time
 
 
 @contextmanager

@@ -89,11 +89,16 @@ class Report(Section):
 
 
 class Engine(Section):
-    """Where the tables are computed: DuckDB here, Spark, or a warehouse that holds the canonical tables."""
+    """Where the tables are computed: DuckDB here, Spark, or a warehouse that holds the canonical tables.
+
+    url is that of the Spark master or of the warehouse; tables the folder the Parquet files are read from, when it is
+    not data/<client>/tables; options go to the Spark session as they are.
+    """
 
     kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
     url: str = ""
     tables: str = ""
+    options: dict[str, str] = {}
     memory_limit: Annotated[str, Field(pattern=r"^(\d+(\.\d+)?\s?[MG]B)?$")] = ""
 
 

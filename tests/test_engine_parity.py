@@ -1,0 +1,299 @@
+"""One expression, two engines: every metric that reads a table gives on PySpark what it gives on DuckDB.
+
+Counts, days and words to the last digit, floats to 1e-9, on the same Parquet of a small demo client.
+"""
+
+import ast
+import math
+import os
+import shutil
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import pytest
+from ibis import _
+
+from helpers import client as clients
+from helpers.demo import write_demo
+from helpers.intake import build
+from helpers.metrics import (
+    allocation,
+    backtest,
+    books,
+    btyd,
+    budget,
+    buyers,
+    cac,
+    churn,
+    clv,
+    clv_model,
+    cohort_comparison,
+    cohorts,
+    cost_history,
+    cost_ratios,
+    costs,
+    effect,
+    histories,
+    market_measures,
+    market_mix,
+    markets,
+    matching,
+    payback,
+    playbook,
+    promoters,
+    reallocation,
+    referrals,
+    revenue_retention,
+    risk,
+    segments,
+    signals,
+    standardise,
+    subscriptions,
+    survival,
+    tiers,
+    tracking,
+    voice,
+)
+from helpers.periods import Period
+from helpers.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+AS_OF, EARLIER = date(2026, 10, 31), date(2026, 4, 30)
+W = 150
+BY = ["home_market"]
+SPARK = """
+[engine.options]  # small data: compiling every query to Java costs more than it saves
+"spark.sql.codegen.wholeStage" = "false"
+"spark.sql.codegen.factoryMode" = "NO_CODEGEN"
+"spark.sql.shuffle.partitions" = "2"
+"spark.sql.adaptive.enabled" = "false"
+"""
+MONTH, QUARTER, YEAR = Period.month("2026-10"), Period.trailing(AS_OF, 3), Period.trailing(AS_OF, 12)
+
+
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory):
+    """The same built demo client opened on both engines; one Spark session for all."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install -r requirements-spark.lock")
+    if not shutil.which("java"):
+        pytest.skip("Spark needs Java 17, and there is no java on this machine")
+    home = tmp_path_factory.mktemp("parity")
+    folder = home / "data" / "demo"
+    folder.mkdir(parents=True)
+    settings = (ROOT / "data" / "demo" / "client.toml").read_text(encoding="utf-8")
+    (folder / "client.toml").write_text(settings + SPARK, encoding="utf-8")
+    write_demo(folder / "raw", customers=1_500)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBOOK_HOME", str(home))
+        patch.setenv("WORKBOOK_KEYS", str(home / "keys"))
+        patch.delenv("WORKBOOK_JOBS", raising=False)
+        build.build(load_settings("demo"))
+        opened = {}
+        for kind in ("duckdb", "spark"):
+            os.environ["WORKBOOK_ENGINE"] = kind
+            opened[kind] = Shop(clients.open_client("demo", AS_OF))
+        os.environ.pop("WORKBOOK_ENGINE")
+        yield opened
+
+
+class Shop:
+    """A client's tables, and what several cases start from, under short names."""
+
+    def __init__(self, client):
+        self.client, self.all = client, client.occasions
+        self.orders, self.refunds, self.customers = client.orders, client.table("refunds"), client.table("customers")
+        self.surveys, self.sent = client.table("surveys"), client.table("surveys_sent")
+        self.campaigns, self.spend = client.table("campaigns"), client.table("acquisition_spend")
+        tickets, ledger = client.table("tickets"), client.table("retention_costs")
+        self.books = books.Books(ledger, self.orders, self.all, W, "EUR", tickets)
+        self.tables = signals.Tables(self.all, self.orders, self.refunds, tickets, client.table("engagement"))
+        self.early = self.all.filter(_.date <= EARLIER)
+        self.fits = (
+            btyd.Fit("mbg_nbd", {"r": 0.6, "alpha": 40.0, "a": 0.8, "b": 1.6}, np.eye(4), 0, 1500, 1500),
+            btyd.Fit("gamma_gamma", {"p": 5.0, "q": 4.0, "v": 4000.0}, np.eye(3), 0, 900, 900),
+        )
+        self.model = risk.Model("alive", ("const", "alive_log_odds"), np.array([-0.5, 0.8]), np.eye(2) * 0.01, 1500)
+
+    @cached_property
+    def stratified(self):
+        return markets.with_strata(self.all, AS_OF).cache()
+
+    @cached_property
+    def valued(self):
+        return clv_model.customers(self.all, AS_OF, *self.fits).cache()
+
+    @cached_property
+    def snapshot(self):
+        tables = self.tables._replace(occasions=self.early)
+        return risk.snapshot(tables, EARLIER, W, self.all, self.fits[0]).cache()
+
+    @cached_property
+    def assigned(self):
+        scored = risk.with_probability(self.snapshot, self.model)
+        return segments.assign(segments.with_kept_margin(scored, self.valued), W).cache()
+
+    @cached_property
+    def held(self):
+        return backtest.holdout(self.all, AS_OF)
+
+    @cached_property
+    def tiered(self):
+        return tiers.tiers(self.valued, AS_OF, W).cache()
+
+
+CASES = {
+    "allocation.allocated": lambda s: allocation.allocated(s.books, QUARTER, by_month=True),
+    "allocation.discounts": lambda s: allocation.discounts(s.books, QUARTER),
+    "books.existing": lambda s: books.existing(s.all, MONTH, W),
+    "books.active_existing": lambda s: books.active_existing(s.books, books.whole_months(YEAR)),
+    "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),
+    "buyers.returning_customer_rate": lambda s: buyers.returning_customer_rate(s.all, AS_OF, by=BY),
+    "churn.active": lambda s: churn.active(s.all, AS_OF, W),
+    "churn.flows": lambda s: churn.flows(s.all, AS_OF, W, by=BY),
+    "churn.churn_by_window": lambda s: churn.churn_by_window(s.all, AS_OF, W),
+    "churn.runs": lambda s: churn.runs(s.all, AS_OF, W, periods=12),
+    "clv.formula_inputs": lambda s: clv.formula_inputs(s.all, YEAR, W),
+    "clv.cohort_average": lambda s: clv.cohort_average(s.all, AS_OF),
+    "clv_model.customers": lambda s: s.valued,
+    "clv_model.per_customer": lambda s: clv_model.per_customer(s.valued, by=("home_market",)),
+    "cohort_comparison.repurchase_by": lambda s: cohort_comparison.repurchase_by(s.all, AS_OF, "home_market"),
+    "cohorts.retention_table": lambda s: cohorts.retention_table(s.all, AS_OF, by=BY),
+    "cohorts.retention_counts": lambda s: cohorts.retention_counts(s.all, AS_OF),
+    "cohorts.cumulative_repurchase": lambda s: cohorts.cumulative_repurchase(s.all, AS_OF),
+    "cohorts.unbounded_retention": lambda s: cohorts.unbounded_retention(s.all, AS_OF),
+    "cohorts.rolling_retention_table": lambda s: cohorts.rolling_retention_table(s.all, AS_OF),
+    "cost_history.monthly": lambda s: cost_history.monthly(s.books, AS_OF, months=6),
+    "costs.customers": lambda s: costs.customers(s.books, QUARTER),
+    "costs.by_channel": lambda s: costs.by_channel(
+        s.books, allocation.allocated(s.books, QUARTER), costs.customers(s.books, QUARTER), QUARTER),
+    "costs.reached": lambda s: costs.reached(s.books, QUARTER),
+    "costs.lines": lambda s: costs.lines(s.books, QUARTER),
+    "effect.arm_sums": lambda s: effect.arm_sums(s.campaigns, s.all, AS_OF, by=BY),
+    "effect.customer_outcomes": lambda s: effect.customer_outcomes(s.campaigns, s.all, 60),
+    "matching.matched_change": lambda s: matching.matched_change(
+        s.campaigns, s.all, AS_OF, "spring-2026", "EUR"),
+    "histories.histories": lambda s: histories.histories(s.all, AS_OF),
+    "histories.counts": lambda s: histories.counts(s.all, AS_OF, by=("home_market",)),
+    "histories.spend_counts": lambda s: histories.spend_counts(s.all, AS_OF),
+    "markets.sizes": lambda s: markets.sizes(s.all),
+    "markets.with_strata": lambda s: markets.with_strata(s.all, AS_OF, {"AE": "other"}),
+    "market_measures.retention": lambda s: market_measures.retention(s.stratified, AS_OF),
+    "market_measures.repurchase": lambda s: market_measures.repurchase(s.stratified, AS_OF),
+    "market_measures.churned": lambda s: market_measures.churned(s.stratified, AS_OF, W),
+    "market_measures.spending": lambda s: market_measures.spending(s.stratified, AS_OF, 100),
+    "market_measures.after_sales": lambda s: market_measures.after_sales(s.orders, s.refunds, s.stratified, AS_OF, 100),
+    "market_measures.valued": lambda s: market_measures.valued(s.valued, s.stratified, "clv_total", 100),
+    "market_mix.payment_mix": lambda s: market_mix.payment_mix(s.orders, AS_OF),
+    "market_mix.constant_currency": lambda s: market_mix.constant_currency(s.orders, AS_OF),
+    "markets.bootstrapped": lambda s: markets.bootstrapped(
+        s.valued.select("customer_id", market=_.home_market, x=_.clv_total, y=_.x + 1)),
+    "occasions.occasions": lambda s: s.all,
+    "promoters.return_by_group": lambda s: promoters.return_by_group(s.surveys, s.all, AS_OF),
+    "promoters.groups_differ": lambda s: promoters.groups_differ(s.surveys, s.all, AS_OF),
+    "promoters.drivers": lambda s: promoters.drivers(
+        ibis.union(nps := s.surveys.filter(_.kind == "nps"), nps.mutate(kind=ibis.literal("delivery")))),
+    "reallocation.panel": lambda s: reallocation.panel(s.books, AS_OF, months=3),
+    "revenue_retention.value_per_active_customer": lambda s: revenue_retention.value_per_active_customer(
+        s.all, AS_OF, W, "EUR"),
+    "revenue_retention.revenue_retention": lambda s: revenue_retention.revenue_retention(s.all, AS_OF, by=BY),
+    "risk.snapshot": lambda s: s.snapshot,
+    "risk.sample": lambda s: risk.sample(s.snapshot, most=300),
+    "risk.with_probability": lambda s: risk.with_probability(s.snapshot, s.model),
+    "signals.signals": lambda s: signals.signals(s.tables, AS_OF, W),
+    "standardise.moments": lambda s: standardise.moments(s.stratified.select("home_market", x=_.n, y=_.n), BY),
+    "subscriptions.revenue_churn": lambda s: subscriptions.revenue_churn(s.client.table("subscriptions"), AS_OF),
+    "survival.gaps": lambda s: survival.gaps(s.all, AS_OF, by=BY),
+    "survival.lapsed": lambda s: survival.lapsed(s.all, AS_OF, by=BY),
+    "voice.answers": lambda s: voice.answers(s.surveys, "nps", by=["market"]),
+    "voice.csat": lambda s: voice.csat(s.surveys, YEAR, by=["market"]),
+    "voice.nps": lambda s: voice.nps(s.surveys, YEAR, by=["market"]),
+    "voice.ces": lambda s: voice.ces(s.surveys, YEAR),
+    "voice.with_groups": lambda s: voice.with_groups(s.surveys, s.all),
+    "voice.response_rate": lambda s: voice.response_rate(s.surveys, s.sent, YEAR, s.all),
+    "backtest.holdout": lambda s: s.held.customers,
+    "backtest.predictions": lambda s: backtest.predictions(s.all, s.held, ("mbg_nbd",)),
+    "books.together": lambda s: books.existing(books.together(s.books, {"AE": "other"}).occasions, MONTH, W),
+    "budget.monthly": lambda s: budget.monthly(s.all, s.spend, AS_OF),
+    "cac.won": lambda s: cac.won(s.all, YEAR),
+    "cac.cac": lambda s: cac.cac(s.all, s.spend, YEAR, by=["market", "acquisition_channel"]),
+    "cost_ratios.expected_margin": lambda s: cost_ratios.expected_margin(
+        s.valued, books.existing(s.all, QUARTER, W), "EUR"),
+    "costs.headline": lambda s: costs.headline(s.books, QUARTER),
+    "effect.by_action": lambda s: effect.by_action(s.campaigns, s.all, AS_OF, "EUR"),
+    "matching.without_holdout": lambda s: matching.without_holdout(s.campaigns),
+    "payback.ltv_curve": lambda s: payback.ltv_curve(s.all, AS_OF, by=BY),
+    "playbook.choose": lambda s: playbook.choose(s.assigned, playbook.actions(), s.customers, "EUR", budget=500),
+    "referrals.referral_value": lambda s: referrals.referral_value(s.valued, s.orders),
+    "segments.assign": lambda s: s.assigned,
+    "segments.with_kept_margin": lambda s: segments.with_kept_margin(s.snapshot, s.valued),
+    "segments.summary": lambda s: segments.summary(s.assigned, "EUR"),
+    "segments.rfm": lambda s: segments.rfm(s.all, AS_OF, W, "EUR"),
+    "tiers.tiers": lambda s: s.tiered,
+    "tiers.tier_table": lambda s: tiers.tier_table(s.tiered, s.all.filter(_.date > EARLIER)),
+    "tiers.concentration": lambda s: tiers.concentration(s.all),
+    "tiers.movers": lambda s: tiers.movers(
+        s.tiered.filter(_.customer_id < "c"), s.tiered.filter(_.customer_id > "4"), s.all, EARLIER),
+    "tracking.monthly_curve": lambda s: tracking.monthly_curve(s.all, s.held, {"mbg_nbd": s.fits[0]}),
+    "tracking.published_check": lambda s: tracking.published_check(FORECASTS, s.all, AS_OF),
+    "voice.open_answers": lambda s: voice.open_answers(s.surveys, YEAR),
+}
+FORECASTS = pd.DataFrame({"made": ["2025-10-31"], "months": [12], "value": [900.0], "low": [800.0], "high": [950.0]})
+ASKED_BY_OTHERS = {"costs.observed", "costs.refuse_unobserved", "signals.collect"}  # read no table themselves
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_spark_gives_what_duckdb_gives(shops, name):
+    on_duckdb, on_spark = (CASES[name](shops[kind]) for kind in ("duckdb", "spark"))
+    assert_same(on_duckdb, on_spark, name)
+
+
+def test_every_metric_that_reads_a_table_is_compared():
+    reading = set()
+    for path in (ROOT / "helpers" / "metrics").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                kinds = {ast.unparse(arg.annotation) for arg in node.args.args if arg.annotation}
+                if any(kind.removesuffix(" | None") in ("ir.Table", "Books", "Tables") for kind in kinds):
+                    reading.add(f"{path.stem}.{node.name}")
+    assert reading - set(CASES) - ASKED_BY_OTHERS == set()
+
+
+def plain(found):
+    """A result as pandas, rows of a lazy table in the order of their keys."""
+    if isinstance(found, ir.Table):
+        frame = found.to_pandas()
+        keys = [c for c in frame.columns if not pd.api.types.is_float_dtype(frame[c])]
+        return frame.sort_values(keys, ignore_index=True)
+    return found
+
+
+def assert_same(a, b, where):
+    a, b = plain(a), plain(b)
+    if isinstance(a, pd.DataFrame):
+        assert len(a), f"{where} is empty and compares nothing"
+        assert list(a.columns) == list(b.columns), where
+        assert len(a) == len(b), where
+        for column in a.columns:
+            assert_same(a[column], b[column], f"{where}[{column}]")
+    elif isinstance(a, pd.Series):
+        if pd.api.types.is_float_dtype(a) or pd.api.types.is_float_dtype(b):
+            pd.testing.assert_series_equal(
+                a.astype("float64"), b.astype("float64"), rtol=1e-9, atol=1e-9, check_index=False, obj=where)
+        else:
+            pd.testing.assert_series_equal(a, b, check_dtype=False, check_index=False, obj=where)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, tuple):
+        for k, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}.{k}")
+    elif isinstance(a, float | np.floating):
+        assert math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) or (math.isnan(a) and math.isnan(b)), where
+    else:
+        assert a == b, where
