@@ -14,6 +14,7 @@ from helpers.money import MissingRate, exchange_rates, to_major
 
 BANDS = ("adjust", "watch", "healthy")
 FIVE_POINTS = 0.05
+TIERS = ["vip", "medium", "low"]
 MONTHS = 12
 
 
@@ -94,6 +95,30 @@ def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, 
     yearly = to_major(frame["market"].map(given).fillna(0).astype("float64"), currency) * QUARTERS_PER_YEAR
     return frame.assign(annual_cost=frame["market"].map(cost) * QUARTERS_PER_YEAR,
                         discounts=yearly / frame["market"].map(count)).reset_index(drop=True)  # fmt: skip
+
+
+def ltv_by_tier(
+    tiered: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = ""
+) -> pd.DataFrame:
+    """The frame `ltv_to_retention_cost` reads, a row per tier of expected margin, the best first.
+
+    tiered: `tiers.tiers`; customers: `books.existing` of the quarter; whole: the row of `ltv_inputs` for all or the
+    market. The cost of a customer is the average one with the tier's own discounts in place of the average ones.
+
+    >>> import ibis
+    >>> tiered = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"], "clv_residual": [9000, 1000]})
+    >>> customers = ibis.memtable({"customer_id": ["a", "b"], "home_market": ["DE"] * 2, "discount_rc": [500, 0]})
+    >>> whole = pd.Series({"annual_cost": 30.0, "discounts": 10.0})
+    >>> ltv_by_tier(tiered, customers, whole, "EUR").values.tolist()
+    [['vip', 90.0, 20.0, 1, 40.0], ['low', 10.0, 0.0, 1, 20.0]]
+    """
+    theirs = customers.filter(_.home_market == market) if market else customers
+    joined = theirs.join(tiered.select("customer_id", "tier", "clv_residual"), "customer_id")
+    sums = joined.group_by("tier").agg(margin=_.clv_residual.mean(), discounts=_.discount_rc.mean(), n=_.count())
+    found = sums.execute().set_index("tier").reindex(TIERS).dropna().reset_index()
+    found[["margin", "discounts"]] = to_major(found[["margin", "discounts"]].astype("float64"), currency)
+    found["discounts"] *= QUARTERS_PER_YEAR
+    return found.astype({"n": "int64"}).assign(annual_cost=whole["annual_cost"] - whole["discounts"] + found["discounts"])
 
 
 def ltv_to_retention_cost(

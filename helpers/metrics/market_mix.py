@@ -1,0 +1,75 @@
+"""What markets pay with, and what exchange rates did to their order value."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from ibis import _
+
+from helpers.estimates import NotEnoughData
+from helpers.metrics.markets import OTHER, YEAR
+from helpers.metrics.occasions import COUNTED_STATUSES
+from helpers.periods import Period
+
+
+def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
+    """Share of each market's orders of the trailing 12 months by payment method: market, payment_method, value, n.
+
+    By the order's market; paid, delivered and refused orders. n is the market's orders. Raises NotEnoughData when no
+    order names its payment method.
+
+    >>> sold = _example().filter(_.order_date >= ibis.literal(date(2026, 1, 1)))
+    >>> payment_mix(sold, date(2026, 6, 30))[["payment_method", "value", "n"]].values.tolist()
+    [['card', 0.75, 4], ['cod', 0.25, 4]]
+    """
+    year = Period.trailing(as_of, YEAR)
+    inside = orders.filter(orders.order_date.between(ibis.literal(year.start), ibis.literal(year.end)),
+                           _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull())  # fmt: skip
+    counts = inside.group_by("market", "payment_method").agg(orders=_.count()).execute()
+    if counts.empty:
+        raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
+    counts["market"] = counts["market"].fillna(OTHER).map(lambda market: (names or {}).get(market, market))
+    counts = counts.groupby(["market", "payment_method"])["orders"].sum().reset_index()
+    n = counts.groupby("market")["orders"].transform("sum")
+    return counts.assign(value=counts["orders"] / n, n=n).sort_values(["market", "value"], ascending=[True, False])
+
+
+def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
+    """Order value now and a year ago, at the rates of the day and at last year's rates: what the exchange rate did.
+
+    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a
+    market is its net sales in the reporting currency over those in the order's currency, currency by currency. Columns
+    market, value (minor units, now), before, at_constant (now at last year's rates), change, change_constant
+    (fractions), n (orders now). A currency not sold in last year keeps this year's rate.
+
+    >>> found = constant_currency(_example(), date(2026, 6, 30))
+    >>> found[["market", "change", "change_constant"]].round(2).values.tolist()
+    [['GB', 0.0, -0.2]]
+    """
+    now, before = Period.trailing(as_of, YEAR), Period.trailing(Period.trailing(as_of, YEAR).t0, YEAR)
+    sold = orders.filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
+    sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start)).agg(
+        rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()
+    ).execute()  # fmt: skip
+    sums["market"] = sums["market"].fillna(OTHER).map(lambda market: (names or {}).get(market, market))
+    old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)].copy()
+    rates = old.groupby("currency")[["rc", "minor"]].sum()
+    new["rate"] = new["currency"].map(rates["rc"] / rates["minor"].where(rates["minor"] != 0))
+    new["constant"] = (new["minor"] * new["rate"]).fillna(new["rc"])
+    a = new.groupby("market")[["rc", "constant", "orders"]].sum()
+    b = old.groupby("market")[["rc", "orders"]].sum().reindex(a.index)
+    earlier = b["rc"] / b["orders"].where(b["orders"] > 0)
+    constant = a["constant"] / a["orders"]
+    found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": earlier, "at_constant": constant})
+    return found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
+                        n=a["orders"]).reset_index()  # fmt: skip
+
+
+def _example() -> ir.Table:
+    """Four orders of 80 pounds in 2026 and one of 100 the year before; the pound rose from 1.0 to 1.25 euro."""
+    orders = pd.DataFrame({
+        "order_date": ["2025-03-01", *["2026-03-01"] * 4], "net_rc": 10_000, "net_minor": [10_000, *[8_000] * 4],
+        "payment_method": ["card"] * 4 + ["cod"],
+    }).assign(market="GB", currency="GBP", status="paid")  # fmt: skip
+    return ibis.memtable(orders).mutate(order_date=_.order_date.cast("date"))

@@ -1,0 +1,172 @@
+"""Markets made comparable: the measure of each with the mix of customers of all of them (direct standardisation).
+
+Everything works on *moments*: a row per market and stratum with n (customers), x and y (sums over them of a numerator
+and a denominator) and xx, xy, yy (sums of their squares and product). The measure is Σx / Σy: a share when x is 0 or 1
+and y is 1, a mean when y is 1, a ratio of sums otherwise; its variance is always that between customers.
+"""
+
+from itertools import combinations
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from scipy import stats
+
+from helpers.estimates import ALPHA, with_wilson
+
+STRATA = ["age_band", "first_acquisition_channel", "first_product_category"]
+SUMS = ["n", "x", "y", "xx", "xy", "yy"]
+OWN_VARIANCE_FROM = 10  # customers in a stratum; below it the variance of both groups together is used
+LEAST_COVERAGE = 0.8
+Z_95 = stats.norm.ppf(1 - ALPHA / 2)
+
+
+def moments(units: ir.Table, by: list[str]) -> pd.DataFrame:
+    """Moments of a lazy table with a row per customer and columns x, y: the columns of `by`, then SUMS.
+
+    >>> import ibis
+    >>> moments(ibis.memtable({"market": ["DE", "DE"], "x": [1.0, 3.0], "y": [1.0, 1.0]}), ["market"]).values.tolist()
+    [['DE', 2, 4.0, 2.0, 10.0, 4.0, 2.0]]
+    """
+    x, y = _.x.cast("float64"), _.y.cast("float64")
+    sums = units.group_by(by).agg(
+        n=_.count(), x=x.sum(), y=y.sum(), xx=(x * x).sum(), xy=(x * y).sum(), yy=(y * y).sum()
+    )
+    return sums.execute().sort_values(by, ignore_index=True)
+
+
+def shares(counts: pd.DataFrame, successes: str, n: str) -> pd.DataFrame:
+    """Moments of a table of counts: successes of n customers per row.
+
+    >>> shares(pd.DataFrame({"market": ["DE"], "kept": [3], "of": [10]}), "kept", "of")[SUMS].values.tolist()
+    [[10, 3, 10, 3, 3, 10]]
+    """
+    k, of = counts[successes].astype("int64"), counts[n].astype("int64")
+    return counts.drop(columns=[successes, n, *(set(SUMS) & set(counts))]).assign(n=of, x=k, y=of, xx=k, xy=k, yy=of)
+
+
+def raw(table: pd.DataFrame, share: bool) -> pd.DataFrame:
+    """The measure of each market as it is: market, value, low, high (Wilson for a share), n, se.
+
+    >>> one = shares(pd.DataFrame({"market": ["DE"], "kept": [3], "of": [10]}), "kept", "of")
+    >>> raw(one, share=True)[["value", "low", "high"]].round(3).values.tolist()
+    [[0.3, 0.108, 0.603]]
+    """
+    sums = table.groupby("market")[SUMS].sum().reset_index()
+    value, variance = ratio(sums)
+    se = np.sqrt(variance)
+    if share:
+        return with_wilson(sums, "x", "y").assign(se=se)[["market", "value", "low", "high", "n", "se"]]
+    return pd.DataFrame({"market": sums["market"], "value": value, "low": value - Z_95 * se, "high": value + Z_95 * se,
+                         "n": sums["n"], "se": se})  # fmt: skip
+
+
+def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) -> pd.DataFrame:
+    """The measure each market would have with the mix of all markets together: directly standardised.
+
+    Σ_s w_s · value_s / Σ_s w_s, w_s being the weight (Σy) of stratum s in all markets, over the strata in which the
+    market has customers. Columns market, value, low, high, n, se, coverage (share of the weights those strata hold).
+
+    >>> table = pd.DataFrame({"market": ["A", "A", "B", "B"], "age_band": ["new", "old"] * 2, "k": [10, 45, 45, 8],
+    ...                       "of": [100, 50, 300, 10]})
+    >>> both = shares(table, "k", "of")
+    >>> raw(both, True)["value"].round(3).tolist(), direct(both, True, ["age_band"])["value"].round(3).tolist()
+    ([0.367, 0.171], [0.204, 0.235])
+    """
+    strata = STRATA if strata is None else strata
+    cells = table.groupby(["market", *strata], dropna=False)[SUMS].sum().reset_index()
+    weights = cells.groupby(strata, dropna=False)["y"].sum().rename("weight").reset_index()
+    cells = cells.merge(weights, on=strata, how="left")
+    fallback = pooled(cells, strata)
+    rows = []
+    for market, part in cells.groupby("market"):
+        value, se = weighted(part, fallback[part.index], part["weight"].to_numpy(dtype="float64"))
+        rows.append((market, value, se, int(part["n"].sum()), part["weight"].sum() / weights["weight"].sum()))
+    found = pd.DataFrame(rows, columns=["market", "value", "se", "n", "coverage"])
+    low, high = found["value"] - Z_95 * found["se"], found["value"] + Z_95 * found["se"]
+    if share:
+        low, high = low.clip(lower=0), high.clip(upper=1)
+    return found.assign(low=low, high=high)[["market", "value", "low", "high", "n", "se", "coverage"]]
+
+
+def strata_for(table: pd.DataFrame, least: float = LEAST_COVERAGE) -> list[str]:
+    """The finest strata that leave every market at least 80 % of the common mix to be compared on.
+
+    Cohort age × first channel × product category, else without the category, else cohort age alone.
+
+    >>> counts = pd.DataFrame({"market": ["A", "B"], "age_band": "new", "first_acquisition_channel": ["ad", "mail"],
+    ...                        "first_product_category": "x", "k": [1, 1], "of": [5, 5]})
+    >>> strata_for(shares(counts, "k", "of"))
+    ['age_band']
+    """
+    for depth in range(len(STRATA), 1, -1):
+        if direct(table, share=False, strata=STRATA[:depth])["coverage"].min() >= least:
+            return STRATA[:depth]
+    return STRATA[:1]
+
+
+def reversals(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of markets whose order turns round when their mix is made equal (Simpson's paradox), the widest first.
+
+    before and after are results of `raw` and `direct`. Columns better (ahead as they are), worse, raw, standardised:
+    the differences better − worse before and after.
+
+    >>> names = pd.DataFrame({"market": ["A", "B"]})
+    >>> found = reversals(names.assign(value=[0.37, 0.17]), names.assign(value=[0.20, 0.24]))
+    >>> found[["better", "worse"]].values.tolist()
+    [['A', 'B']]
+    """
+    both = before.set_index("market")["value"].to_frame("raw").join(after.set_index("market")["value"].rename("even"))
+    rows = []
+    for one, other in combinations(both.dropna().index, 2):
+        better, worse = (one, other) if both.loc[one, "raw"] >= both.loc[other, "raw"] else (other, one)
+        apart = both.loc[better] - both.loc[worse]
+        if apart["raw"] > 0 > apart["even"]:
+            rows.append((better, worse, apart["raw"], apart["even"]))
+    found = pd.DataFrame(rows, columns=["better", "worse", "raw", "standardised"])
+    return found.sort_values("standardised", kind="stable", ignore_index=True)
+
+
+def ratio(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Σx / Σy of each row and its variance between customers (linearised, with the small-sample factor).
+
+    >>> [each.round(4).tolist() for each in ratio(shares(pd.DataFrame({"k": [3], "of": [10]}), "k", "of"))]
+    [[0.3], [0.0233]]
+    """
+    n, x, y, xx, xy, yy = cells[SUMS].to_numpy(dtype="float64").T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(y > 0, x / y, np.nan)
+        spread = np.maximum(xx - 2 * value * xy + value**2 * yy, 0.0)
+        return value, np.where(n > 1, spread / y**2 * n / (n - 1), np.nan)
+
+
+def pooled(cells: pd.DataFrame, strata: list[str]) -> np.ndarray:
+    """For each row the variance it would have with the spread of its whole stratum.
+
+    >>> two = shares(pd.DataFrame({"market": ["A", "B"], "k": [0, 5], "of": [5, 5]}), "k", "of")
+    >>> pooled(two.assign(all=""), ["all"]).round(3).tolist()
+    [0.056, 0.056]
+    """
+    whole = cells.groupby(strata, dropna=False)[SUMS].transform("sum")
+    _value, variance = ratio(whole)
+    n, y = cells["n"].to_numpy(dtype="float64"), cells["y"].to_numpy(dtype="float64")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = variance * (whole["y"] ** 2 / whole["n"]).to_numpy() * n / y**2
+    return np.nan_to_num(np.where(y > 0, each, 0.0))
+
+
+def weighted(cells: pd.DataFrame, fallback: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """The weighted mean of the cells' measures and its standard error; small cells take the fallback variance.
+
+    >>> two = shares(pd.DataFrame({"k": [30, 10], "of": [100, 100]}), "k", "of")
+    >>> weighted(two, np.zeros(2), np.array([1.0, 3.0]))[0]
+    0.15000000000000002
+    """
+    value, variance = ratio(cells)
+    own = (cells["n"].to_numpy() >= OWN_VARIANCE_FROM) & (variance > 0)
+    share = np.where(np.isnan(value), 0.0, weights)
+    if not share.sum() > 0:
+        return float("nan"), float("nan")
+    share = share / share.sum()
+    return float(np.nansum(share * value)), float(np.sqrt((share**2 * np.where(own, variance, fallback)).sum()))

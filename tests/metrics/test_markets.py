@@ -1,0 +1,188 @@
+"""Which markets are shown, and how they stand."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pencil import TIMELINE, orders_of
+
+from helpers.estimates import NotEnoughData, ratio_of_sums
+from helpers.metrics import buyers, churn, cohorts, market_measures, market_mix, markets
+from helpers.metrics.markets import OTHER, bootstrapped, compared, shown, with_strata
+from helpers.metrics.standardise import raw
+
+AS_OF = date(2026, 6, 30)
+
+
+@pytest.fixture
+def split(six_customers):
+    return with_strata(six_customers, AS_OF)
+
+
+# known values
+
+
+def test_small_markets_are_shown_together():
+    assert shown({"DE": 900, "FR": 40, "IT": 4, "ES": 9}, 10) == {"DE": "DE", "FR": "FR", "IT": OTHER, "ES": OTHER}
+    assert shown({"DE": 900, "IT": 4}, 10) == {"DE": OTHER, "IT": OTHER}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["DE", "FR", "IT", "ES", "GB", "US"]), st.integers(1, 60), min_size=1),
+    st.integers(1, 30),
+)
+def test_no_market_under_the_minimum_is_shown_nor_can_be_worked_out(customers, minimum):
+    names = shown(customers, minimum)
+    together = sum(n for market, n in customers.items() if names[market] == OTHER)
+    assert together == 0 or together >= minimum or all(name == OTHER for name in names.values())
+    assert all(customers[market] >= minimum for market, name in names.items() if name != OTHER)
+
+
+def test_age_bands_by_pencil(split):
+    """Months on 30 June: anna, ben, carla 7 and more, dora 6.5, emil 5, fatima 3.1."""
+    bands = split.filter(split.n == 1).order_by("customer_id").execute()["age_band"].tolist()
+    assert bands == ["07–12", "07–12", "07–12", "07–12", "04–06", "04–06"]
+
+
+# two roads to one number: every measure is that of its own module
+
+
+def test_retention_is_that_of_the_cohort_table(six_customers, split):
+    table = cohorts.retention_table(six_customers, AS_OF, by=["home_market"]).dropna(subset="active")
+    curve = cohorts.retention_curve(table, by=["home_market"])
+    for age in (1, 3, 6):
+        mine = raw(market_measures.retention(split, AS_OF)[f"retention_{age}"].table, True)
+        theirs = curve[curve["age"] == age].sort_values("home_market")
+        assert mine["value"].tolist() == theirs["value"].tolist() and mine["low"].tolist() == theirs["low"].tolist()
+
+
+def test_repurchase_is_that_of_buyers(six_customers, split):
+    mine = raw(market_measures.repurchase(split, AS_OF)["repeat_purchase_rate"].table, True)
+    theirs = buyers.repeat_purchase_rate(six_customers, AS_OF, by=["home_market"]).sort_values("home_market")
+    assert mine["value"].tolist() == theirs["value"].tolist()
+
+
+def test_churn_is_that_of_the_flows(six_customers, split):
+    start = date(2025, 11, 1)
+    flows = churn.flows(six_customers, AS_OF, 90, months=3, by=["home_market"], data_start=start)
+    theirs = churn.churn_rate(flows[flows["period"] == flows["period"].iloc[-1]]).sort_values("home_market")
+    mine = raw(market_measures.churned(split, AS_OF, 90, start)["churn_rate_quarter"].table, True)
+    assert dict(zip(mine["market"], mine["value"], strict=True)) == {
+        row.home_market: row.value for row in theirs.itertuples() if row.start > 0
+    }
+
+
+def test_order_value_and_margin_by_pencil(split):
+    """Every order is 100.00 with a margin of 40 %."""
+    found = market_measures.spending(split, AS_OF, 100)
+    assert set(raw(found["order_value"].table, False)["value"]) == {100.0}
+    assert raw(found["margin_rate"].table, False)["value"].tolist() == pytest.approx([0.4] * 3)
+
+
+def test_refunds_and_refusals_by_pencil(table, split):
+    """Anna's last order half refunded; ben refuses one of two parcels."""
+    rows = orders_of(TIMELINE)
+    for row in rows:
+        row["is_cod"] = row["customer_id"] == "ben"
+    rows[9]["status"] = "refused"
+    refunds = [
+        dict(
+            order_id="anna-2026-06-05",
+            source="shop",
+            refund_date=AS_OF,
+            amount_minor=5000,
+            amount_rc=5000,
+            currency="EUR",
+        )
+    ]
+    found = market_measures.after_sales(table("orders", rows), table("refunds", refunds), split, AS_OF, 100)
+    refunded = raw(found["refund_rate"].table, False).set_index("market")["value"]
+    assert refunded["DE"] == pytest.approx(50 / 900) and refunded["GB"] == 0
+    assert raw(found["cod_refusal_rate"].table, False)[["market", "value"]].values.tolist() == [["DE", 0.5]]
+
+
+def test_the_bootstrap_is_that_of_the_estimates(con):
+    frame = pd.DataFrame(
+        {"customer_id": [f"{k:03x}0" for k in range(300)], "market": "DE", "x": np.arange(300.0), "y": 2.0}
+    )
+    found = bootstrapped(con.create_table("units", frame)).iloc[0]
+    assert (found["value"], found["low"], found["high"]) == ratio_of_sums(frame["x"], frame["y"])[:3]
+
+
+def test_constant_currency_takes_the_exchange_rate_out(table):
+    """80 pounds an order in both years; the pound goes from 1.20 to 1.00."""
+    rows = [
+        dict(
+            orders_of([("a", "GB", f"{2024 + (k > 2)}-0{k}-10")])[0],
+            order_id=str(k),
+            currency="GBP",
+            net_minor=8000,
+            net_rc=9600 if k <= 2 else 8000,
+            order_date=date(2025 + (k > 2), k, 10),
+        )
+        for k in range(1, 5)
+    ]
+    found = market_mix.constant_currency(table("orders", rows), AS_OF).iloc[0]
+    assert found["change"] == pytest.approx(-1 / 6) and found["change_constant"] == pytest.approx(0)
+    assert (found["value"], found["before"], found["at_constant"]) == (8000, 9600, 9600)
+
+
+# the whole comparison
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Three markets of 800 customers: B comes back more, A and C alike; one measure, the same mix everywhere."""
+    draw = np.random.default_rng(12)
+    rows = [
+        (m, age, channel, "tea", int(draw.binomial(200, p)), 200)
+        for m, p in (("A", 0.2), ("B", 0.35), ("C", 0.2))
+        for age in ("00–03", "25+")
+        for channel in ("paid", "mail")
+    ]
+    frame = pd.DataFrame(
+        rows, columns=["market", "age_band", "first_acquisition_channel", "first_product_category", "k", "of"]
+    )
+    from helpers.metrics.standardise import shares
+
+    return compared({"back": markets.Measure(shares(frame, "k", "of"), True, "percent")})
+
+
+def test_the_market_that_differs_is_found(simulated):
+    found = simulated.assign(verdict=markets.verdicts(simulated)).set_index("market")
+    assert found.loc["B", "verdict"] == "better" and found.loc["B", "even_difference"] == pytest.approx(0.15, abs=0.05)
+    assert found["adjusted"].notna().all() and found["coverage"].eq(1).all()
+
+
+def test_the_card_of_a_market(simulated):
+    card = markets.card(simulated, "B").iloc[0]
+    assert (card["rank"], card["of"], card["verdict"]) == (1, 3, "better")
+    with pytest.raises(NotEnoughData, match="too few"):
+        markets.card(simulated, "IT")
+
+
+# edges
+
+
+def test_one_market_cannot_be_compared(six_customers):
+    names = dict.fromkeys(("DE", "GB", "US"), OTHER)
+    split = with_strata(six_customers, AS_OF, names)
+    with pytest.raises(NotEnoughData, match="only one market"):
+        compared(market_measures.repurchase(split, AS_OF))
+
+
+def test_a_margin_set_by_hand_is_shown_and_not_tested(split):
+    found = compared(market_measures.spending(split, AS_OF, 100, costed=False)).groupby("metric")["even_p"].count()
+    assert found["margin_rate"] == 0
+
+
+def test_churn_before_the_window_has_no_measure(split):
+    assert market_measures.churned(split, AS_OF, 90, date(2026, 5, 1)) == {}
+
+
+def test_payment_methods_need_their_column(table):
+    with pytest.raises(NotEnoughData, match="payment method"):
+        market_mix.payment_mix(table("orders", orders_of(TIMELINE)), AS_OF)
