@@ -131,7 +131,7 @@ def _typical(seen: ir.Table) -> dict:
     per_customer = seen.group_by("customer_id").agg(
         k=_.count(), span=_.date.max().delta(_.date.min(), unit="day"), spent=_.net_sales_rc.mean())
     gap = _.span.cast("float64") / (_.k - 1).cast("float64").nullif(0.0)
-    row = per_customer.agg(gap=gap.median(where=_.k > 1), spent=_.spent.mean()).execute().iloc[0]
+    row = per_customer.agg(gap=gap.median(), spent=_.spent.mean()).execute().iloc[0]
     if row.isna().any():
         raise NotEnoughData("Nobody has bought twice yet, so nobody's silence can be called unusual. Wait for repeat "
                             "orders, or add older order exports.")
