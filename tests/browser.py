@@ -47,6 +47,7 @@ class Browser:
 
     def open(self, path: Path, width: int, dark: bool = False) -> tuple[list[str], list[str]]:
         """Load a page at a width: the addresses it asked for beside itself, and what it wrote to the console."""
+        assert path.is_file(), path
         self._heard.clear()
         phone = width < 600
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=phone)

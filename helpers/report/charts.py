@@ -30,6 +30,7 @@ from helpers.report.drawing import INK, PALETTE, REST, STYLE
 GAIN, LOSS = PALETTE[0], PALETTE[1]
 LONGEST_FINDING = 10  # words
 MOST_MARKED = 24  # points; more are drawn as a line alone
+SMALL_STEPS = 2  # totals more than this many times the span of the steps are cut
 ROOM = 0.16  # of the width, for the values written at the bars' ends
 
 
@@ -156,20 +157,24 @@ def stacked(frame, x, y, by, number=None, names=None, ylabel=None) -> Axes:
 def waterfall(frame, label, value, number=None, xlabel=None) -> Axes:
     """From the first row's value to the last row's through the steps between: a bar per row, first on top.
 
+    Where the steps are small beside the totals, the totals are cut, and marked as cut, so that the steps can be seen.
+
     >>> frame = pd.DataFrame({"step": ["September", "e-mail", "October"], "cost": [10.0, -1.5, 8.5]})
     >>> len(waterfall(frame, "step", "cost").patches)
     3
     """
     with matplotlib.rc_context(STYLE):
         ax, thick = drawing.row_canvas(frame[label])
-        level, last = 0.0, len(frame) - 1
+        level, last, levels = 0.0, len(frame) - 1, []
         for place, each in enumerate(frame[value].astype("float64")):
             whole = place in (0, last)
             start = 0.0 if whole else level
             ax.barh(place, each, left=start, height=thick, color=REST if whole else LOSS if each > 0 else GAIN)
             _write(ax, max(start, start + each), place, number, each, signed=not whole)
             level = start + each
+            levels.append(level)
         ax.margins(x=ROOM)
+        _cut(ax, levels)
         drawing.row_axes(ax, number, xlabel, None)
     return ax
 
@@ -192,6 +197,16 @@ def scatter(frame, x, y, label=None, number=None, xlabel=None, ylabel=None, diag
         if number:
             ax.xaxis.set_major_formatter(lambda each, _: number(each))
     return ax
+
+
+def _cut(ax: Axes, levels: list[float]) -> None:
+    low, high = min(levels, default=0.0), max(levels, default=0.0)
+    span = high - low
+    if not low > SMALL_STEPS * span > 0:
+        return
+    ax.set_xlim(low - span * 0.6, high + span * 0.5)
+    for place in (0, len(levels) - 1):
+        ax.annotate("//", (0.04, place), xycoords=("axes fraction", "data"), va="center", ha="center", color=INK)
 
 
 def _write(ax: Axes, end: float, place: int, number, value: float, signed: bool = False) -> None:

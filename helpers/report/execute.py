@@ -82,7 +82,7 @@ def _run(path: Path, parameters: dict, into: Path, tell: Callable[[str, str], No
         papermill.execute_notebook(
             str(path), str(output), parameters, kernel_name="python3", cwd=str(path.parent), progress_bar=False,
             execution_timeout=CELL_SECONDS, language="python",
-            extra_arguments=["--log-level=ERROR", "--HistoryManager.enabled=False"],
+            extra_arguments=["--log-level=CRITICAL", "--HistoryManager.enabled=False"],
         )  # fmt: skip
     except PapermillExecutionError as error:
         failure = f"{error.ename}: {error.evalue}".strip().rstrip(":")

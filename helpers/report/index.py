@@ -1,6 +1,7 @@
 """The front of a report: headline numbers with their change and history, every answer, what failed, what is missing."""
 
 import html
+import itertools
 import json
 import re
 from pathlib import Path
@@ -56,8 +57,9 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
         then = periods.label(periods.add_months(end, -back))
         if (metric, then) in known and not row.get("suppressed"):
             changes.append(_change(now, _estimate(known[metric, then]), kind, then, HEADLINES[metric], words))
-    months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY - 1, -1, -1)]
-    series = [(month, _estimate(known[metric, month]).value) for month in months if (metric, month) in known]
+    months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
+    values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
+    unbroken = list(itertools.takewhile(lambda point: point[1] == point[1], values))  # back to the first unknown month
     label = words.say(f"common.kpi.{metric}")
     return {
         "label": label,
@@ -65,7 +67,7 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
         "value": HIDDEN if row.get("suppressed") else words.format_field(now.value, kind),
         "interval": words.format_field(now, f"{kind}!range") if now.low == now.low else "",
         "changes": changes,
-        "spark": _spark(label, [point for point in series if point[1] == point[1]], kind, words),
+        "spark": _spark(label, unbroken[::-1], kind, words),
     }
 
 
@@ -92,12 +94,10 @@ def _spark(label: str, series: list[tuple[str, float]], kind: str, words: Words)
         return ""
     values = [value for _, value in series]
     low, spread = min(values), (max(values) - min(values)) or 1.0
-    days = [periods.month_start(month) for month, _ in series]
-    months = [periods.months_between(days[0], day) for day in days]
-    across, up = SPARK_WIDTH - 2 * SPARK_EDGE, SPARK_HEIGHT - 2 * SPARK_EDGE
+    step, up = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(series) - 1), SPARK_HEIGHT - 2 * SPARK_EDGE
     points = [
-        f"{SPARK_EDGE + across * month / months[-1]:.1f},{SPARK_EDGE + up * (1 - (value - low) / spread):.1f}"
-        for month, value in zip(months, values, strict=True)
+        f"{SPARK_EDGE + step * place:.1f},{SPARK_EDGE + up * (1 - (value - low) / spread):.1f}"
+        for place, value in enumerate(values)
     ]
     said = words.say(
         "common.index.spark", label=label, first=series[0][0], last=series[-1][0],

@@ -60,6 +60,15 @@ def test_a_waterfall_ends_where_its_steps_lead():
     assert bars[2].get_x() + bars[2].get_width() == bars[3].get_width() == 11.0
 
 
+def test_a_waterfall_of_small_steps_cuts_its_totals_and_marks_them():
+    frame = pd.DataFrame({"step": ["start", "up", "end"], "value": [100.0, 4.0, 104.0]})
+    ax = charts.waterfall(frame, "step", "value")
+    assert 90 < ax.get_xlim()[0] < 100
+    assert [text.get_text() for text in ax.texts].count("//") == 2
+    frame.loc[1:, "value"] = [90.0, 190.0]
+    assert charts.waterfall(frame, "step", "value").get_xlim()[0] <= 0
+
+
 def test_numbers_and_names_are_written_by_the_functions_given():
     ax = charts.bars(ROWS, "name", "value", number=lambda each: f"{each:.0f} pieces")
     assert [text.get_text() for text in ax.texts] == ["1 pieces", "-2 pieces"]

@@ -45,6 +45,14 @@ def test_earlier_reports_fill_the_months_this_one_does_not_know():
     assert "from Aug 2026 (€28.00) to Oct 2026 (€33.00)" in made["spark"]
 
 
+def test_a_line_stops_at_the_first_month_nobody_knows():
+    months = ["2026-10", "2026-09", "2025-10"]
+    assert card([row("churn_rate", 0.2, month) for month in months])["spark"] == ""
+    made = card([row("churn_rate", 0.2, month) for month in [*months, "2026-08"]])
+    assert "from Aug 2026" in made["spark"]
+    assert made["spark"].count(",") == 3
+
+
 def test_two_months_make_no_line():
     assert card([row("churn_rate", 0.2, "2026-10"), row("churn_rate", 0.2, "2026-09")])["spark"] == ""
 
