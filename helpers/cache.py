@@ -4,9 +4,10 @@ Deleting the folder changes no number; it only costs the time to compute again.
 """
 
 import hashlib
+import inspect
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,25 +37,28 @@ class Cache:
     content: str
     held: dict[str, ir.Table] = field(default_factory=dict)
 
-    def once(self, name: str, expr: ir.Table) -> ir.Table:
-        """The expression's rows, computed on the first call for this content of the tables and this code.
+    def once(self, name: str, compute: Callable[..., ir.Table], *arguments, **settings) -> ir.Table:
+        """The rows of compute(*arguments, **settings), computed on the first call for this content of the tables.
 
-        The code is known by the SQL it compiles to: a changed definition, setting or day makes another file.
+        A changed setting makes another file, and so does a change in the module of `compute`: the name holds a hash
+        of its source. Arguments that are tables are known by the content; a day among them by itself.
         """
-        sql = ibis.to_sql(expr, dialect="duckdb")
-        key = f"{name}-{_short(self.content)}-{_short(sql, duckdb.__version__)}"
+        code = Path(inspect.getsourcefile(compute)).read_text(encoding="utf-8")
+        given = [str(each) for each in arguments if not isinstance(each, ir.Table)] + [repr(sorted(settings.items()))]
+        key = f"{name}-{_short(self.content)}-{_short(code, *given, duckdb.__version__, ibis.__version__)}"
         if key not in self.held:
             kept_in_file = self.con.name == "duckdb" and self.content
-            self.held[key] = self._from_file(key, expr) if kept_in_file else expr.cache()
+            rows = lambda: compute(*arguments, **settings)  # noqa: E731 - building a large expression takes time itself
+            self.held[key] = self._from_file(key, rows) if kept_in_file else rows().cache()
         return self.held[key]
 
-    def _from_file(self, key: str, expr: ir.Table) -> ir.Table:
+    def _from_file(self, key: str, rows: Callable[[], ir.Table]) -> ir.Table:
         path = self.folder / f"{key}.parquet"
         self.folder.mkdir(parents=True, exist_ok=True)
         with _alone(self.folder / ".lock"):
             if not path.is_file():
                 part = path.with_suffix(f".{os.getpid()}.part")
-                self._write(expr, part)
+                self._write(rows(), part)
                 part.replace(path)
             path.touch()
             self._prune(keep=f"-{_short(self.content)}-")

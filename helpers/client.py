@@ -86,13 +86,13 @@ class Client:
     def all_occasions(self) -> ir.Table:
         """Purchase occasions of every market, computed once per content of the tables, kept in data/<client>/cache."""
         settings, lines = self.settings, self.con.table("order_lines")
-        expr = purchase_occasions.occasions(
+        return self.cache.once(
+            "occasions", purchase_occasions.occasions,
             self._cut("orders"), lines, self._cut("refunds"), self._cut("customers"), self.as_of,
             margin_rate=settings.margin.rate, margin_by_market=settings.margin.by_market,
             margin_by_category=settings.margin.by_category, refund_window_days=settings.refund_window_days,
             exclude_renewals=settings.exclude_renewals,
         )
-        return self.cache.once("occasions", expr)
 
     @property
     def occasions(self) -> ir.Table:

@@ -17,6 +17,10 @@ def numbers(con):
     return con.create_table("numbers", ibis.memtable({"a": [1, 2, 3]}).to_pyarrow())
 
 
+def above(numbers, least):
+    return numbers.filter(_.a > least)
+
+
 def files(folder):
     return sorted(path.name for path in folder.glob("*.parquet"))
 
@@ -26,59 +30,74 @@ def total(table):
 
 
 def test_what_was_computed_is_read_and_not_computed_again(con, numbers, tmp_path):
-    first = Cache(con, tmp_path, "build one").once("sums", numbers.filter(_.a > 1))
+    first = Cache(con, tmp_path, "build one").once("sums", above, numbers, 1)
     con.raw_sql("DELETE FROM numbers")
-    again = Cache(con, tmp_path, "build one").once("sums", numbers.filter(_.a > 1))
+    again = Cache(con, tmp_path, "build one").once("sums", above, numbers, 1)
     assert (total(first), total(again)) == (5, 5)
 
 
 @pytest.mark.parametrize(("content", "least"), [("build two", 1), ("build one", 2)])
 def test_another_build_or_another_definition_is_computed_anew(con, numbers, tmp_path, content, least):
-    Cache(con, tmp_path, "build one").once("sums", numbers.filter(_.a > 1))
+    Cache(con, tmp_path, "build one").once("sums", above, numbers, 1)
     con.raw_sql("INSERT INTO numbers VALUES (10)")
-    assert total(Cache(con, tmp_path, content).once("sums", numbers.filter(_.a > least))) == 15 - (least == 2) * 2
+    assert total(Cache(con, tmp_path, content).once("sums", above, numbers, least)) == 15 - (least == 2) * 2
 
 
 def test_whole_numbers_stay_whole(con, numbers, tmp_path):
-    kept = Cache(con, tmp_path, "one").once("sums", numbers.agg(total=_.a.sum()))
+    kept = Cache(con, tmp_path, "one").once("sums", lambda: numbers.agg(total=_.a.sum()))
     assert kept.schema()["total"].is_int64()
 
 
+def test_a_changed_setting_is_computed_anew(con, numbers, tmp_path):
+    cache = Cache(con, tmp_path, "one")
+    assert [total(cache.once("sums", above, numbers, least=least)) for least in (0, 2, 0)] == [6, 3, 6]
+
+
+def test_changed_code_is_computed_anew(con, numbers, tmp_path, monkeypatch):
+    before = total(Cache(con, tmp_path, "one").once("sums", above, numbers, 0))
+    con.raw_sql("INSERT INTO numbers VALUES (10)")
+    changed = tmp_path / "changed.py"
+    changed.write_text("another source")
+    monkeypatch.setattr("inspect.getsourcefile", lambda function: str(changed))
+    assert total(Cache(con, tmp_path, "one").once("sums", above, numbers, 0)) == before + 10
+
+
 def test_a_deleted_cache_changes_no_number(con, numbers, tmp_path):
-    before = total(Cache(con, tmp_path, "one").once("sums", numbers))
+    before = total(Cache(con, tmp_path, "one").once("sums", above, numbers, 0))
     for path in tmp_path.iterdir():
         path.unlink()
-    assert total(Cache(con, tmp_path, "one").once("sums", numbers)) == before
+    assert total(Cache(con, tmp_path, "one").once("sums", above, numbers, 0)) == before
 
 
 def test_old_files_go_and_files_that_may_be_in_use_stay(con, numbers, tmp_path):
-    Cache(con, tmp_path, "old").once("sums", numbers)
+    Cache(con, tmp_path, "old").once("sums", above, numbers, 0)
     old = files(tmp_path)[0]
-    Cache(con, tmp_path, "new").once("sums", numbers)
+    Cache(con, tmp_path, "new").once("sums", above, numbers, 0)
     assert old in files(tmp_path)  # another notebook may be reading it
     half = tmp_path / "sums-x-y.123.part"
     half.touch()
     for path in (tmp_path / old, half):
         os.utime(path, (time.time() - OTHER_BUILD_SECONDS - 60,) * 2)
-    Cache(con, tmp_path, "new").once("sums", numbers)
+    Cache(con, tmp_path, "new").once("sums", above, numbers, 0)
     assert old not in files(tmp_path)
     assert not half.exists()
     assert len(files(tmp_path)) == 1
 
 
 def test_a_month_nobody_asked_for_a_table_removes_it(con, numbers, tmp_path):
-    Cache(con, tmp_path, "one").once("sums", numbers)
+    Cache(con, tmp_path, "one").once("sums", above, numbers, 0)
     for path in tmp_path.iterdir():
         os.utime(path, (time.time() - UNUSED_SECONDS - 60,) * 2)
-    Cache(con, tmp_path, "one").once("other", numbers)
+    Cache(con, tmp_path, "one").once("other", above, numbers, 0)
     assert [name.split("-")[0] for name in files(tmp_path)] == ["other"]
 
 
 def test_two_processes_at_a_time_leave_one_whole_file(tmp_path):
     program = (
         "import ibis, pathlib; from helpers.cache import Cache\n"
-        "con = ibis.duckdb.connect(); numbers = con.sql('SELECT range AS a FROM range(2000000)')\n"
-        f"print(Cache(con, pathlib.Path({str(tmp_path)!r}), 'one').once('numbers', numbers).a.sum().execute())"
+        "con = ibis.duckdb.connect(); con.raw_sql('SET enable_progress_bar = false')\n"
+        "numbers = con.sql('SELECT range AS a FROM range(2000000)')\n"
+        f"print(Cache(con, pathlib.Path({str(tmp_path)!r}), 'one').once('numbers', numbers.distinct).a.sum().execute())"
     )
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert {process.communicate()[0].strip() for process in both} == {str(sum(range(2_000_000)))}
@@ -87,5 +106,5 @@ def test_two_processes_at_a_time_leave_one_whole_file(tmp_path):
 
 
 def test_a_warehouse_keeps_nothing_on_disk(con, numbers, tmp_path):
-    assert total(Cache(con, tmp_path, "").once("sums", numbers)) == 6
+    assert total(Cache(con, tmp_path, "").once("sums", above, numbers, 0)) == 6
     assert files(tmp_path) == []

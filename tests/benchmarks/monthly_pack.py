@@ -1,0 +1,150 @@
+"""`make bench`: the monthly pack of this workbook beside what one would write instead, as a table in RESULTS.md.
+
+The pack: customer summary, cohort tables by market, MBG/NBD and Gamma–Gamma, 12-month CLV of every customer, churn
+window, CLV to CAC. Sides run in turn, each in a process of its own; imports are not timed, reading Parquet is.
+
+    python tests/benchmarks/monthly_pack.py [customers …] [--rounds N] [--only SIDE] [--limit 2GB]
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SIDES = ("workbook", "tutorial", "scan")
+SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
+ROUNDS = {10_000: 5, 100_000: 5, 1_000_000: 3, 5_000_000: 1}
+TARGETS = {10_000: (1, None), 100_000: (2, None), 1_000_000: (6, 0.6), 5_000_000: (10, 0.45)}
+STEPS = ("occasions", "summary", "cohorts", "fit occasions", "fit spend", "clv", "churn window", "clv to cac")
+
+
+def main() -> None:
+    """Measure every size and write RESULTS.md."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("sizes", nargs="*", type=int)
+    asked.add_argument("--rounds", type=int)
+    asked.add_argument("--only", choices=SIDES)
+    asked.add_argument("--limit", default="", help="engine.memory_limit of client.toml, such as 2GB")
+    asked.add_argument("--home", help="keep the made-up tables in this folder")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(given.home or temporary)
+        found = {}
+        for size in given.sizes or SIZES:
+            _make(home, size, given.limit)
+            rounds = given.rounds or ROUNDS.get(size, 3)
+            sides = (given.only,) if given.only else SIDES
+            found[size] = {side: [] for side in sides}
+            for turn in range(rounds):
+                for side in sides if turn % 2 == 0 else sides[::-1]:
+                    found[size][side].append(_measured(side, home, f"c{size}"))
+                    print(size, side, json.dumps(found[size][side][-1]), flush=True)
+    if not given.only:
+        (HERE / "RESULTS.md").write_text(written(found), encoding="utf-8")
+
+
+def _make(home: Path, size: int, limit: str) -> None:
+    from canonical import CLIENT, write
+
+    if not (home / "data" / f"c{size}" / "tables" / "build.json").exists():
+        write(home, f"c{size}", size, limit)
+    (home / "data" / f"c{size}" / "client.toml").write_text(CLIENT.format(memory=limit))
+
+
+def _measured(side: str, home: Path, client: str) -> dict:
+    environment = os.environ | {"WORKBOOK_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(HERE / f"{side}.py"), client]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{side} on {client} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def written(found: dict) -> str:
+    """The measurements as Markdown."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lines = [
+        "# Monthly pack: measured", "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, Python {platform.python_version()}, {_versions()}. "
+        "Made by `make bench`; what is compared is told in [README.md](README.md).", "",
+        "| customers | orders | workbook, s | tutorial, s | times faster | target | workbook, GB | tutorial, GB | "
+        "share of memory | target |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for size, sides in found.items():
+        ours, theirs = (_column(sides[side], "total") for side in ("workbook", "tutorial"))
+        memory = [max(run["gigabytes"] for run in sides[side]) for side in ("workbook", "tutorial")]
+        speed, share = TARGETS.get(size, (None, None))
+        times = statistics.median(theirs) / statistics.median(ours)
+        lines.append(
+            f"| {size:,} | {sides['scan'][0]['orders']:,} | {_spread(ours)} | {_spread(theirs)} | {times:.1f} | "
+            f"{f'≥ {speed}' if speed else ''} | {memory[0]:.2f} | {memory[1]:.2f} | {memory[0] / memory[1]:.2f} | "
+            f"{f'≤ {share}' if share else ''} |"
+        )
+    return "\n".join([*lines, "", *_steps(found), *_floors(found), *_agreement(found)]) + "\n"
+
+
+def _steps(found: dict) -> list[str]:
+    lines = ["## Step by step, seconds (median of the rounds; workbook / tutorial)", "",
+             "| customers | " + " | ".join(STEPS) + " |", "| ---: " * (len(STEPS) + 1) + "|"]
+    for size, sides in found.items():
+        cells = []
+        for step in STEPS:
+            pair = [f"{statistics.median(_column(sides[side], step)):.2f}" for side in ("workbook", "tutorial")]
+            cells.append(" / ".join(pair))
+        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+    return [*lines, "", "The tutorial has no step of its own for occasions: its customers are summed from orders.", ""]
+
+
+def _floors(found: dict) -> list[str]:
+    lines = ["## Beside the bare scan", "",
+             "`SELECT customer_id, min(date), max(date), count(*), sum(net) … GROUP BY customer_id` on orders.parquet "
+             "by DuckDB, warm; summary and cohort table of the workbook warm too.", "",
+             "| customers | scan, s | customer summary, × scan | cohort table by market, × scan | "
+             "occasions, first time, × scan | pack, µs per order |", "| ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for size, sides in found.items():
+        scan = statistics.median(_column(sides["scan"], "seconds"))
+        ours = {step: statistics.median(_column(sides["workbook"], step)) for step in (*STEPS, "total")}
+        orders = sides["scan"][0]["orders"]
+        lines.append(f"| {size:,} | {scan:.3f} | {ours['summary'] / scan:.1f} | {ours['cohorts'] / scan:.1f} | "
+                     f"{ours['occasions'] / scan:.1f} | {ours['total'] / orders * 1e6:.2f} |")
+    return [*lines, ""]
+
+
+def _agreement(found: dict) -> list[str]:
+    names = ("r", "alpha", "a", "b", "p", "q", "v")
+    lines = ["## The same numbers", "",
+             "Parameters: distance in standard errors of the fit. Occasions: the largest relative difference of the "
+             "12-month expectation to lifetimes' own, given the same parameters.", "",
+             "| customers | r | alpha | a | b | p | q | v | expected occasions |", "| ---: " * 9 + "|"]
+    for size, sides in found.items():
+        ours, theirs = sides["workbook"][0], sides["tutorial"][0]
+        apart = [abs(ours["params"][k] - theirs["params"][k]) / ours["errors"][k] for k in names]
+        cells = [f"{each:.2f}" for each in apart] + [f"{ours['occasions_differ']:.1e}"]
+        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _column(runs: list[dict], name: str) -> list[float]:
+    return [run[name] for run in runs]
+
+
+def _spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def _versions() -> str:
+    from importlib.metadata import version
+
+    return ", ".join(f"{name} {version(name)}" for name in ("duckdb", "ibis-framework", "pandas", "lifetimes"))
+
+
+if __name__ == "__main__":
+    main()
