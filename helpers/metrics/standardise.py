@@ -86,7 +86,9 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
     found = pd.DataFrame(rows, columns=["market", "value", "se", "n", "coverage"])
     low, high = found["value"] - Z_95 * found["se"], found["value"] + Z_95 * found["se"]
     if share:
-        low, high = low.clip(lower=0), high.clip(upper=1)
+        plain = raw(table, share).set_index("market").loc[found["market"]].reset_index()
+        certain = found["se"] == 0  # nobody, or everybody: Wilson's ends, not a false certainty
+        low, high = low.clip(lower=0).mask(certain, plain["low"]), high.clip(upper=1).mask(certain, plain["high"])
     return found.assign(low=low, high=high)[["market", "value", "low", "high", "n", "se", "coverage"]]
 
 

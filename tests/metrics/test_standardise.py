@@ -134,3 +134,9 @@ def test_strata_are_as_fine_as_the_markets_share():
 
 def test_shares_carry_their_sums_as_integers():
     assert shares(pd.DataFrame({"k": [0], "of": [0]}), "k", "of")[SUMS].iloc[0].tolist() == [0] * 6
+
+
+def test_nobody_is_not_certainly_nobody():
+    """0 of 30: the standardised interval ends where Wilson's does, not at zero."""
+    table = by_age([("A", "new", 0, 30), ("B", "new", 0, 40)])
+    assert direct(table, True, ["age_band"])["high"].tolist() == raw(table, True)["high"].tolist()
