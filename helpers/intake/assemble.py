@@ -19,6 +19,8 @@ from helpers.settings import Settings
 PLAIN_MONEY = {"retention_costs": ("month", {"amount_rc": "amount_minor"}), "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
                "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}), "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
                "tickets": ("opened_date", {"cost_rc": "cost_minor"})}
+RATED = {"orders": ["ordered_at"], "refunds": ["refund_date", "refunded_at"], "retention_costs": ["month"], "campaigns": ["sent_date"],
+         "acquisition_spend": ["date"], "subscriptions": ["date"], "tickets": ["opened_at"], "products": []}
 ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
 
 
@@ -80,23 +82,24 @@ def _full(batch: Batch, target: str) -> ir.Table:
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     """The fx table: every currency and day that any money needs, or an error naming each currency without a rate."""
-    spans = []
-    for target, day in (("orders", "ordered_at"), ("refunds", "refund_date"), ("retention_costs", "month"), ("campaigns", "sent_date"),
-                        ("acquisition_spend", "date"), ("subscriptions", "date"), ("tickets", "opened_at"), ("products", None)):
-        if target in parts and day:
-            found = parts[target].filter(_.currency.notnull())
-            found = found.group_by("currency").aggregate(first=found[day].cast("date").min(), last=found[day].cast("date").max())
-            spans.append(con.to_pandas(found))
-        elif target in parts:
-            spans.append(con.to_pandas(parts[target].filter(_.currency.notnull()).select("currency").distinct()))
-    need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"})
-    first, last = need["first"].min(), need["last"].max()
+    spans, latest = [], pd.NaT
+    for target, day in RATED.items():
+        if target in parts:
+            rows = parts[target].filter(_.currency.notnull())
+            when = ibis.coalesce(*(rows[d].cast("date") for d in day)) if day else ibis.null("date")
+            rows = rows.select("currency", when=when)
+            spans.append(con.to_pandas(rows.group_by("currency").aggregate(first=rows.when.min(), last=rows.when.max())))
+    if "returns" in parts:
+        latest = pd.Timestamp(con.to_pandas(parts["returns"].return_date.max()))
+    need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"}).apply(pd.to_datetime)
+    first, last = need["first"].min(), max(d for d in (need["last"].max(), latest) if not pd.isna(d))
     own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
+    costed = set(con.to_pandas(parts["products"].currency)) if "products" in parts else set()
     rates, problems = [], []
-    for code, span in need.fillna({"first": first, "last": last}).iterrows():
-        start, end = (pd.Timestamp(span[k]) + pd.Timedelta(days=d) for k, d in (("first", -1), ("last", 1)))
-        if code in set(need.index) and "products" in parts:
-            start, end = pd.Timestamp(first) - pd.Timedelta(days=1), pd.Timestamp(last) + pd.Timedelta(days=1)
+    for code, span in need.iterrows():
+        wide = pd.isna(span["first"]) or code in costed  # unit costs are needed on the days of any order
+        start, end = (first, last) if wide else (span["first"], last if "returns" in parts else span["last"])
+        start, end = start - pd.Timedelta(days=1), end + pd.Timedelta(days=1)  # a moment's local day may be a neighbour
         try:
             rates.append(exchange_rates([code], settings.currency, start.date(), end.date(), own))
         except MissingRate as error:
@@ -116,7 +119,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         identity_scope=_.identity_scope.fill_null("none"), is_renewal=_.is_renewal.fill_null(False), status=_.status.fill_null("paid"))
     orders = sales.converted(dated, fx, "order_date", reporting, {"net_rc": "net_minor", "discount_rc": "discount_minor"})
     orders = con.create_table("orders_converted", orders, overwrite=True)
-    refs = {name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds") if name in parts}
+    refs = {name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds", "returns") if name in parts}
     orders = sales.with_referrers(sales.delivered(orders, refs.get("deliveries")), parts.get("referrals"))
     lines = None
     if "order_lines" in parts:
@@ -125,6 +128,12 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         lines = sales.order_lines(kept, orders.rename(order_currency="currency"), parts.get("products"), fx, reporting)
         lines = con.create_table("order_lines", lines, overwrite=True)
     refunds = _refunds(con, refs.get("refunds"), orders, lines, fx, settings)
+    if "returns" in refs and lines is not None:
+        valued = sales.returned_goods(refs["returns"], orders, lines, refunds)
+        valued = sales.converted(valued, fx, "refund_date", reporting, {"amount_rc": "amount_minor"})
+        names = [c for c in schema.TABLES["refunds"].names]
+        refunds = valued.select(*names) if refunds is None else refunds.select(*names).union(valued.select(*names))
+        refunds = con.create_table("refunds_and_returns", refunds.order_by("refund_date", "source", "order_id"))
     if refunds is not None:
         orders = _less_dated(orders, refunds)
     orders = con.create_table("orders", orders, overwrite=True)

@@ -14,6 +14,8 @@ A specification is a header name, or a table with one of these keys:
     {filled = a}, {of = a, matches = "regex"}, {of = a, above = 0}, {of = a, below = 0}, {different = [a, b]}, {all = [..]}, {any = [..]},
     {not = c}                                 conditions
     {cases = [[condition, a], ...], otherwise = b}
+    {once = a}                                a on the first row of the format's group, null on the others: repeated order amounts
+    {total = a, per = b}, {shared = a, per = b}     the sum, or the one value, of all rows with the same b
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +44,7 @@ MAX_WORDS = 5_000
 NOTHING = ibis.null("string")
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
-    '[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
+    '[A-Z]{0,2}[$]|[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
 CREATE OR REPLACE MACRO careful_point(b) AS try_cast(CASE
     WHEN regexp_full_match(b, '[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?') THEN replace(b, ',', '')
     WHEN regexp_full_match(b, '[-+]?(\d+\.?\d*|\.\d+)') THEN b END AS DOUBLE);
@@ -168,7 +170,8 @@ class Reader:
     def moment(self, text: ir.StringValue, where: str) -> ir.TimestampValue:
         """A moment in UTC: by its own offset, else as a clock of the source's time zone shows it."""
         aware, naive = self._timestamps()
-        zone = self.source.time_zone or self.time_zone
+        text = text.re_replace("(?i)( UTC|Z)$", "+00:00")
+        zone = self.source.time_zone or self.match.format.rule("time_zone") or self.time_zone
         found = to_utc(zone, wall_clock(text, naive))
         value = plausible_moment(ibis.coalesce(moment_with_offset(text, aware), found) if aware else found)
         self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
@@ -177,8 +180,9 @@ class Reader:
     def date(self, text: ir.StringValue, where: str) -> ir.DateValue:
         """A local day: the day written when there is no offset, else the day in the client's time zone."""
         aware, naive = self._timestamps()
+        stamp = text.re_replace("(?i)( UTC|Z)$", "+00:00")
         value = wall_clock(text, naive)
-        value = ibis.coalesce(to_local(self.time_zone, moment_with_offset(text, aware)), value) if aware else value
+        value = ibis.coalesce(to_local(self.time_zone, moment_with_offset(stamp, aware)), value) if aware else value
         value = plausible_clock(value)
         self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
         return value.date()
@@ -258,6 +262,16 @@ class Reader:
         self._check(_label(spec["of"]), "value", "not a value this format knows", text.notnull() & value.isnull(), text)
         return value.nullif("")
 
+    def _once(self, spec):
+        rows, group = self.rows, self.value(self.match.format.rule("group"))
+        first = rows.row == rows.row.min().over(ibis.window(group_by=[rows.file_index, group]))
+        value = self._numeric(spec["once"])
+        return first.ifelse(value, ibis.null("float64"))
+
+    def _over(self, spec):
+        value = self._numeric(spec["total"]).sum() if "total" in spec else self.value(spec["shared"]).max()
+        return value.over(ibis.window(group_by=[self.rows.file_index, self.value(spec["per"])]))
+
     def _compared(self, spec):
         number = self._numeric(spec["of"])
         return (number > spec["above"] if "above" in spec else number < spec["below"]).fill_null(False)
@@ -292,7 +306,7 @@ class Reader:
         "map": _mapped, "extract": _extract, "join": _joined,
         "filled": lambda self, spec: self.value(spec["filled"]).notnull(),
         "matches": lambda self, spec: self.value(spec["of"]).re_search(spec["matches"]).fill_null(False),
-        "above": _compared, "below": _compared,
+        "once": _once, "total": _over, "shared": _over, "above": _compared, "below": _compared,
         "all": lambda self, spec: ibis.and_(*(self.value(part) for part in spec["all"])),
         "any": lambda self, spec: ibis.or_(*(self.value(part) for part in spec["any"])),
         "different": lambda self, spec: (self.value(spec["different"][0]) != self.value(spec["different"][1])).fill_null(False),

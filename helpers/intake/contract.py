@@ -17,6 +17,7 @@ ADVICE = {
     "value": "Use one of the values listed.",
     "twice": "Export the file again, or delete the rows that repeat it.",
     "flag": "Write yes or no.",
+    "sum": "Export the file again, whole.",
     "line": "Open the file there: a value with a separator or a line break must stand in quotes.",
 }
 

@@ -75,6 +75,19 @@ def cancelled_purchases(con, refunds: ir.Table, orders: ir.Table, lines: ir.Tabl
         order_id=_.source.isnull().ifelse(ibis.coalesce(_.order["order_id"], _.order_id), _.order_id)).drop("order"), overwrite=True)
 
 
+def returned_goods(returns: ir.Table, orders: ir.Table, lines: ir.Table, refunds: ir.Table | None) -> ir.Table:
+    """Returned pieces as refunds, at what the order's line was sold for; orders that another file refunds are left out."""
+    sold = lines.group_by("source", "order_id", "product_id").aggregate(pieces=_.quantity.sum(), sold_rc=_.net_rc.sum())
+    facts = orders.select("source", "order_id", "net_minor", "net_rc", "currency")
+    rows = returns.filter(_.source.notnull()).join(sold, ["source", "order_id", "product_id"]).join(facts, ["source", "order_id"])
+    if refunds is not None:
+        rows = rows.anti_join(refunds, ["source", "order_id"])
+    share = _.sold_rc.cast("float64") / _.net_rc.cast("float64").nullif(0.0)
+    part = ibis.least(_.quantity, _.pieces).cast("float64") / _.pieces.cast("float64").nullif(0.0)
+    amount = (_.net_minor.cast("float64") * share * part).round().cast("int64")
+    return rows.mutate(amount_minor=amount, refund_date=_.return_date)
+
+
 def delivered(orders: ir.Table, deliveries: ir.Table | None) -> ir.Table:
     """Orders with the carriers' days; a parcel handed over makes a paid (or cash on delivery) order delivered."""
     if deliveries is None:

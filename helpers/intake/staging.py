@@ -61,7 +61,7 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     reader = Reader(con, rows, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
     columns, used = {}, {}
     for target, spec in form.tables.items():
-        made = _target_columns(reader, target, spec)
+        made = _target_columns(reader, _target(target), spec)
         used[target] = [key for key in made if key != "in"]
         columns |= {f"{target}__{key}": value for key, value in made.items()}
     for where, kind, what, bad in form.rule("checks", []):
@@ -73,8 +73,16 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
         "row", "file_index", ignored=ignored, bad=ibis.or_(*(c.bad for c in checks)) if checks else ibis.literal(False),
         group=reader.value(form.rule("group")) if form.rule("group") else NOTHING, **_control(reader, form, ignored), **columns))
     table = _account(con, batch, rows, table, checks, rejected, name)
-    batch.tables = {target: _target_rows(table, target, spec, used[target]) for target, spec in form.tables.items()}
+    for part, spec in form.tables.items():
+        made = _target_rows(table, part, spec, used[part])
+        before = batch.tables.get(_target(part))
+        batch.tables[_target(part)] = made if before is None else before.union(made)
     return batch
+
+
+def _target(part: str) -> str:
+    """The table a part of a format feeds: "surveys:nps" and "surveys:csat" both feed surveys."""
+    return part.split(":")[0]
 
 
 def _line_checks(rows: ir.Table, layout) -> list[Check]:
