@@ -19,12 +19,12 @@ from helpers import periods
 from helpers.client import Client
 from helpers.estimates import MissingTable
 from helpers.intake import privacy
+from helpers.intake.contract import defused
 from helpers.money import to_minor
 
 COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market",
            "churn_probability")
 CONTACTS = ("campaign_id", "customer_id", "arm", "sent_date", "channel", "action", "segment", "cost_rc")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins so
 DRAW_DIGITS = 13  # of the hash: 52 bits, what a float holds exactly
 
 
@@ -87,7 +87,7 @@ def read(path: Path) -> pd.DataFrame:
 def _write_once(path: Path, listed: pd.DataFrame) -> None:
     """The list as a whole file or none; of two runs at once, the first keeps its list."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    safe = listed.assign(**{c: listed[c].map(_quoted) for c in _texts(listed)})
+    safe = listed.assign(**{c: listed[c].map(defused, na_action="ignore") for c in _texts(listed)})
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # mkstemp makes it 0600
     part = Path(name)
     try:
@@ -103,10 +103,6 @@ def _write_once(path: Path, listed: pd.DataFrame) -> None:
 
 def _texts(frame: pd.DataFrame) -> list[str]:
     return [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
-
-
-def _quoted(text):
-    return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA_STARTS) else text
 
 
 def sent_lists(shop: Client) -> list[str]:

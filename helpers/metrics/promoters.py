@@ -9,7 +9,7 @@ import pandas as pd
 from ibis import _
 from statsmodels.duration.survfunc import survdiff
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics import survival
 from helpers.metrics.voice import Z_95, nps_group
 from helpers.periods import Period
@@ -53,6 +53,23 @@ def groups_differ(surveys: ir.Table, occasions: ir.Table, as_of: date) -> float:
         return 1.0
     each = counts.loc[counts.index.repeat(counts["count"])]
     return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
+
+
+def verdict(surveys: ir.Table, occasions: ir.Table, as_of: date, days: int) -> str:
+    """Whether detractors leave "sooner" than promoters, the groups return "alike", or they "differ" in another way.
+
+    "alike" unless the log-rank test tells the groups apart at 5 %; "sooner" if then fewer detractors than promoters are
+    back within `days`.
+
+    >>> said, bought = _example()
+    >>> verdict(said, bought, date(2026, 3, 31), 60)
+    'sooner'
+    """
+    if groups_differ(surveys, occasions, as_of) >= ALPHA:
+        return "alike"
+    table = return_by_group(surveys, occasions, as_of)
+    back = table[table["day"] <= days].groupby("group")["value"].last()
+    return "sooner" if back.get("detractor", 0.0) < back.get("promoter", 0.0) else "differ"
 
 
 def _counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:

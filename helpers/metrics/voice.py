@@ -199,6 +199,44 @@ def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
     return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
 
 
+def needed(said: ir.Table | None) -> ir.Table:
+    """The answers, or NotEnoughData when none were supplied: for everything built upon them.
+
+    >>> int(needed(_example()).count().execute())
+    9
+    """
+    if said is None:
+        raise NotEnoughData("This needs survey answers; how to supply them stands above.")
+    return said
+
+
+def headline(table: pd.DataFrame, least: int) -> Estimate:
+    """The first row of a table as an Estimate; NotEnoughData when fewer than `least` respondents stand behind it.
+
+    >>> headline(nps(_example()), least=3).n
+    3
+    """
+    row = table.iloc[0]
+    if row["n"] < least:
+        raise NotEnoughData(f"Fewer than {least} customers answered this question in the last twelve months: too few "
+                            "to show, and too few to tell anything.")
+    return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
+
+
+def comparable(groups: pd.DataFrame) -> pd.DataFrame:
+    """The groups that may be shown, highest value first; NotEnoughData when there are not two of them to compare.
+
+    groups: any table with column value, blank where a group is too small to be shown.
+
+    >>> comparable(pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [20.0, None, 30.0]}))["market"].tolist()
+    ['JP', 'DE']
+    """
+    shown = groups.dropna(subset="value").sort_values("value", ascending=False, kind="stable", ignore_index=True)
+    if len(shown) < 2:
+        raise NotEnoughData("There are no two groups with enough answers to compare.")
+    return shown
+
+
 def open_answers(surveys: ir.Table, period: Period) -> Estimate:
     """The share of answers that carry an open comment: answers with one / all answers of the period (Wilson).
 

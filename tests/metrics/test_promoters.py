@@ -52,6 +52,14 @@ def test_detractors_that_stay_away_are_told_apart():
     assert (back["promoter"], back["detractor"]) == (pytest.approx(0.5), 0)
 
 
+def test_verdict_knows_the_direction():
+    early, never = [15] * 30, [None] * 30
+    cases = {"sooner": [10] * 30 + [2] * 30, "differ": [2] * 30 + [10] * 30, "alike": [10, 2] * 30}
+    for expected, scores in cases.items():
+        said, bought = answers_and_purchases(early + never, scores)
+        assert promoters.verdict(said, bought, AS_OF, 60) == expected
+
+
 def test_groups_that_behave_alike_are_not_told_apart():
     """Under the null, about one in twenty log-rank tests is below 5 %: at most 4 of 25."""
     rng, called = np.random.default_rng(3), 0

@@ -132,6 +132,36 @@ def test_several_answers_to_one_invitation_count_once():
     assert voice.response_rate(both, invitations(["a1", "b2"]), JANUARY).iloc[0]["value"] == 0.5
 
 
+# what may be shown
+
+
+def test_a_score_on_few_answers_is_a_sentence():
+    table = voice.nps(said("nps", [9] * 9, (0, 10)))
+    assert voice.headline(table, least=9).n == 9
+    with pytest.raises(NotEnoughData, match="Fewer than 10"):
+        voice.headline(table, least=10)
+
+
+def test_one_group_is_nothing_to_compare():
+    groups = pd.DataFrame({"market": ["DE", "JP", "AE"], "value": [10.0, np.nan, 30.0]})
+    assert voice.comparable(groups)["market"].tolist() == ["AE", "DE"]
+    with pytest.raises(NotEnoughData, match="no two groups"):
+        voice.comparable(groups[:2])
+
+
+def test_comments_are_counted_and_never_read():
+    table = said("nps", [9, 3, 5], (0, 10)).mutate(has_comment=_.score == 3)
+    assert voice.open_answers(table, JANUARY).value == pytest.approx(1 / 3)
+
+
+def test_one_market_keeps_its_own_answers():
+    first = {"customer_id": ["0000"], "n": [1], "home_market": ["JP"], "first_acquisition_channel": ["x"]}
+    bought = ibis.memtable(first)
+    table = said("nps", [9, 3], (0, 10)).mutate(market=ibis.ifelse(_.score == 9, ibis.null("string"), _.market))
+    assert voice.with_groups(table, bought, "JP").score.execute().tolist() == [9]
+    assert voice.with_groups(table, bought).count().execute() == 2
+
+
 # bad input and edges
 
 
