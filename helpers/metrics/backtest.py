@@ -15,6 +15,7 @@ from helpers.metrics import btyd, expectations
 from helpers.metrics.fits import Fit
 from helpers.metrics.histories import counts, histories, spend_counts
 from helpers.metrics.occasions import bucket
+from helpers.metrics.tiers import TIERS
 
 SAMPLE = 100_000  # customers compared one by one; more are sampled by the first hex digits of their pseudonym
 LONGEST_DAYS, SHORTEST_DAYS = 365, 28
@@ -122,8 +123,8 @@ def model_occasions(fitted: Fit, rows: pd.DataFrame, days: float, nodes: int = e
     """
     unit = fitted.unit_days
     pairs, which = np.unique(rows[["x", "T"]].to_numpy(dtype="float64"), axis=0, return_inverse=True)
-    living = expectations.living_occasions(fitted, pairs[:, 0], pairs[:, 1] / unit, days / unit, nodes=nodes)[which.ravel()]
-    return expectations.p_alive(fitted, rows["x"], rows["t_x"] / unit, rows["T"] / unit) * living
+    living = expectations.living_occasions(fitted, pairs[:, 0], pairs[:, 1] / unit, days / unit, nodes=nodes)
+    return expectations.p_alive(fitted, rows["x"], rows["t_x"] / unit, rows["T"] / unit) * living[which.ravel()]
 
 
 def compare(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -152,7 +153,7 @@ def compare(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
         score = each["expected_margin_rc"].to_numpy(dtype="float64")
         best = _order(score)[:top]
         rows.append({
-            "model": name, "occasions_error": each["expected_occasions"].sum() / occasions.sum() - 1,
+            "model": name, "occasions_error": each["expected_occasions"].sum(skipna=False) / occasions.sum() - 1,
             "margin_error": score.sum() / actual.sum() - 1,
             "spearman": stats.spearmanr(score, actual).statistic if np.ptp(score) and np.ptp(actual) else np.nan,
             "gini": _gini(actual, score) / _gini(actual, actual) if np.ptp(actual) else np.nan,
@@ -190,3 +191,35 @@ def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFra
     frame = pd.DataFrame(values).assign(x=bins)
     groups = frame.groupby("x", observed=True)
     return groups[list(values)].mean().assign(n=groups.size()).reset_index()[["x", "n", *values]].astype({"x": "str"})
+
+
+def needed(held: Holdout | None) -> Holdout:
+    """The holdout; NotEnoughData where there is none, for the parts of a page that stand on it.
+
+    >>> needed(None)
+    Traceback (most recent call last):
+    helpers.estimates.NotEnoughData: This part needs the test above.
+    """
+    if held is None:
+        raise NotEnoughData("This part needs the test above.")
+    return held
+
+
+def tiers_measured(held: Holdout, predicted: pd.DataFrame, window_days: int) -> pd.DataFrame:
+    """What tiers set on the cut really brought after it: tier, n, margin_share; active customers by predicted margin.
+
+    >>> rows = pd.DataFrame({"T": [9] * 5, "t_x": [8] * 5, "actual_margin_rc": [60, 10, 10, 10, 10]})
+    >>> said = pd.DataFrame({"expected_margin_rc": [9, 8, 7, 6, 5]})
+    >>> tiers_measured(Holdout(date(2026, 3, 1), 30, 1.0, rows), said, 90).values.tolist()
+    [['vip', 1, 0.6], ['medium', 1, 0.1], ['low', 3, 0.3]]
+    """
+    active = (held.customers["T"] - held.customers["t_x"]).to_numpy() < window_days
+    margin = held.customers["actual_margin_rc"].to_numpy(dtype="float64")[active]
+    if not margin.sum() > 0:
+        raise NotEnoughData(f"Nobody active on {held.cut} bought after it, so its tiers cannot be measured.")
+    place = np.empty(len(margin))
+    place[_order(predicted["expected_margin_rc"].to_numpy(dtype="float64")[active])] = np.arange(1, len(margin) + 1)
+    tier = np.select([place <= share * len(margin) for share in TIERS.values()], list(TIERS), "low")
+    groups = pd.DataFrame({"tier": tier, "margin": margin}).groupby("tier")["margin"]
+    table = pd.DataFrame({"n": groups.size(), "margin_share": groups.sum() / margin.sum()})
+    return table.reindex([name for name in TIERS if name in table.index]).rename_axis("tier").reset_index()

@@ -13,8 +13,6 @@ from helpers.periods import Period
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
 DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel", "cohort": "cohort"}
-HEALTHY_RATIO = 3.0
-Z = stats.norm.ppf(1 - ALPHA / 2)
 
 
 def won(occasions: ir.Table, period: Period) -> ir.Table:
@@ -30,14 +28,17 @@ def won(occasions: ir.Table, period: Period) -> ir.Table:
     return first.mutate(cohort=_.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0"))
 
 
-def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] = ()) -> pd.DataFrame:
+def cac(
+    occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] = (), market: str = ""
+) -> pd.DataFrame:
     """Acquisition cost per customer won in the period: a row per kind and group, money in minor units.
 
     paid: media / customers won through channels with media spend. blended: media and agencies / all new customers.
     loaded: salaries and tools too / all new customers. Retention spend is in none. by: any of market (home market),
     acquisition_channel (of the first order) and cohort (month won). Spend without a market is spread over markets,
     and spend of a channel that wins nobody by name (a team's salaries) over channels, in proportion to media
-    spend, or to customers won where there is none. The interval is that of the number won (exact Poisson).
+    spend, or to customers won where there is none. market: that one only, with its share of such spend (occasions of
+    all markets are needed to know it). The interval is that of the number won (exact Poisson).
 
     Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won.
 
@@ -59,7 +60,9 @@ def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] 
     if not len(lines):
         raise NotEnoughData(f"No acquisition spend is recorded in {period.label}, so a new customer has no known cost.")
     paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
-    lines = _spread(lines, people, by)
+    lines = _spread(lines, people, [*by, "market"] if market else by)
+    if market:
+        lines, people = lines[lines["market"] == market], people[people["market"] == market]
     found = []
     for kind, parts in KINDS.items():
         who = people[people["acquisition_channel"].isin(paid_channels)] if kind == "paid" else people
@@ -149,3 +152,15 @@ def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()
         widths = [np.log(both[f"high{end}"] / both[f"low{end}"]) / 2 for end in ("", "_cost")]
     spread = np.exp(np.hypot(*widths))
     return both[by].assign(value=ratio, low=ratio / spread, high=ratio * spread, n=both["n"])
+
+
+def rated(ratios: pd.DataFrame) -> pd.DataFrame:
+    """The groups that have a ratio: those where customers were won and money was spent to win them.
+
+    >>> rated(pd.DataFrame({"acquisition_channel": ["organic", "search"], "value": [float("nan"), 2.5]})).value.tolist()
+    [2.5]
+    """
+    found = ratios[ratios["value"].notna()]
+    if not len(found):
+        raise NotEnoughData("No group has both customers won and spend to win them, so no ratio can be given.")
+    return found

@@ -1,22 +1,25 @@
 """The margin a purchase model expects: of each customer (lazy, a million in seconds), of a group, and how surely."""
 
 import math
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from helpers.estimates import ALPHA, bootstrap_weights
+from helpers.estimates import ALPHA, Estimate, bootstrap_weights
 from helpers.metrics import expectations
 from helpers.metrics.fits import Fit
 from helpers.metrics.histories import histories
 from helpers.metrics.occasions import bucket
+from helpers.money import to_major
 from helpers.periods import DAYS_PER_MONTH, DAYS_PER_YEAR
 
 DRAWS = 200
 COARSE_DAYS = 28  # parameter draws are compared on rows this coarse: their ratio to the fit's value hardly feels it
+Z = stats.norm.ppf(1 - ALPHA / 2)
 EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 
 
@@ -164,12 +167,13 @@ def _totals(rows: pd.DataFrame, money: bool, horizon_months: float, discount_rat
 
 
 def per_customer(
-    valued: ir.Table, ratios: np.ndarray | None = None, by: tuple[str, ...] = (), measure: str = "clv_total"
+    valued: ir.Table, ratios: np.ndarray | dict | None = None, by: tuple[str, ...] = (), measure: str = "clv_total"
 ) -> pd.DataFrame:
     """Mean value per customer by group, with a 95 % interval: customers resampled in buckets, parameters drawn.
 
     valued: rows of `customers` (filter it to a cohort first). measure: clv_historic, clv_residual or clv_total.
-    ratios: `draw_ratios`' first column, how the residual part moves with the parameters. Money in minor units.
+    ratios: a column of `draw_ratios`, how the residual part moves with the parameters, or one for each value of a
+    single `by`. Money in minor units.
     Columns *by, value, low, high, n.
 
     >>> valued = ibis.memtable({"customer_id": ["1aa", "2bb"], "clv_historic": [800, 250], "clv_residual": [900, 50]})
@@ -181,15 +185,55 @@ def per_customer(
     grouped = valued.mutate(bucket=bucket(valued.customer_id)).group_by([*by, "bucket"])
     sums = grouped.agg(n=lambda t: t.count(), historic=lambda t: t.clv_historic.sum(),
                        residual=lambda t: t.clv_residual.sum()).order_by([*by, "bucket"]).execute()
-    moves = np.ones(DRAWS) if ratios is None else np.asarray(ratios, dtype="float64")
-    found = []
+    still, found = np.ones(DRAWS), []
     for key, group in sums.groupby(list(by), dropna=False) if by else [((), sums)]:
         historic, residual, n = (group[name].to_numpy(dtype="float64") for name in ("historic", "residual", "n"))
         value = (parts[0] * historic.sum() + parts[1] * residual.sum()) / n.sum() if len(group) else math.nan
         low = high = math.nan
+        moves = ratios.get(key[0], still) if isinstance(ratios, dict) else still if ratios is None else ratios
         if len(group) > 1:
             weights = bootstrap_weights(len(group), len(moves))
             drawn = (parts[0] * (weights @ historic) + parts[1] * moves * (weights @ residual)) / (weights @ n)
             low, high = np.quantile(drawn, [ALPHA / 2, 1 - ALPHA / 2])
         found.append((*key, value, low, high, int(n.sum())))
     return pd.DataFrame(found, columns=[*by, "value", "low", "high", "n"])
+
+
+def major(what, currency: str, columns: tuple[str, ...] = ("value", "low", "high")):
+    """An Estimate, or those columns of a frame (keys of a dict), in the currency instead of its minor units.
+
+    >>> major(pd.DataFrame({"value": [1999.0], "n": [3]}), "EUR").values.tolist()
+    [[19.99, 3.0]]
+    """
+    if isinstance(what, Estimate):
+        return Estimate(*(float(to_major(each, currency)) for each in what[:3]), what.n)
+    if isinstance(what, dict):
+        return what | {name: float(to_major(what[name], currency)) for name in columns}
+    return what.assign(**{name: to_major(what[name].astype("float64"), currency) for name in columns if name in what})
+
+
+def expected_per_active(valued: ir.Table, as_of: date, window_days: int, ratios: np.ndarray | None = None) -> Estimate:
+    """Expected margin of the horizon per active customer (an occasion in the last window_days), minor units.
+
+    >>> valued = ibis.memtable({"customer_id": ["1a", "2b"], "clv_historic": [800, 250], "clv_residual": [900, 50],
+    ...     "last": [date(2026, 1, 30), date(2024, 1, 30)]})
+    >>> expected_per_active(valued, date(2026, 1, 31), 90).value
+    900.0
+    """
+    active = valued.filter(valued["last"] > ibis.literal(as_of - timedelta(days=window_days)))
+    row = per_customer(active, ratios, measure="clv_residual").iloc[0]
+    return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
+
+
+def parameters(*fits: Fit) -> pd.DataFrame:
+    """The parameters of fits, one row each: model, parameter, value, error, low, high (log-normal), n (customers).
+
+    >>> parameters(Fit("average", {"mean": 20.0}, np.array([[0.01]]), 0.0, 9, 9)).round(1).values.tolist()
+    [['average', 'mean', 20.0, 2.0, 16.4, 24.3, 9]]
+    """
+    rows = []
+    for fitted in fits:
+        for (name, value), error in zip(fitted.params.items(), fitted.errors.values(), strict=True):
+            spread = math.exp(Z * error / value)
+            rows.append((fitted.model, name, value, error, value / spread, value * spread, fitted.customers))
+    return pd.DataFrame(rows, columns=["model", "parameter", "value", "error", "low", "high", "n"])

@@ -95,7 +95,7 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
 
     before, now: `tiers` at both dates; since: the earlier date. A customer in neither tier set is "none". Reasons:
     first_order (won since), came_back (lapsed before, ordered since), ordered (ordered since), lapsed (left the churn
-    window) and silence (no order since: time passed, or others overtook him). Columns before, now, reason, n.
+    window) and silence (no order since: time passed, or others overtook him). Columns tier_before, tier, reason, n.
 
     >>> before = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
     >>> now = ibis.memtable({"customer_id": ["a", "c"], "tier": ["medium", "vip"]})
@@ -105,13 +105,13 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
     """
     later = occasions.filter(_.date > ibis.literal(since))
     ordered = later.group_by("customer_id").agg(first_n=later.n.min())
-    pair = before.select("customer_id", before="tier").outer_join(
-        now.select("customer_id", now="tier"), "customer_id", rname="{name}_now")
-    pair = pair.mutate(customer_id=ibis.coalesce(_.customer_id, _.customer_id_now))
+    pair = before.select("customer_id", tier_before="tier").outer_join(
+        now.select("customer_id", "tier"), "customer_id", rname="{name}_after")
+    pair = pair.mutate(customer_id=ibis.coalesce(_.customer_id, _.customer_id_after))
     pair = pair.left_join(ordered, "customer_id")
     reason = ibis.cases(
-        (_.now.isnull(), "lapsed"), (_.first_n == 1, "first_order"), (_.first_n.isnull(), "silence"),
-        (_.before.isnull(), "came_back"), else_="ordered")
-    moved = pair.mutate(reason=reason, before=_.before.fill_null("none"), now=_.now.fill_null("none"))
-    moved = moved.filter(_.before != _.now).group_by("before", "now", "reason").agg(n=_.count())
-    return moved.order_by(["before", "now", "reason"]).execute()
+        (_.tier.isnull(), "lapsed"), (_.first_n == 1, "first_order"), (_.first_n.isnull(), "silence"),
+        (_.tier_before.isnull(), "came_back"), else_="ordered")
+    moved = pair.mutate(reason=reason, tier_before=_.tier_before.fill_null("none"), tier=_.tier.fill_null("none"))
+    moved = moved.filter(_.tier_before != _.tier).group_by("tier_before", "tier", "reason").agg(n=_.count())
+    return moved.order_by(["tier_before", "tier", "reason"]).execute()

@@ -1,0 +1,151 @@
+"""The next unit of ad money: what it buys at the margin, and where the same budget would win more customer value."""
+
+from datetime import date
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from ibis import _
+from scipy import optimize, stats
+
+from helpers.estimates import ALPHA, NotEnoughData
+from helpers.metrics.cac import won
+from helpers.periods import Period, months_of
+
+MONTHS = 24  # of spend and customers won that a response is read from
+FEWEST_MONTHS = 8
+STEP = 0.05  # change of spend between two quarters below which no marginal cost is read off
+ELASTICITY = (0.05, 0.95)  # a fitted response is kept inside: more spend wins more customers, at a falling rate
+Z = stats.norm.ppf(1 - ALPHA / 2)
+
+
+def monthly(
+    occasions: ir.Table, spend: ir.Table, as_of: date, months: int = MONTHS, market: str = ""
+) -> pd.DataFrame:
+    """Media spend and customers won per channel and complete month: acquisition_channel, month, spend_rc, won.
+
+    Channels with media spend only; a month without spend or without customers is 0. market: spend booked on it only.
+
+    >>> import ibis
+    >>> bought = ibis.memtable({"customer_id": ["a"], "n": [1], "truncated": [False], "date": [date(2026, 1, 5)],
+    ...     "first_acquisition_channel": ["search"]})
+    >>> paid = ibis.memtable({"date": [date(2026, 1, 5)], "channel": ["search"], "amount_rc": [4000],
+    ...     "kind": ["media"]})
+    >>> monthly(bought, paid, date(2026, 1, 31), 1).values.tolist()
+    [['search', '2026-01', 4000, 1]]
+    """
+    every = months_of(as_of, months)
+    period = Period(every[0].start, every[-1].end)
+    people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=_.cohort)
+    stamp = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
+    media = spend.filter(_.kind == "media", _.date >= period.start, _.date <= period.end)
+    media = media.filter(_.market == market) if market else media
+    cost = media.group_by(acquisition_channel=_.channel, month=stamp).agg(spend_rc=_.amount_rc.sum()).execute()
+    channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]
+    cells = pd.MultiIndex.from_product([channels, [month.label for month in every]], names=keys)
+    table = pd.DataFrame(index=cells).join(cost.set_index(keys)).join(
+        people.agg(won=_.count()).execute().set_index(keys))
+    return table.fillna(0).astype("int64").reset_index()
+
+
+def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
+    """The cost of the last customers: change of spend / change of customers won, last quarter against the one before.
+
+    table: `monthly`. average is spend / customers won of the last quarter. value (the marginal CAC) is nan where spend
+    moved by less than 5 %, or moved one way and customers the other; low and high take the numbers won as Poisson, and
+    are nan where the change may be nothing. The season moves both quarters: read it beside `responses`.
+    Columns acquisition_channel, spend_rc, spend_before, won, won_before, average, value, low, high, n.
+
+    >>> table = pd.DataFrame({"acquisition_channel": "search", "month": list("abcdef"), "won": [10] * 3 + [12] * 3,
+    ...     "spend_rc": [100] * 3 + [150] * 3})
+    >>> marginal_cac(table)[["average", "value"]].round(1).values.tolist()
+    [[12.5, 25.0]]
+    """
+    rows = []
+    for channel, group in table.groupby("acquisition_channel"):
+        if len(group) < 2 * months:
+            continue
+        quarters = group.tail(months), group.iloc[-2 * months:-months]
+        now, before = (quarter[["spend_rc", "won"]].sum() for quarter in quarters)
+        step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
+        spread = Z * np.sqrt(now["won"] + before["won"])
+        moved = before["spend_rc"] > 0 and abs(step) >= STEP * before["spend_rc"] and step * more > 0
+        sure = moved and abs(more) > spread
+        ends = sorted([step / (more - spread), step / (more + spread)]) if sure else [np.nan, np.nan]
+        rows.append((channel, now["spend_rc"], before["spend_rc"], now["won"], before["won"],
+                     now["spend_rc"] / now["won"] if now["won"] else np.nan, step / more if moved else np.nan, *ends,
+                     int(now["won"])))
+    columns = ["acquisition_channel", "spend_rc", "spend_before", "won", "won_before", "average", "value", "low",
+               "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def responses(table: pd.DataFrame) -> pd.DataFrame:
+    """How customers won answer to spend, by channel: won = scale × spend^elasticity, Poisson with its overdispersion.
+
+    table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95.
+    marginal is average CAC / elasticity at the mean monthly spend. An association over months, not an experiment.
+    Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean month), least, most, average, marginal, n.
+
+    >>> spend = np.array([100, 200, 300, 400, 500, 600, 700, 800])
+    >>> table = pd.DataFrame({"acquisition_channel": "search", "spend_rc": spend, "won": (4 * spend ** 0.5).round()})
+    >>> responses(table)[["elasticity", "least", "most"]].round(2).values.tolist()
+    [[0.5, 100.0, 800.0]]
+    """
+    rows = []
+    for channel, group in table[table["spend_rc"] > 0].groupby("acquisition_channel"):
+        spend, people = group["spend_rc"].to_numpy(dtype="float64"), group["won"].to_numpy(dtype="float64")
+        if len(group) < FEWEST_MONTHS or np.ptp(spend) < STEP * spend.mean() or not people.sum():
+            continue
+        model = sm.GLM(people, sm.add_constant(np.log(spend)), family=sm.families.Poisson()).fit(scale="X2")
+        fitted, error = float(model.params[1]), float(model.bse[1])
+        elasticity = float(np.clip(fitted, *ELASTICITY))
+        scale = people.sum() / (spend ** elasticity).sum()
+        average = spend.sum() / people.sum()
+        rows.append((channel, elasticity, fitted - Z * error, fitted + Z * error, scale, spend.mean(), spend.min(),
+                     spend.max(), average, average / elasticity, int(people.sum())))
+    if not rows:
+        raise NotEnoughData(f"No channel has {FEWEST_MONTHS} months of different media spend, so what more or less "
+                            "spend would do cannot be read from the past.")
+    columns = ["acquisition_channel", "elasticity", "low", "high", "scale", "spend_rc", "least", "most", "average",
+               "marginal", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def best_budget(responses: pd.DataFrame, values: pd.DataFrame, budget: float | None = None) -> pd.DataFrame:
+    """The split of a monthly media budget that wins the most customer value, inside the spend each channel has seen.
+
+    Maximises Σ value × scale × spend^elasticity: the next unit of money then brings the same everywhere, except at
+    the limits (least and most monthly spend observed). values: acquisition_channel, value per customer won (same
+    money unit). budget: the present monthly sum unless given; it must lie within the limits. Assumes that the responses
+    hold, that channels do not help each other, and that customers won at the margin are worth the average.
+    Columns acquisition_channel, spend_rc, best_rc, change_rc, won, best_won, value, n.
+
+    >>> curves = pd.DataFrame({"acquisition_channel": ["a", "b"], "elasticity": [0.5, 0.5], "scale": [2.0, 1.0],
+    ...     "spend_rc": [100.0, 100.0], "least": [10.0, 10.0], "most": [300.0, 300.0], "n": [50, 50]})
+    >>> worth = pd.DataFrame({"acquisition_channel": ["a", "b"], "value": [10.0, 10.0]})
+    >>> best_budget(curves, worth).best_rc.round().tolist()
+    [160.0, 40.0]
+    """
+    table = responses.merge(values[["acquisition_channel", "value"]], on="acquisition_channel")
+    table = table[table["value"] > 0]
+    if len(table) < 2:
+        raise NotEnoughData("Fewer than two channels have a readable response and a customer value: nothing to move.")
+    now, least, most = (table[name].to_numpy() for name in ("spend_rc", "least", "most"))
+    budget = float(now.sum()) if budget is None else budget
+    if not least.sum() <= budget <= most.sum():
+        raise ValueError(f"The monthly budget must lie between {least.sum():,.0f} and {most.sum():,.0f} (minor units) "
+                         "to stay inside what has been spent before.")
+    e, gain = table["elasticity"].to_numpy(), (table["value"] * table["scale"] * table["elasticity"]).to_numpy()
+
+    def at(log_price: float) -> np.ndarray:
+        with np.errstate(over="ignore"):  # far from the price sought, and clipped anyway
+            return np.clip((gain / np.exp(log_price)) ** (1 / (1 - e)), least, most)
+
+    reach = np.log(gain * np.clip(now, 1, None) ** (e - 1))
+    price = optimize.brentq(lambda p: at(p).sum() - budget, reach.min() - 50, reach.max() + 50)
+    best = at(price)
+    return table.assign(best_rc=best, change_rc=best - now, won=table["scale"] * now ** e,
+                        best_won=table["scale"] * best ** e)[
+        ["acquisition_channel", "spend_rc", "best_rc", "change_rc", "won", "best_won", "value", "n"]]

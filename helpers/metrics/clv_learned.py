@@ -1,0 +1,171 @@
+"""Customer value by machine learning: the future margin learned from customers whose future is known, leak-free.
+
+Features are what was known on a day; the target is the margin of the months after it. A model that is to be judged
+from `cut` on is trained one horizon earlier, on targets that end at `cut`.
+"""
+
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from threadpoolctl import threadpool_limits
+
+from helpers.estimates import SEED, NotEnoughData
+from helpers.metrics.backtest import SAMPLE, Holdout
+from helpers.metrics.histories import histories
+from helpers.metrics.occasions import bucket
+
+RECENT_DAYS = (30, 90, 180, 365)
+FEWEST = 500  # customers to learn from
+CATEGORIES = ("home_market", "first_acquisition_channel", "first_sales_channel")
+LEVELS = 30  # of a category told apart; rarer ones are one
+QUANTILES = (0.025, 0.975)
+LEARNED = ("gradient_boosting", "random_forest")
+CLEARLY = 0.01
+
+
+def features(
+    occasions: ir.Table, on: date, refunds: ir.Table | None = None, engagement: ir.Table | None = None
+) -> ir.Table:
+    """One row per customer with what was known of him on a day (lazy), and nothing later.
+
+    x, t_x, T, silent_days, mean_gap, last_gap, gap_trend (last / mean), money to date, mean and last spend, share
+    discounted, occasions and spend of the last 30, 90, 180 and 365 days, market and channels; refunded_rc (refunds: one
+    row per refund with customer_id, date, amount_rc) and the engagement of the last 90 days where given.
+
+    >>> bought = ibis.memtable({"customer_id": ["a"] * 3, "n": [1, 2, 3], "net_sales_rc": [9, 7, 5],
+    ...     "margin_rc": [3, 2, 1], "discount_rc": [0, 1, 0],
+    ...     "date": [date(2026, 1, 1), date(2026, 1, 11), date(2026, 3, 9)]})
+    >>> features(bought, date(2026, 1, 31)).select("x", "silent_days", "last_gap", "recent_30").execute()
+       x  silent_days  last_gap  recent_30
+    0  1           20        10          1
+    """
+    seen = occasions.filter(_.date <= ibis.literal(on))
+    order = ibis.window(group_by="customer_id", order_by="date")
+    gaps = seen.mutate(gap=seen.date.delta(seen.date.lag().over(order), unit="day"))
+    recent = {f"recent_{days}": (gaps.date > on - timedelta(days=days)).sum() for days in RECENT_DAYS}
+    recent |= {f"spent_{days}": gaps.net_sales_rc.sum(where=gaps.date > on - timedelta(days=days)).fill_null(0)
+               for days in RECENT_DAYS}
+    more = gaps.group_by("customer_id").agg(
+        mean_gap=gaps.gap.mean(), discounted=(gaps.discount_rc > 0).cast("float64").mean(),
+        last_gap=gaps.gap.argmax(gaps.n), last_spend=gaps.net_sales_rc.argmax(gaps.n), **recent)
+    each = histories(occasions, on).join(more, "customer_id")
+    each = each.mutate(silent_days=_.T - _.t_x, gap_trend=_.last_gap.cast("float64") / _.mean_gap.nullif(0.0),
+                       mean_spend=_.net_sales_rc.cast("float64") / (_.x + 1).cast("float64"))
+    for name, table, day, value, since in (
+        ("refunded_rc", refunds, "date", "amount_rc", None), ("engaged", engagement, "date", "value", 90)):
+        if table is not None:
+            known = table.filter(table[day] <= ibis.literal(on))
+            known = known.filter(known[day] > ibis.literal(on - timedelta(days=since))) if since else known
+            sums = known.group_by("customer_id").agg(**{name: known[value].sum()})
+            each = each.left_join(sums, "customer_id").drop("customer_id_right").mutate(**{name: _[name].fill_null(0)})
+    return each
+
+
+def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[pd.DataFrame, dict[str, list]]:
+    """Numbers for the trees: categories as ranks of their frequency, learned once and kept."""
+    levels = levels or {name: rows[name].value_counts().index[:LEVELS].tolist() for name in CATEGORIES if name in rows}
+    codes = {name: pd.Categorical(rows[name], categories=known).codes for name, known in levels.items()}
+    drop = [*levels, "customer_id", "first", "last", "target"]
+    numbers = rows.drop(columns=drop, errors="ignore").astype("float64")
+    return numbers.assign(**codes), levels
+
+
+def _sampled(table: ir.Table, total: int) -> pd.DataFrame:
+    kept = min(4096, max(1, int(4096 * SAMPLE / max(total, 1))))
+    table = table if kept == 4096 else table.filter(bucket(table.customer_id) < f"{kept:03x}")
+    return table.order_by("customer_id").execute()
+
+
+def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
+    """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}.
+
+    names: gradient_boosting and random_forest (means), and boosting_low and boosting_high, which bound 95 % of
+    customers (quantile loss). predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500
+    customers were known one horizon before the cut.
+
+    >>> learn(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3], "discount_rc": [0],
+    ...     "date": [date(2024, 1, 1)]}), date(2026, 1, 31), 365)
+    Traceback (most recent call last):
+    helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
+    """
+    start = cut - timedelta(days=days)
+    seen = occasions.filter(_.date <= ibis.literal(cut))
+    later = seen.filter(_.date > ibis.literal(start)).group_by("customer_id").agg(target=_.margin_rc.sum())
+    known = features(seen, start, **tables)
+    total = int(known.count().execute())
+    if total < FEWEST:
+        raise NotEnoughData(f"Machine learning needs {FEWEST} customers known on {start}; there "
+                            f"{'was' if total == 1 else 'were'} {total:,}.")
+    rows = _sampled(known.left_join(later, "customer_id").drop("customer_id_right"), total)
+    target = rows["target"].fillna(0).to_numpy(dtype="float64")
+    x, levels = _matrix(rows)
+    boosted = {"max_leaf_nodes": 8, "min_samples_leaf": 40, "learning_rate": 0.06, "random_state": SEED}
+    models = {
+        "gradient_boosting": HistGradientBoostingRegressor(loss="poisson", max_iter=100, **boosted),
+        "random_forest": RandomForestRegressor(100, min_samples_leaf=20, max_features=0.4, random_state=SEED),
+    }
+    for name, share in zip(("boosting_low", "boosting_high"), QUANTILES, strict=True):
+        models[name] = HistGradientBoostingRegressor(loss="quantile", quantile=share, max_iter=60, **boosted)
+    with threadpool_limits(1):  # two pages run at a time, and threads that wait for each other lose more than they win
+        fitted = {name: model.fit(x, np.maximum(target, 0)) for name, model in models.items()}
+
+    def predictor(model):
+        return lambda later: model.predict(_matrix(later, levels)[0][x.columns])
+
+    return {name: predictor(model) for name, model in fitted.items()}
+
+
+def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.DataFrame]:
+    """The learned models' predictions for the customers of a holdout, in their order, for `backtest.compare`.
+
+    expected_margin_rc is predicted; expected_occasions is nan (only the margin is learned). covered: whether the actual
+    margin lay inside the customer's own 95 % bounds.
+
+    >>> challengers(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
+    ...     "discount_rc": [0], "date": [date(2024, 1, 1)]}), Holdout(date(2026, 1, 31), 365, 1.0, pd.DataFrame()))
+    Traceback (most recent call last):
+    helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
+    """
+    models = learn(occasions, held.cut, held.days, **tables)
+    known = features(occasions.filter(_.date <= ibis.literal(held.cut)), held.cut, **tables)
+    wanted = ibis.memtable(held.customers[["customer_id"]])
+    rows = known.semi_join(wanted, "customer_id").order_by("customer_id").execute()
+    actual = held.customers["actual_margin_rc"].to_numpy(dtype="float64")
+    covered = (models["boosting_low"](rows) <= actual) & (actual <= models["boosting_high"](rows))
+    return {
+        name: pd.DataFrame({"expected_occasions": np.nan, "expected_margin_rc": models[name](rows), "covered": covered})
+        for name in LEARNED
+    }
+
+
+def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) -> ir.Table:
+    """Every customer's margin in the next `days` as a learned model predicts it: customer_id, score (minor units).
+
+    Trained on the `days` before as_of. Used for ranking where the model won the test against the others.
+
+    >>> scored(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
+    ...     "discount_rc": [0], "date": [date(2024, 1, 1)]}), date(2026, 1, 31), 365, "random_forest")
+    Traceback (most recent call last):
+    helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
+    """
+    predict = learn(occasions, as_of, days, **tables)[model]
+    rows = features(occasions, as_of, **tables).order_by("customer_id").execute()
+    score = predict(rows).round().astype("int64")
+    return ibis.memtable(pd.DataFrame({"customer_id": rows["customer_id"], "score": score}))
+
+
+def winner(compared: pd.DataFrame) -> str:
+    """The model that ranks customers best on the test, the plain and fitted ones first when it is a tie.
+
+    compared: `backtest.compare`. A learned model must beat the best other by more than 0.01 of Gini to be used.
+
+    >>> winner(pd.DataFrame({"model": ["random_forest", "mbg_nbd"], "gini": [0.655, 0.650]}))
+    'mbg_nbd'
+    """
+    handicap = compared["model"].isin(LEARNED) * CLEARLY
+    return str(compared.loc[(compared["gini"] - handicap).idxmax(), "model"])
