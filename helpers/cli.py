@@ -6,7 +6,6 @@ Heavy libraries are imported inside the commands, so that `workbook --help` answ
 import functools
 import os
 import re
-import shutil
 import sys
 import time
 import webbrowser
@@ -20,7 +19,6 @@ from rich.table import Table
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 DEMO = "demo"
-TEMPLATE = Path(__file__).parents[1] / "data" / "_template"
 EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sentence written for the user
 
 ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
@@ -124,15 +122,18 @@ def check(
 
 @app.command()
 @_in_a_sentence
-def new(client: ClientName, debug: Debug = False) -> None:
-    """Make data/CLIENT with a commented client.toml and CSV templates to fill."""
-    from helpers.settings import client_folder
+def new(
+    client: ClientName,
+    raw: Annotated[Path | None, typer.Option("--raw", help="Exports to copy in and to fill client.toml from.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Make data/CLIENT with a commented client.toml and CSV templates to fill, from a folder of exports if given."""
+    from helpers.intake.new import new_client
 
-    folder = client_folder(client)
-    if folder.exists():
-        raise ValueError(f"{folder} is there already; nothing was changed.")
-    shutil.copytree(TEMPLATE, folder)
-    (folder / "raw").mkdir(exist_ok=True)
+    made = new_client(client, raw)
+    for line in made.found:
+        out.print(line, markup=False)
+    folder = made.folder
     out.print(f"{folder} is ready. Put the exports into {folder / 'raw'}, go through client.toml, then:", markup=False)
     out.print(f"  workbook check {client}", style="bold", markup=False)
 
@@ -160,18 +161,18 @@ def forget(
     client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False
 ) -> None:
     """Erase a person from a client's raw exports, tables and action lists."""
-    from helpers.intake import privacy
+    from helpers.intake.forget import forget as erase
 
-    out.print(privacy.forget(client, email), markup=False)
+    out.print(erase(client, email), markup=False)
 
 
 @app.command()
 @_in_a_sentence
-def contacts(client: ClientName, month: Month, debug: Debug = False) -> None:
+def contacts(client: ClientName, month: Month, raw: RawFolder = None, debug: Debug = False) -> None:
     """Join a month's action list to e-mail addresses, for the mailing tool; the file stays in data/CLIENT/actions."""
-    from helpers.intake import contacts as addresses
+    from helpers.intake.contacts import contacts as join
 
-    out.print(f"{addresses.contacts(client, month)}", markup=False)
+    out.print(str(join(client, month, raw)), markup=False)
 
 
 def _has_exports(client: str) -> bool:

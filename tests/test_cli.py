@@ -133,14 +133,17 @@ def test_the_demo_is_simulated_when_its_exports_are_not_there(run, built, projec
     assert len(written) == 2
 
 
-def test_a_new_client_is_a_copy_of_the_template_and_never_overwrites(run, project, monkeypatch):
-    template = project / "template"
-    (template / "raw").mkdir(parents=True)
-    (template / "client.toml").write_text('name = "New"\n', encoding="utf-8")
-    monkeypatch.setattr(cli, "TEMPLATE", template)
-    assert run("new", "acme").exit_code == 0
-    assert (project / "data" / "acme" / "client.toml").read_text(encoding="utf-8") == 'name = "New"\n'
-    (project / "data" / "acme" / "client.toml").write_text("mine", encoding="utf-8")
+def test_a_new_client_is_made_once(run, project):
+    done = run("new", "acme")
+    assert done.exit_code == 0
+    assert (project / "data" / "acme" / "client.toml").is_file()
+    assert done.output.strip().endswith("workbook check acme")
     assert "is there already" in run("new", "acme").output
-    assert (project / "data" / "acme" / "client.toml").read_text(encoding="utf-8") == "mine"
     assert "cannot be a client name" in run("new", "Acme & Co").output
+
+
+def test_forget_and_contacts_hand_over_and_print_what_they_are_told(run, project, monkeypatch):
+    monkeypatch.setattr("helpers.intake.forget.forget", lambda client, email: f"Erased [{email}] from {client}")
+    monkeypatch.setattr("helpers.intake.contacts.contacts", lambda client, month, raw: project / f"{client}.csv")
+    assert "Erased [a@b.example] from tiny" in run("forget", "tiny", "a@b.example").output
+    assert run("contacts", "tiny", "2026-10").output.strip().endswith("tiny.csv")

@@ -80,6 +80,8 @@ def _change(now, before, kind: str, then: str, more_is_better: bool, words: Word
 
 def _kind(row: dict) -> str:
     unit = row.get("unit", "")
+    if unit == "months" and row.get("value", 0) == int(row.get("value", 0)):
+        return "count month"
     return KINDS.get(unit) or ("money" if re.fullmatch(r"[A-Z]{3}", unit) else "number")
 
 

@@ -6,6 +6,7 @@ import re
 import pandas as pd
 from great_tables import GT
 
+from helpers.estimates import Estimate
 from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
@@ -113,8 +114,8 @@ def _written(value, kind: str, words: Words, topic: str) -> str:
 def _interval(ends, place: int, kind: str, words: Words) -> str:
     if ends is None or pd.isna(ends[0].iloc[place]):
         return ""
-    low, high = (escaped(words.format_field(end.iloc[place], kind)) for end in ends)
-    return f' <span class="interval">{words.say("common.range", low=low, high=high)}</span>'
+    bounds = Estimate(float("nan"), *(float(end.iloc[place]) for end in ends))
+    return f' <span class="interval">{escaped(words.format_field(bounds, f"{kind}!range"))}</span>'
 
 
 def _heat_cell(value, kind: str, words: Words) -> str:

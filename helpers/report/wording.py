@@ -156,7 +156,7 @@ class Words(string.Formatter):
             return getattr(self, kind)(value)
         if kind not in (*formats.DIGITS, "money"):
             raise ValueError(f"'{kind}' is not a kind of format; helpers/report/wording.py lists them.")
-        return self._number(value, kind, digits, extra, spec.startswith("+"))
+        return self._number(value, kind, digits, "" if part == "bare" else extra, spec.startswith("+"), part != "bare")
 
     def change(self, now, before, spec: str = "percent", since=None) -> str:
         """How a number moved: "up 1.2 points from September 2026", or "unchanged within its interval since …".
@@ -221,7 +221,8 @@ class Words(string.Formatter):
             return f"{HIDDEN} ({self.say('common.fewer_than', minimum=self.minimum_cell)})"
         if part in ("short", "low", "high"):
             return self.format_field({"short": value, "low": low, "high": high}[part], spec)
-        bounds = {"low": self.format_field(low, spec), "high": self.format_field(high, spec)}
+        once = "!bare" if spec.lstrip("+").startswith(("points", "count")) else ""  # "0.5 to 1.2 points"
+        bounds = {"low": self.format_field(low, spec + once), "high": self.format_field(high, spec)}
         if part == "range":
             return self.say("common.range", **bounds)
         notes = [] if math.isnan(low) else [self.say("common.interval", **bounds)]
@@ -229,7 +230,7 @@ class Words(string.Formatter):
             notes.append(self.say("common.n", n=n))
         return self.format_field(value, spec) + (f" ({', '.join(notes)})" if notes else "")
 
-    def _number(self, value, kind: str, digits: str, noun: str, signed: bool) -> str:
+    def _number(self, value, kind: str, digits: str, noun: str, signed: bool, named: bool = True) -> str:
         value = math.nan if value is None or value != value else float(value)
         if math.isnan(value):
             return UNKNOWN
@@ -245,7 +246,7 @@ class Words(string.Formatter):
             if noun not in self.common["nouns"]:
                 raise ValueError(f"'{noun}' is not under [nouns] in language/{self.language}/common.toml.")
             text = self.format(self._form(self.common["nouns"][noun], size), n=text)
-        unit = self.common["units"].get(kind)
+        unit = self.common["units"].get(kind) if named else None
         return sign + (self.format(self._form(unit, size), n=text) if unit else text)
 
 

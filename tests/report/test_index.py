@@ -64,7 +64,7 @@ def test_a_suppressed_headline_shows_a_dot_and_no_change():
 
 
 @pytest.mark.parametrize(("metric", "unit", "text"), [
-    ("payback_months", "months", "7.0 months"), ("clv_to_cac", "ratio", "7.0×"), ("nps", "points", "7"),
+    ("payback_months", "months", "7 months"), ("clv_to_cac", "ratio", "7.0×"), ("nps", "points", "7"),
 ])  # fmt: skip
 def test_a_headline_is_written_in_its_unit(metric, unit, text):
     assert card([row(metric, 7.0, "2026-10", unit)])["value"] == text

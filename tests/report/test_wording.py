@@ -72,6 +72,14 @@ def test_an_estimate_is_written_with_its_interval_and_n(spec, text):
     assert WORDS.format_field(Estimate(0.182, 0.171, 0.193, 4210), spec) == text
 
 
+@pytest.mark.parametrize(("spec", "text"), [
+    ("+points", "+1.0 points (95% interval −0.5 to +2.5 points)"),
+    ("count.3 month", "0.010 months (95% interval −0.005 to 0.025 months)"),
+])  # fmt: skip
+def test_a_unit_in_words_stands_once_in_an_interval(spec, text):
+    assert WORDS.format_field(Estimate(0.01, -0.005, 0.025), spec) == text
+
+
 def test_an_estimate_without_interval_or_n_claims_none():
     assert WORDS.format_field(Estimate(0.5), "percent") == "50.0%"
     assert WORDS.format_field(Estimate(0.5, n=12), "percent") == "50.0% (n = 12)"
