@@ -1,6 +1,7 @@
 """Fixtures: the reference data, a DuckDB database, and the six customers of pencil.py as tables."""
 
 import os
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import hypothesis
 import ibis
 import pandas as pd
 import pytest
+import report_runs
 from pencil import REFUND, TIMELINE, orders_of
 
 from helpers import schema
@@ -72,3 +74,19 @@ def occasions_of(table):
 def six_customers(occasions_of):
     """Purchase occasions of the six customers drawn in pencil.py, as of 2026-06-30."""
     return occasions_of(TIMELINE, date(2026, 6, 30), refunds=[REFUND])
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory):
+    """The demo's report of 2026-10, made once for all tests by the same command as the cron job's."""
+    home = report_runs.project_in(tmp_path_factory.mktemp("demo"), "demo")
+    return report_runs.workbook(home, "report", "demo", "--month", "2026-10")
+
+
+@pytest.fixture(scope="session")
+def demo_truth():
+    """What is true about the demo, off the simulation itself."""
+    from helpers.demo import write_demo
+
+    with tempfile.TemporaryDirectory() as folder:
+        return write_demo(Path(folder))
