@@ -12,6 +12,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 
+from helpers.report import rows
 from helpers.report.page import MIME
 
 CELL_SECONDS = 1_800  # a cell that takes longer hangs: the cron job must end with a page saying so
@@ -93,7 +94,8 @@ def _run(path: Path, parameters: dict, into: Path, tell: Callable[[str, str], No
     if failure:
         run.failure = f"{_where(notebook)} {failure}".strip()
     _collect(run)
-    tell(path.stem, "failed" if failure else "done")
+    run.failure = run.failure or rows.conflict(run.metrics)
+    tell(path.stem, "failed" if run.failure else "done")
     return run
 
 

@@ -26,7 +26,6 @@ client's currency); any other word is kept. period is the month of as_of unless 
 Only what goes through the sheet gets into the report: other output of a cell stays in the notebook.
 """
 
-import math
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,16 +36,14 @@ from matplotlib.figure import Figure
 
 from helpers import periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData
-from helpers.report import charts, drawing, tables
+from helpers.report import charts, drawing, rows, tables
 from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
 MIME = "application/vnd.workbook.{}+json"
 TEMPLATES = Path(__file__).parent / "template"
-DIGITS = 12  # of the floats in metrics.json: more than any rounding of sums, fewer than noise between machines
 MOST_NEXT = 5
-NUMBERS = ("value", "low", "high", "n")
 
 
 def start(shop, notebook: str) -> "Sheet":
@@ -100,7 +97,7 @@ class Sheet:
 
     def shown(self, frame: pd.DataFrame, n: str = "n") -> pd.DataFrame:
         """The frame with value, low and high missing in rows on too few customers (report/suppress.py)."""
-        blank = [column for column in frame if column in NUMBERS[:3] or str(column).endswith(("_low", "_high"))]
+        blank = [column for column in frame if column in rows.NUMBERS[:3] or str(column).endswith(("_low", "_high"))]
         shown = frame.copy()
         shown.loc[hidden(frame, self.words.minimum_cell, n), blank] = float("nan")
         return shown
@@ -138,18 +135,18 @@ class Sheet:
 
     def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
         """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
-        frame = what if isinstance(what, pd.DataFrame) else pd.DataFrame([_numbers(what)])
+        frame = what if isinstance(what, pd.DataFrame) else pd.DataFrame([rows.numbers(what)])
         if "value" not in frame:
             raise ValueError(f"publish('{metric}') needs a column value; there are {', '.join(map(str, frame))}.")
         fixed = {"metric": metric, "unit": self.shop.settings.currency if unit == "money" else unit}
         fixed |= {"as_of": self.shop.as_of.isoformat(), "notebook": self.notebook, "period": self._period(period)}
         fixed |= {"market": self.shop.market} if self.shop.market else {}
         hide = hidden(frame.assign(**labels) if labels else frame, self.words.minimum_cell)
-        rows = [
-            _row(fixed | labels | dict(zip(frame.columns, row, strict=True)), hiding)
+        published = [
+            rows.row(fixed | labels | dict(zip(frame.columns, row, strict=True)), hiding)
             for row, hiding in zip(frame.itertuples(index=False, name=None), hide, strict=True)
         ]
-        self._record("metrics", rows)
+        self._record("metrics", published)
 
     @contextmanager
     def section(self):
@@ -165,8 +162,8 @@ class Sheet:
         parts = []
         for expression in expressions:
             sources = expression.op().find(ibis.expr.operations.PhysicalTable)
-            rows = {op.name: op.to_expr().count().execute() for op in sources}
-            read = [self.text("common.rows_read", table=name, rows=int(rows[name])) for name in sorted(rows)]
+            counts = {op.name: int(op.to_expr().count().execute()) for op in sources}
+            read = [self.text("common.rows_read", table=name, rows=counts[name]) for name in sorted(counts)]
             sql = escaped(str(ibis.to_sql(expression, pretty=True)))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
@@ -180,7 +177,7 @@ class Sheet:
         """
         lines = []
         for row in frame.head(MOST_NEXT).to_dict("records"):
-            estimate = Estimate(*(row.get(name, float("nan")) for name in NUMBERS))
+            estimate = Estimate(*(row.get(name, float("nan")) for name in rows.NUMBERS))
             lines.append(self.text(key, **row, estimate=estimate))
         items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
         self._html(f'<ol class="next">{items}</ol>')
@@ -228,28 +225,3 @@ class Sheet:
 
     def _record(self, kind: str, content) -> None:
         display({MIME.format(kind): content, "text/plain": f"{kind}: {self.notebook}"}, raw=True)
-
-
-def _numbers(what) -> dict:
-    return dict(zip(NUMBERS, what, strict=True)) if isinstance(what, Estimate) else {"value": what}
-
-
-def _row(labels: dict, hiding: bool) -> dict:
-    row = {name: _plain(value) for name, value in labels.items()}
-    if row.get("n") == 0 and row.get("value") is not None:
-        row.pop("n")  # an Estimate that counts nobody says nothing about n
-    if hiding:
-        row |= {"suppressed": True, "value": None, "low": None, "high": None}  # n goes when all rows are together
-    return {name: value for name, value in row.items() if value is not None and value != ""}
-
-
-def _plain(value):
-    """A value as JSON knows it: no nan, dates as text, floats at twelve digits, months as YYYY-MM."""
-    if value is None or (not isinstance(value, list | tuple) and pd.isna(value)):
-        return None
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float):
-        return None if math.isinf(value) else float(f"{value:.{DIGITS}g}")
-    if hasattr(value, "isoformat"):
-        return periods.label(value) if value.day == 1 else f"{value:%Y-%m-%d}"
-    return value

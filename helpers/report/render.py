@@ -14,16 +14,14 @@ import pandas as pd
 
 from helpers import periods, settings
 from helpers.client import open_client
-from helpers.report import site
+from helpers.report import rows, site
 from helpers.report.execute import Run, execute
-from helpers.report.suppress import hidden_rows
 
 VERSIONS = (
     "retention-workbook", "duckdb", "ibis-framework", "pandas", "numpy", "lifetimes", "statsmodels", "scikit-learn",
     "matplotlib",
 )  # fmt: skip
 COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
-ORDER = ("metric", "period", "market", "sales_channel", "acquisition_channel", "cohort", "age", "tier")
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,12 @@ def report(
     building = _fresh_folder(home, label)
     runs = execute(paths, {"client": client, "as_of": as_of.isoformat(), "market": market}, building, jobs, tell)
     failures = {run.name: run.failure for run in runs if run.failure}
-    rows = merged([row for run in runs if not run.failure for row in run.metrics], shop.settings.privacy.minimum_cell)
+    published = [row for run in runs if not run.failure for row in run.metrics]
+    published = rows.merged(published, shop.settings.privacy.minimum_cell)
     facts = run_facts(shop, runs, began)
-    _write(building / "metrics.json", as_lines(rows))
+    _write(building / "metrics.json", rows.as_lines(published))
     _write(building / "run.json", json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    site.write_pages(building, shop, runs, rows, facts)
+    site.write_pages(building, shop, runs, published, facts)
     if not failures:
         for path in paths:
             (building / path.name).unlink(missing_ok=True)
@@ -81,39 +80,6 @@ def folder_label(as_of: date, market: str = "") -> str:
     """
     day = periods.label(as_of) if as_of == periods.month_end(as_of) else as_of.isoformat()
     return f"{day}-{market}" if market else day
-
-
-def merged(rows: list[dict], minimum: int) -> list[dict]:
-    """The rows of all notebooks as metrics.json has them: sorted, each once, small cells and their tell-tales hidden.
-
-    Two different values of one notebook for one metric and set of labels are an error: which one is meant?
-
-    >>> merged([{"metric": "b", "value": 1.0, "n": 50}, {"metric": "a", "value": 2.0, "n": 4}], minimum=10)
-    [{'metric': 'a', 'suppressed': True}, {'metric': 'b', 'value': 1.0, 'n': 50}]
-    """
-    once: dict[str, dict] = {}
-    for row in rows:
-        key = json.dumps({k: v for k, v in row.items() if k not in ("value", "low", "high", "n")}, sort_keys=True)
-        if once.setdefault(key, row) != row:
-            raise ValueError(f"{row['notebook']} published {row['metric']} twice with different values: {key}")
-    kept = list(once.values())
-    for row, hide in zip(kept, hidden_rows(kept, minimum), strict=True):
-        if hide:
-            for name in ("value", "low", "high", "n"):
-                row.pop(name, None)
-            row["suppressed"] = True
-    return sorted(kept, key=_sorting)
-
-
-def as_lines(rows: list[dict]) -> str:
-    """The rows as JSON, one a line, so that two reports can be compared line by line."""
-    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
-
-
-def _sorting(row: dict) -> tuple:
-    labels = [f"{row[name]:09d}" if isinstance(row.get(name), int) else str(row.get(name, "")) for name in ORDER]
-    return (*labels, json.dumps(row, sort_keys=True, default=str))
 
 
 def run_facts(shop, runs: list[Run], began: float) -> dict:

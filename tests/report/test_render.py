@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import date
 
-import pytest
 from bs4 import BeautifulSoup
 
 from helpers.report import render
@@ -142,13 +141,6 @@ def test_what_a_killed_run_left_is_cleared_and_what_it_set_aside_put_back(tmp_pa
     building = render._fresh_folder(tmp_path, "2026-10")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([building.name, "2026-10"])
     assert (tmp_path / "2026-10" / "index.html").read_text(encoding="utf-8") == "good"
-
-
-def test_two_values_for_one_number_are_refused():
-    rows = [{"metric": "churn_rate", "notebook": "02", "value": value} for value in (0.1, 0.2)]
-    with pytest.raises(ValueError, match="02 published churn_rate twice"):
-        render.merged(rows, 10)
-    assert len(render.merged([rows[0], dict(rows[0])], 10)) == 1
 
 
 def test_a_day_and_a_market_have_folders_of_their_own():

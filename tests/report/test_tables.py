@@ -7,7 +7,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.report import tables
-from helpers.report.wording import WordingError, Words
+from helpers.report.texts import WordingError
+from helpers.report.wording import Words
 
 NAN = float("nan")
 WORDS = Words("en", "EUR")

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.estimates import Estimate
-from helpers.report import wording
-from helpers.report.wording import LANGUAGES, WordingError, Words
+from helpers.report import texts
+from helpers.report.texts import LANGUAGES, WordingError
+from helpers.report.wording import Words
 
 NAN = float("nan")
 WORDS = Words("en", "EUR", minimum_cell=10)
@@ -18,12 +19,12 @@ WORDS = Words("en", "EUR", minimum_cell=10)
 @pytest.fixture
 def own_texts(tmp_path, monkeypatch):
     """A language folder of our own: write("churn", "...toml...")."""
-    monkeypatch.setattr(wording, "LANGUAGES", tmp_path)
-    wording.texts.cache_clear()
+    monkeypatch.setattr(texts, "LANGUAGES", tmp_path)
+    texts.texts.cache_clear()
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "common.toml").write_bytes((LANGUAGES / "en" / "common.toml").read_bytes())
     yield lambda topic, text: (tmp_path / "en" / f"{topic}.toml").write_text(text, encoding="utf-8")
-    wording.texts.cache_clear()
+    texts.texts.cache_clear()
 
 
 @pytest.mark.parametrize(("spec", "value", "text"), [
@@ -152,7 +153,7 @@ def test_every_text_of_every_language_is_made_of_known_formats():
     sample = {"day": "2026-10-31", "month": "2026-10", "market": "DE", "label": "crm", "text": "x", "": "x"}
     for path in sorted(LANGUAGES.glob("*/*.toml")):
         words = Words(path.parent.name)
-        for key, text in flat(wording.texts(path.parent.name, path.stem)):
+        for key, text in flat(texts.texts(path.parent.name, path.stem)):
             for _, name, spec, _ in words.parse(text):
                 if name is None:
                     continue
