@@ -4,31 +4,36 @@ from datetime import date
 
 import ibis.expr.types as ir
 import pandas as pd
+from ibis import _
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics.cohorts import cumulative_repurchase, retention_curve
 
 MOST_GROUPS = 12  # more rows than this are no longer read
+NAMES = {
+    "home_market": "market", "first_sales_channel": "sales channel",
+    "first_acquisition_channel": "the channel that won them",
+    "first_product_category": "what they bought first", "first_discounted": "the discount on their first order",
+}
 
 
 def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame:
     """The newest cohorts against those that began in the same calendar months a year before, age by age.
 
-    The same months are compared, so season does not pass for progress; cohorts that include older customers are
-    left out, and at each age only pairs where both cohorts are observed count. `table` is a whole `retention_table`
-    or `cumulative_repurchase` without `by`.
+    The same months are compared, so season does not pass for progress, and at each age only pairs where both cohorts
+    are observed count. `table` is a `retention_table` or `cumulative_repurchase` without `by`, of customers whose
+    first purchase is known (not truncated).
 
     Returns age, pairs (of cohorts), recent, earlier (shares), n_recent, n_earlier, value (recent − earlier), low,
     high (95 % Newcombe interval of a difference of proportions), n. Empty without a single pair.
 
     >>> months = ["2025-01", "2025-01", "2026-01", "2026-01"]
-    >>> cells = pd.DataFrame({"cohort": months, "age": [0, 1, 0, 1], "active": [100, 20, 100, 30], "n": [100] * 4,
-    ...                       "includes_older": False})
+    >>> cells = pd.DataFrame({"cohort": months, "age": [0, 1, 0, 1], "active": [100, 20, 100, 30], "n": [100] * 4})
     >>> recent_against_earlier(cells)[["age", "recent", "earlier", "value"]].round(2).to_string(index=False)
     ' age  recent  earlier  value\\n   1     0.3      0.2    0.1'
     """
-    seen = table[table["active"].notna() & (table["age"] > 0) & ~table["includes_older"]]
+    seen = table[table["active"].notna() & (table["age"] > 0)]
     if seen.empty:
         raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: none was followed for a month.")
     year_before = seen.assign(cohort=[f"{int(c[:4]) + 1}{c[4:]}" for c in seen["cohort"]])
@@ -52,8 +57,8 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     """The share with a second purchase by an age, for each group of customers: a row per value of `column`, best first.
 
     `cumulative_repurchase` of the group's cohorts, pooled as in `retention_curve`, over the cohorts observed at
-    that age; groups that began at other times rest on other cohorts. Customers whose group is unknown are left out;
-    the 12 largest groups are kept.
+    that age; groups that began at other times rest on other cohorts. Customers whose first purchase is not known
+    (truncated) or whose group is unknown are left out; the 12 largest groups are kept.
 
     Returns column, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
     groups. Source: metrics.md, `cumulative_repurchase`.
@@ -64,11 +69,12 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     >>> repurchase_by(bought, date(2026, 3, 31), "home_market", age=1)[["home_market", "value"]].values.tolist()
     [['DE', 1.0], ['FR', 0.0]]
     """
-    curve = retention_curve(cumulative_repurchase(occasions, as_of, by=[column]), by=[column])
+    first_known = occasions.filter(~_.truncated)
+    curve = retention_curve(cumulative_repurchase(first_known, as_of, by=[column]), by=[column])
     groups = curve[(curve["age"] == age) & curve[column].notna()].nlargest(MOST_GROUPS, "n")
     if len(groups) < 2:
         known = curve[column].nunique()
-        followed, alike = f"no two groups were followed for {age} months yet", "it is the same, or unknown, for all of them"
-        why = followed if known > 1 else alike
-        raise NotEnoughData(f"Customers cannot be compared by their {column.replace('_', ' ')}: {why}.")
+        alike = "it is the same, or unknown, for all of them"
+        why = f"no two groups were followed for {age} months yet" if known > 1 else alike
+        raise NotEnoughData(f"Customers cannot be compared by {NAMES.get(column, column)}: {why}.")
     return groups.drop(columns="age").sort_values(["value", "n"], ascending=False, ignore_index=True)

@@ -31,7 +31,7 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     first_discounted.
 
     Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
-    high (95 % Wilson) and includes_older (customers in it may have bought before the data begin). Without any
+    high (95 % Wilson) and older (customers of it who may have bought before the data begin). Without any
     occasion the frame is empty. Source: metrics.md, `retention_table`.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
@@ -141,7 +141,10 @@ def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     """
     observed = table[table["active"].notna()].assign(cohorts=1)
     if observed.empty:
-        raise NotEnoughData("Whether customers come back is not known yet: nobody was followed for a whole month.")
+        raise NotEnoughData(
+            "Whether customers come back is not known yet: nobody whose first purchase is known was followed for a "
+            "whole month."
+        )
     sums = observed.groupby([*by, "age"], dropna=False)[["active", "n", "cohorts"]].sum().reset_index()
     return with_wilson(sums.astype({"active": "int64"}), "active", "n")
 
@@ -155,7 +158,7 @@ def at_age(curve: pd.DataFrame, age: int) -> Estimate:
     """
     point = curve[curve["age"] == age]
     if point.empty:
-        raise NotEnoughData(f"What happens {age} months after the first purchase is not known: no cohort is so old.")
+        raise NotEnoughData(f"What happens in month {age} after the first purchase is not known: no cohort is so old.")
     value, low, high, n = point[["value", "low", "high", "n"]].iloc[0]
     return Estimate(value, low, high, int(n))
 
@@ -171,7 +174,7 @@ def _firsts(occasions: ir.Table, as_of: date, by: Sequence[str]) -> ir.Table:
 
 
 def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:
-    return firsts.group_by(*by, "cohort").agg(n=_.count(), includes_older=_.truncated.max()).execute()
+    return firsts.group_by(*by, "cohort").agg(n=_.count(), older=_.truncated.sum().fill_null(0)).execute()
 
 
 def _last_month(as_of: date) -> int:
@@ -201,5 +204,5 @@ def _cells(grid: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """The grid as it is handed out: cohort as a label, blanks where unobserved, intervals."""
     active = grid["active"].astype("Int64").where(grid["observed"])
     cells = grid.assign(cohort=[label(_start(cohort)) for cohort in grid["cohort"]], active=active)
-    columns = [*by, "cohort", "age", "active", "n", "value", "low", "high", "includes_older"]
+    columns = [*by, "cohort", "age", "active", "n", "value", "low", "high", "older"]
     return with_wilson(cells, "active", "n")[columns]

@@ -78,6 +78,12 @@ def test_the_edges_of_the_window_by_pencil():
     assert churn.active(bought, date(2026, 1, 30), 28).count().execute() == 0
 
 
+def test_active_is_known_from_the_datas_start_plus_the_window():
+    bought = purchases(pd.DataFrame({"customer_id": ["a", "a"], "date": ["2026-01-01", "2026-03-01"]}))
+    known = {days: churn.flows(bought, date(2026, 3, 31), days)["start"].notna().tolist() for days in (30, 31)}
+    assert known == {30: [False, True, True], 31: [False, False, True]}  # 31 January is 1 January + 30 days
+
+
 # --- two roads to one number
 
 @settings(max_examples=10, deadline=None)

@@ -49,10 +49,18 @@ def test_cohorts_a_year_apart_and_two_groups_are_needed(six_customers):
         cohort_comparison.recent_against_earlier(cohorts.retention_table(six_customers, END))
     with pytest.raises(NotEnoughData, match="none was followed"):
         cohort_comparison.recent_against_earlier(cohorts.retention_table(six_customers, date(2025, 11, 29)))
-    with pytest.raises(NotEnoughData, match="by their first product category: it is the same, or unknown"):
+    with pytest.raises(NotEnoughData, match="by what they bought first: it is the same, or unknown"):
         cohort_comparison.repurchase_by(six_customers, END, "first_product_category", age=2)
-    with pytest.raises(NotEnoughData, match="by their home market: no two groups were followed for 8 months yet"):
+    with pytest.raises(NotEnoughData, match="by market: no two groups were followed for 8 months yet"):
         cohort_comparison.repurchase_by(six_customers, END, "home_market", age=8)
+
+
+def test_cohorts_whose_first_purchase_is_not_known_are_left_out():
+    rows = [("a", "2026-01-05", "DE", True), ("a", "2026-01-09", "DE", True), ("b", "2026-02-05", "DE", False),
+            ("c", "2026-02-05", "GB", False), ("c", "2026-03-05", "GB", False)]
+    bought = purchases(pd.DataFrame(rows, columns=["customer_id", "date", "home_market", "truncated"]))
+    groups = cohort_comparison.repurchase_by(bought, END, "home_market", age=1)
+    assert groups[["home_market", "value", "n"]].values.tolist() == [["GB", 1.0, 1], ["DE", 0.0, 1]]
 
 
 def test_only_the_largest_groups_are_kept():

@@ -192,27 +192,27 @@ def test_nothing_to_follow_gives_an_empty_table_and_a_sentence(occasions_of):
     for make in (cohorts.retention_table, cohorts.cumulative_repurchase, cohorts.unbounded_retention):
         table = make(bought, date(2025, 1, 31))
         assert table.empty
-        with pytest.raises(NotEnoughData, match="nobody was followed"):
+        with pytest.raises(NotEnoughData, match="nobody whose first purchase is known was followed"):
             cohorts.retention_curve(table)
 
 
 def test_an_age_that_no_cohort_has_reached_is_said(six_customers):
     curve = cohorts.retention_curve(cohorts.retention_table(six_customers, END))
     assert cohorts.at_age(curve, 7) == pytest.approx((1 / 3, 0.061, 0.792, 3), abs=1e-3)
-    with pytest.raises(NotEnoughData, match="8 months after the first purchase"):
+    with pytest.raises(NotEnoughData, match="in month 8 after the first purchase"):
         cohorts.at_age(curve, 8)
 
 
 # --- edges
 
-def test_the_first_cohort_of_an_export_is_marked(table):
+def test_a_cohort_tells_how_many_may_be_older(table):
     rows = [("old", "DE", "2025-11-03"), ("new", "DE", "2025-12-03")]
     bought = purchase_occasions.occasions(
         table("orders", orders_of(rows)), table("order_lines"), table("refunds"),
         table("customers", [{"customer_id": "old", "first_order_date": date(2025, 11, 3), "truncated": True}]),
         END, margin_rate=0.4)
-    marks = cohorts.retention_table(bought, END).groupby("cohort")["includes_older"].first()
-    assert marks.to_dict() == {"2025-11": True, "2025-12": False}
+    older = cohorts.retention_table(bought, END).groupby("cohort")["older"].first()
+    assert older.to_dict() == {"2025-11": 1, "2025-12": 0}
 
 
 def test_a_month_that_has_not_ended_is_blank_and_its_last_day_is_enough():
