@@ -103,9 +103,9 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     >>> found[["metric", "market", "value", "n"]].values.tolist()
     [['repeat_purchase_rate', 'DE', 0.5, 2], ['repeat_purchase_rate', 'FR', 0.0, 1]]
     """
-    parts = [_compared(name, measure) for name, measure in measures.items() if measure.table["market"].nunique() > 1]
-    if not parts:
+    if max((each.table["market"].nunique() for each in measures.values()), default=0) < 2:
         raise NotEnoughData("There is only one market with enough customers, so there is nothing to compare it with.")
+    parts = [_compared(name, measure) for name, measure in measures.items() if len(measure.table)]
     found = pd.concat(parts, ignore_index=True)
     for p, adjusted in (("p", "adjusted"), ("even_p", "even_adjusted")):
         known = found[p].notna()
@@ -127,6 +127,19 @@ def verdicts(found: pd.DataFrame) -> pd.Series:
     good = found["even_difference"] * found["better"] > 0
     said = good.map({True: "better", False: "worse"})
     return said.where(found["even_adjusted"] < ALPHA, "no clear difference")
+
+
+def differences(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `compared` with the standardised difference from the other markets as value, low, high, effect and p.
+
+    >>> row = {"value": [0.5], "low": [0.4], "high": [0.6], "even_difference": [0.1], "even_low_difference": [0.05],
+    ...        "even_high_difference": [0.15], "even_effect": [0.2], "even_adjusted": [0.01]}
+    >>> differences(pd.DataFrame(row))[["value", "low", "effect", "p"]].values.tolist()
+    [[0.1, 0.05, 0.2, 0.01]]
+    """
+    return found.assign(value=found["even_difference"], low=found["even_low_difference"],
+                        high=found["even_high_difference"], effect=found["even_effect"],
+                        p=found["even_adjusted"])  # fmt: skip
 
 
 def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
