@@ -29,6 +29,7 @@ from helpers.report.drawing import INK, PALETTE, REST, STYLE
 
 GAIN, LOSS = PALETTE[0], PALETTE[1]
 LONGEST_FINDING = 10  # words
+MOST_POINTS = 240  # a line; more than one every two units of the picture cannot be told apart
 MOST_MARKED = 24  # points; more are drawn as a line alone
 SMALL_STEPS = 2  # totals more than this many times the span of the steps are cut
 ROOM = 0.16  # of the width, for the values written at the bars' ends
@@ -81,6 +82,7 @@ def _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, dra
     with matplotlib.rc_context(STYLE):
         ax = drawing.canvas()
         for color, (name, part) in zip(drawing.colors(), drawing.parts(frame, by, names), strict=False):
+            part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
             values = part[y].astype("float64")
             ax.plot(part[x], values, color=color, drawstyle=drawstyle, marker=marker, markersize=4, label=name)

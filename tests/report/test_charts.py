@@ -41,6 +41,14 @@ def test_lines_draw_the_values_and_leave_gaps():
     np.testing.assert_array_equal(drawn, [[0.1, NAN, 0.3], [0.2, 0.2, 0.2]])
 
 
+def test_a_line_of_very_many_points_is_thinned_not_cut():
+    frame = pd.DataFrame({"day": range(1_000), "left": [1 - day / 1_000 for day in range(1_000)]})
+    drawn = charts.steps(frame, "day", "left").lines[0].get_xdata()
+    assert 190 < len(drawn) <= 240
+    assert drawn[0] == 0
+    assert drawn[-1] > 990
+
+
 def test_bars_are_as_long_as_their_values_first_on_top():
     ax = DRAW["bars"]()
     assert [bar.get_width() for bar in ax.patches] == [1.0, -2.0]
