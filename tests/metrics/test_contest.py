@@ -33,6 +33,17 @@ def test_delong_covers_the_true_auc():
     assert 0.91 < held / 300 < 0.99
 
 
+def test_delong_by_counting_pairs():
+    """Its definition, pair by pair: Var = Var(share beaten by each leaver) / m + Var(share above each stayer) / n."""
+    rng, lost = np.random.default_rng(2), np.repeat([0, 1], [60, 15])
+    score = rng.normal(lost, 1).round(1)  # with ties
+    above = (score[lost == 1][:, None] > score[lost == 0]) + 0.5 * (score[lost == 1][:, None] == score[lost == 0])
+    expected = above.mean(axis=1).var(ddof=1) / 15 + above.mean(axis=0).var(ddof=1) / 60
+    auc, covariance = contest.delong(lost, [score])
+    assert auc[0] == pytest.approx(above.mean())
+    assert covariance[0, 0] == pytest.approx(expected)
+
+
 def test_lift_at_ten_percent_of_a_perfect_ranking():
     """A fifth leaves and the ten percent ranked highest all do: 1 / 0.2 = 5."""
     lost = np.repeat([0, 1], [80, 20])
@@ -61,6 +72,14 @@ def test_signals_win_where_they_matter():
 
 def test_the_simpler_model_wins_ties():
     result = contest.judge(plain(a=0.0, b=0.0), plain(a=0.0, b=0.0, seed=2))
+    assert result.chosen == "alive"
+
+
+def test_a_gain_that_may_be_chance_is_a_tie():
+    """400 customers, a weak signal: the full model is ahead in AUC and Brier score, but not surely."""
+    result = contest.judge(plain(400, seed=9, a=0.5), plain(400, seed=509, a=0.5))
+    assert measured(result, "signals", "brier")["value"] < measured(result, "alive", "brier")["value"]
+    assert result.auc_gain.low < 0 < result.auc_gain.value
     assert result.chosen == "alive"
 
 

@@ -45,6 +45,11 @@ def test_customers_censored_early_leave_the_risk_set():
     assert curve["value"].tolist() == pytest.approx([0.5, 0.5])
 
 
+def test_a_purchase_on_the_day_of_the_answer_is_no_return():
+    said, bought = answers_and_purchases([0] * 10, [10] * 10)
+    assert promoters.return_by_group(said, bought, AS_OF)["value"].tolist() == [0]
+
+
 def test_detractors_that_stay_away_are_told_apart():
     said, bought = answers_and_purchases([15] * 15 + [None] * 45, [10] * 30 + [2] * 30)
     assert promoters.groups_differ(said, bought, AS_OF) < 1e-4

@@ -86,7 +86,8 @@ def test_tickets_and_engagement():
 def test_nothing_after_the_day_is_seen():
     """Purchases, refunds and deliveries after T change no signal; the late parcel of `once` arrives in April."""
     later = occasions().filter(_.customer_id == "once").mutate(date=ibis.date("2026-04-02"), n=ibis.literal(2, "int64"))
-    more = orders().filter(_.order_id == "o6").mutate(order_date=ibis.date("2026-04-02"), order_id=ibis.literal("o9"))
+    more = orders().filter(_.order_id.isin(["o0", "o6"]))
+    more = more.mutate(order_date=ibis.date("2026-04-02"), order_id=_.order_id + "x")
     both = table(occasions=occasions().union(later), orders=orders().union(more))
     pd.testing.assert_frame_equal(table().sort_index(), both.sort_index())
     assert table(refunds=refunds("2026-04-01"))["refund"].sum() == 0
