@@ -119,7 +119,7 @@ def churn_by_window(
     """The newest month's churn rate had the churn window been shorter or longer: a row per factor times W.
 
     A short window calls slow customers lost and wins them back later (see reactivated_share, reactivated / start); a
-    long one notices losses late. Factors whose window the history cannot fill are blank.
+    long one notices losses late. Factors whose window the history cannot fill are blank. One pass for all factors.
 
     Returns factor, window_days, period, reactivated_share, value, low, high (95 % Wilson), n. Source: metrics.md, W.
 
@@ -128,14 +128,26 @@ def churn_by_window(
     >>> churn_by_window(bought, date(2026, 3, 31), 40, factors=(1, 1.25))[["window_days", "value"]].values.tolist()
     [[40.0, 1.0], [50.0, 1.0]]
     """
-    rows = []
-    for factor in factors:
-        days = round(window_days * factor)
-        newest = churn_rate(flows(occasions, as_of, days, data_start=data_start)).tail(1)
-        rows.append(newest.assign(factor=factor, window_days=days))
-    table = pd.concat(rows, ignore_index=True)
-    table["reactivated_share"] = table["reactivated"].astype("float64") / table["n"].astype("float64")
-    return table[["factor", "window_days", "period", "reactivated_share", "value", "low", "high", "n"]]
+    month, table = Period.month(last_complete_month(as_of)), pd.DataFrame({"factor": list(factors)})
+    table["window_days"] = [round(window_days * factor) for factor in factors]
+    table["period"] = month.label
+    t0, begun = month.t0, data_start or _first_day(occasions, month.t1)
+    each = occasions.filter(_.date <= ibis.literal(month.t1)).group_by("customer_id").agg(
+        before=_.date.max(where=_.date <= ibis.literal(t0)), last=_.date.max())
+    sums = {}
+    for days in dict.fromkeys(table["window_days"]):
+        was = (_.before > ibis.literal(t0 - timedelta(days=days))).fill_null(False)
+        still = _.last > ibis.literal(month.t1 - timedelta(days=days))
+        back = still & ~was & _.before.notnull()
+        sums |= {f"start{days}": was.sum(), f"lost{days}": (was & ~still).sum(), f"back{days}": back.sum()}
+    counted = each.agg(**sums).execute().iloc[0]
+    knows = [begun + timedelta(days=days) <= t0 for days in table["window_days"]]
+    for name in ("start", "lost", "back"):
+        table[name] = pd.array([counted[f"{name}{days}"] for days in table["window_days"]], "Int64")
+        table[name] = table[name].where(knows)
+    start = table["start"].astype("float64")
+    table["reactivated_share"] = table["back"].astype("float64") / start.where(start > 0)
+    return churn_rate(table).drop(columns=["start", "lost", "back"])
 
 
 def _first_day(occasions: ir.Table, last: date) -> date:

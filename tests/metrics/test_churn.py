@@ -124,11 +124,18 @@ def test_order_names_and_later_purchases_change_nothing(history):
     pd.testing.assert_frame_equal(churn.flows(purchases(rows[rows["date"] <= "2024-12-31"]), as_of, 60), now)
 
 
-def test_the_middle_factor_is_the_churn_rate_itself(six_customers):
-    factors = churn.churn_by_window(six_customers, END, 60)
-    newest = churn.churn_rate(churn.flows(six_customers, END, 60)).iloc[-1]
+@settings(max_examples=4, deadline=None)
+@given(histories)
+def test_every_factor_is_the_churn_rate_of_its_own_window(history):
+    bought = purchases(drawn([*history, (9, 0)]))
+    factors = churn.churn_by_window(bought, date(2025, 7, 10), 60)
     assert factors["window_days"].tolist() == [30, 60, 90, 120]
-    assert factors.loc[1, ["value", "low", "n"]].tolist() == newest[["value", "low", "n"]].tolist()
+    for row in factors.to_dict("records"):
+        newest = churn.churn_rate(churn.flows(bought, date(2025, 7, 10), row["window_days"])).iloc[-1]
+        assert [row[name] for name in ("period", "n")] == [newest["period"], newest["n"]]
+        assert row["value"] == pytest.approx(newest["value"], nan_ok=True)
+        back = newest["reactivated"] / newest["n"] if newest["n"] else float("nan")
+        assert row["reactivated_share"] == pytest.approx(back, nan_ok=True)
 
 
 # --- bad input
