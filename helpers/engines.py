@@ -92,7 +92,6 @@ def _duckdb(engine: Engine, scratch: Path) -> ibis.BaseBackend:
     con.raw_sql(f"SET threads = {max(1, threads // jobs())}")
     con.raw_sql(f"SET memory_limit = '{int(limit / jobs() / 2**20)}MiB'")
     con.raw_sql(f"SET temp_directory = '{str(scratch / 'spill').replace(chr(39), chr(39) * 2)}'")
-    con.raw_sql("SET enable_progress_bar = false")  # it would become part of the page
     con.raw_sql("SET preserve_insertion_order = false")  # nothing relies on it, and it costs memory
     return con
 
