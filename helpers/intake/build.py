@@ -140,15 +140,23 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
         except IntakeError as error:
             found.append(Found(raw, name, terms, problem=next(p for several in error.problems.values() for p in several)))
     for name, terms in settings.sources.items():
-        if terms.url:
-            found.append(_recognised(read.database_table(name, terms.url, terms.table, workbench), name, terms, formats, workbench))
-        elif name not in taken and terms.active:
+        if terms.url and terms.active:
+            found.append(_from_database(name, terms, formats, workbench))
+        elif not terms.url and name not in taken and terms.active:
             pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
             missing = read.Raw(folder / pattern, pattern, "", False, "csv")
             found.append(Found(missing, name, terms, problem=Problem(
                 f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/",
                 "Put the export there, or set active = false for a source that has ended.")))
     return [replace(one, index=index) for index, one in enumerate(found)]
+
+
+def _from_database(name: str, terms: Source, formats: dict, workbench: Path) -> Found:
+    try:
+        return _recognised(read.database_table(name, terms.url, terms.table, workbench), name, terms, formats, workbench)
+    except IntakeError as error:
+        nothing = read.Raw(workbench / name, f"{name}.{terms.table}", "", False, "parquet")
+        return Found(nothing, name, terms, problem=next(p for several in error.problems.values() for p in several))
 
 
 def _source_of(file: str, settings: Settings) -> tuple[str, Source]:

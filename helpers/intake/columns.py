@@ -45,15 +45,16 @@ NOTHING = ibis.null("string")
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
     '[A-Z]{0,2}[$]|[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
+CREATE OR REPLACE MACRO sensible(v) AS CASE WHEN abs(v) < 1e13 THEN v END;
 CREATE OR REPLACE MACRO careful_point(b) AS try_cast(CASE
     WHEN regexp_full_match(b, '[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?') THEN replace(b, ',', '')
     WHEN regexp_full_match(b, '[-+]?(\d+\.?\d*|\.\d+)') THEN b END AS DOUBLE);
 CREATE OR REPLACE MACRO careful_comma(b) AS try_cast(CASE
     WHEN regexp_full_match(b, '[-+]?\d{1,3}(\.\d{2,3})*\.\d{3}(,\d*)?') THEN replace(replace(b, '.', ''), ',', '.')
     WHEN regexp_full_match(b, '[-+]?(\d+,?\d*|,\d+)') THEN replace(b, ',', '.') END AS DOUBLE);
-CREATE OR REPLACE MACRO number_point(t) AS CASE WHEN regexp_full_match(t, '-?\d{1,15}(\.\d{1,15})?') THEN try_cast(t AS DOUBLE)
-    ELSE careful_point(tidy(t)) END;
-CREATE OR REPLACE MACRO number_comma(t) AS careful_comma(tidy(t));
+CREATE OR REPLACE MACRO number_point(t) AS CASE WHEN regexp_full_match(t, '-?\d{1,12}(\.\d{1,15})?') THEN try_cast(t AS DOUBLE)
+    ELSE sensible(careful_point(tidy(t))) END;
+CREATE OR REPLACE MACRO number_comma(t) AS sensible(careful_comma(tidy(t)));
 CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
 CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
 """
@@ -323,7 +324,9 @@ def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
     >>> print(in_words(ibis.literal("a"), {"a": "b"}).execute())
     b
     """
-    return ibis.cases(*((text == key, str(word)) for key, word in words.items()), else_=ibis.null("string")) if words else ibis.null("string")
+    if not words:
+        return ibis.null("string")
+    return text.cases(*((key, str(word)) for key, word in words.items()), else_=ibis.null("string"))
 
 
 def known_currencies() -> list[str]:
@@ -337,7 +340,7 @@ def known_currencies() -> list[str]:
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:
     """An amount as whole minor units of its currency: 2 decimals, none for JPY, 3 for KWD."""
-    return (amount * minor_factor(currency)).round().cast("int64")
+    return (amount * minor_factor(currency)).round().try_cast("int64")
 
 
 def _label(spec) -> str:

@@ -23,6 +23,7 @@ ADVICE = {
 
 
 BREAKS, SHOWN = "breaks ", "shown "
+NOTHING = ibis.null("string")
 
 
 class Problem(NamedTuple):
@@ -72,9 +73,10 @@ def report(problems: dict[str, list[Problem]]) -> str:
     return "\n".join(lines)
 
 
-def verdicts(checks: list[Check]) -> dict[str, ir.Value]:
-    """For each check a column whether the row breaks it, and one with the text to show."""
-    return {f"{BREAKS}{k}": check.bad for k, check in enumerate(checks)} | {f"{SHOWN}{k}": check.shown for k, check in enumerate(checks)}
+def shown(checks: list[Check]) -> dict[str, ir.Value]:
+    """For each check a column with the text to show; none where it rests on other rows too."""
+    over = [bool(check.shown.op().find(ibis.expr.operations.WindowFunction)) for check in checks]
+    return {f"{SHOWN}{k}": NOTHING if over[k] else check.shown for k, check in enumerate(checks)}
 
 
 def breaches(con, rows: ir.Table, checks: list[Check], total: int) -> list[Problem]:

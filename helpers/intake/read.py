@@ -73,6 +73,23 @@ def raw_files(folder: Path) -> list[Raw]:
     return found
 
 
+def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
+    """A table of any database Ibis can reach, copied by stream to Parquet: "schema.table" or "table" behind a URL."""
+    where, path = f"[sources.{name}] {table}", workbench / f"{name}.parquet"
+    *schema, bare = table.split(".")
+    try:
+        con = ibis.connect(url)
+        con.table(bare, database=schema[0] if schema else None).to_parquet(path)
+        con.disconnect()
+    except ImportError as error:
+        raise IntakeError({where: [Problem("url", f"the driver for it is not installed ({error})",
+                                           "Install Ibis with the extra for this database, such as ibis-framework[postgres].")]}) from None
+    except Exception as error:  # noqa: BLE001  every driver has its own; none may show the password in the URL
+        raise IntakeError({where: [Problem("url", f"the table cannot be read ({type(error).__name__})",
+                                           "Check address, password and table name.")]}) from None
+    return Raw(path, f"{name}.{bare}", _hashed(path)[0], False, "parquet")
+
+
 def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
     """The ways the start of a file can be read, likeliest first: each encoding that fits, each early line as the header."""
     path = raw.path

@@ -20,6 +20,7 @@ TIMESTAMPS = (
     "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d", "%Y-%m",
 )
 NOT_COLUMNS = ("rows", "one_per")
+LARGEST = 1e13
 NOTHING = ibis.null("string")
 
 
@@ -69,11 +70,15 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     reader.checks += _line_checks(rows, found[0].layout)
     ignored = _ignored(reader, form, terms, rows)
     checks = [c._replace(bad=(c.bad & ~ignored).fill_null(False)) for c in reader.checks]
+    broken = {f"{contract.BREAKS}{k}": check.bad for k, check in enumerate(checks)}
     table = con.create_table(f"stage_{name}", rows.select(
-        "row", "file_index", ignored=ignored, bad=ibis.or_(*(c.bad for c in checks)) if checks else ibis.literal(False),
+        "row", "file_index", ignored=ignored, bad=ibis.or_(*broken.values()), **broken,
         group=reader.value(form.rule("group")) if form.rule("group") else NOTHING, **_control(reader, form, ignored), **columns))
     table = _account(con, batch, rows, table, checks, rejected, name)
+    filled = con.to_pandas(table.filter(~table.bad, ~table.ignored).aggregate(**{part: table[f"{part}__in"].sum() for part in form.tables}))
     for part, spec in form.tables.items():
+        if part != "orders" and not filled[part].fillna(0).iloc[0]:
+            continue
         made = _target_rows(table, part, spec, used[part])
         before = batch.tables.get(_target(part))
         batch.tables[_target(part)] = made if before is None else before.union(made)
@@ -116,8 +121,9 @@ def _target_columns(reader: Reader, target: str, spec: dict) -> dict:
             reader.checks.append(Check(where, "value", f"not one of {', '.join(words)}", strange, value))
     for column in [c for c in made if known.get(c) == "money"]:
         amount, currency = made.pop(column).cast("float64"), made.get("currency", NOTHING)
-        lacking = inside & currency.isnull() & (amount.fill_null(0.0) != 0)
-        reader.checks.append(Check(_header_of(specs[column], column, reader), "currency", "without a currency", lacking, NOTHING))
+        lacking, where = inside & currency.isnull() & (amount.fill_null(0.0) != 0), _header_of(specs[column], column, reader)
+        reader.checks.append(Check(where, "currency", "without a currency", lacking, NOTHING))
+        reader.checks.append(Check(where, "number", "too large for an amount", inside & (amount.abs() >= LARGEST), NOTHING))
         made[f"{column}_minor"] = minor_units(amount, currency)
     return made
 
@@ -188,9 +194,10 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
             one.problems.append(Problem("the file", f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} "
                                         f"({lost[0][1]})", "Look for an unclosed quote or a missing separator there."))
         if one.rejected:
-            marked = table.filter(table.bad, table.file_index == one.index)
-            mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row)).drop("file_index")
-            mine = con.create_table(f"bad_{one.index}", mine.select(*mine.columns, **contract.verdicts(checks)))
+            marked = table.filter(table.bad, table.file_index == one.index).select("row", *(f"{contract.BREAKS}{k}" for k in range(len(checks))))
+            mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row))
+            mine = mine.select(*(c for c in mine.columns if c != "file_index"), **contract.shown(checks)).join(marked, "row")
+            mine = con.create_table(f"bad_{one.index}", mine)
             one.problems += contract.breaches(con, mine, checks, one.read)
             contract.write_rejects(con, mine, checks, rejected / f"{one.raw.file.replace('/', '__')}.csv", lost)
     return table

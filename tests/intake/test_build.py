@@ -1,0 +1,292 @@
+"""The build as a whole: rejects, refusals, reuse, atomicity, identity, reconciliation, money of two roads, adversarial files."""
+
+import csv
+import io
+import os
+import shutil
+import stat
+import zipfile
+from decimal import Decimal
+
+import exports
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from helpers.intake import build, read
+from helpers.intake.contract import IntakeError
+
+HEADER = "order_id,ordered_at,email,market,currency,amount"
+GOOD = f"{HEADER}\n1,2026-03-01,anna@mail.test,DE,EUR,10.00\n2,2026-03-02,bert@mail.test,FR,EUR,20.00\n"
+
+
+def problem(shop, **options) -> str:
+    """The message a build fails with."""
+    with pytest.raises(IntakeError) as caught:
+        shop.build(**options)
+    return str(caught.value)
+
+
+# Known values
+
+def test_all_problems_of_a_file_in_one_message(shop):
+    shop.write("orders.csv", f"{HEADER}\n1,31/02/2026,a@mail.test,DE,EUR,10.00\n2,2026-03-02,,Atlantis,GPB,ten\n3,2026-03-03,,DE,EUR,1.00\n")
+    said = problem(shop)
+    assert "data/acme/raw/orders.csv has 5 problems:" in said
+    assert "ordered_at: 1 of 3 values is not a date, first '31/02/2026' in row 2." in said
+    assert "Write them as 2026-02-28" in said
+    assert "currency: 1 of 3 values is not a known currency, first 'GPB' in row 3." in said
+    assert "market: 1 of 3 values is not a known country" in said and "amount: 1 of 3 values is not a number" in said
+    assert "2 of 3 rows are rejected, more than the 1.0% that may be" in said
+    with (shop.folder / "rejected" / "orders.csv.csv").open() as file:
+        rejected = list(csv.DictReader(file))
+    assert [row["row"] for row in rejected] == ["2", "3"] and "is not a date" in rejected[0]["reason"]
+
+
+def test_rejects_below_the_limit_are_set_aside_and_counted(shop):
+    shop.write("orders.csv", GOOD + "3,soon,cora@mail.test,DE,EUR,5.00\n")
+    files = shop.build(max_rejected=0.5).files
+    assert files[["rows_read", "rows_accepted", "rows_rejected"]].iloc[0].tolist() == [3, 2, 1]
+    assert (files["raw_minor"].sum(), files["table_minor"].sum()) == (3500, 3000)
+    assert len(shop.table("orders")) == 2
+
+
+def test_one_bad_row_sets_its_whole_order_aside(shop):
+    """Half an order in the tables would be a wrong sum that nobody sees."""
+    shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,DE,EUR,10.00\n1,2026-03-01,,DE,EUR,x\n2,2026-03-01,,DE,EUR,5.00\n")
+    shop.build(max_rejected=0.9)
+    assert shop.table("orders")["order_id"].tolist() == ["2"]
+
+
+def test_an_unknown_file_names_the_nearest_format_and_what_it_lacks(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("export.csv", "Name,Email,Financial Status,Currency,Subtotal,Created at,Lineitem quantity\n")
+    said = problem(shop)
+    assert "Nearest is Shopify orders (shopify_orders), but these columns are missing: Total, Lineitem price" in said
+
+
+def test_currency_without_rates_is_an_error_and_fx_csv_the_cure(shop):
+    shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,AE,AED,100.00\n")
+    assert "AED is not among the ECB's reference rates" in problem(shop)
+    shop.write("fx.csv", "date,currency,rate\n2026-02-27,AED,0.25\n")
+    shop.build()
+    assert shop.table("orders")["net_rc"].tolist() == [2500]
+    assert set(shop.table("fx").query("currency == 'AED'")["source"]) == {"client fx.csv"}
+
+
+def test_orders_in_two_exports_count_once_and_the_newest_wins(shop):
+    shop.write("a.csv", GOOD)
+    shop.write("b.csv", GOOD.replace("20.00", "25.00") + "3,2026-03-03,,DE,EUR,1.00\n")
+    result = shop.build()
+    assert sorted(shop.table("orders")["net_minor"]) == [100, 1000, 2500]
+    assert any("2 orders stand in more than one export" in remark for remark in result.remarks)
+
+
+def test_placeholder_addresses_become_nobody_and_are_reported(shop):
+    many = "".join(f"{k},2026-03-01,import@shop.test,DE,EUR,1.00\n" for k in range(10, 40))
+    shop.write("orders.csv", GOOD + "3,2026-03-03,noreply@shop.test,DE,EUR,1.00\n" + many)
+    result = shop.build()
+    assert (shop.table("orders")["identity_scope"] == "none").sum() == 31 and len(shop.table("customers")) == 2
+    assert any("31 orders carry a placeholder address (2 different)" in remark for remark in result.remarks)
+
+
+def test_one_buyer_however_the_address_is_typed(shop):
+    same = ["anna@mail.test", " Anna@Mail.TEST ", "ＡＮＮＡ@mail.test"]
+    shop.write("orders.csv", HEADER + "\n" + "".join(f"{k},2026-03-0{k + 1},{mail},DE,EUR,1.00\n" for k, mail in enumerate(same)))
+    shop.build()
+    assert len(shop.table("customers")) == 1
+
+
+def test_tax_included_by_rate_from_client_toml(shop):
+    shop.settle('[sources.own]\nfiles = "orders.csv"\ntax_included = true\ntax_rate = 0.19\n')
+    shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,DE,EUR,119.00\n")
+    shop.build()
+    assert shop.table("orders")["net_minor"].tolist() == [10_000]
+
+
+def test_undated_refunds_do_not_repeat_dated_ones(shop):
+    shop.write("orders.csv", f"{HEADER},refunded\n1,2026-03-01,,DE,EUR,100.00,30.00\n")
+    shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")
+    result = shop.build()
+    assert shop.table("orders")["refund_undated_minor"].tolist() == [1_000]
+    assert any("1 refunds name no order" in remark for remark in result.remarks)
+
+
+# Two roads
+
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.lists(st.lists(st.one_of(
+    st.sampled_from(["2026-03-01", "10.00", "1,234.50", "EUR", "JPY", "DE", "Germany", "anna@mail.test", "=cmd|x", "", "  ", "nan", "1e400", "-0",
+                     "<script>", "0\u0663", "99999999999999999999", "a\nb", '"', ";", "\x00", "ß\ufeff"]), st.text(max_size=8)),
+    min_size=1, max_size=8), min_size=3, max_size=12))
+def test_whatever_the_dirt_rows_and_money_add_up(shop, data):
+    """Accepted + rejected = read, money agrees with a sum of decimals over the accepted, and nothing but IntakeError is raised."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(HEADER.split(","))
+    writer.writerow(["ok", "2026-03-01", "anna@mail.test", "DE", "EUR", "10.00"])
+    writer.writerows(data)
+    shop.write("orders.csv", text.getvalue().encode("utf-8", "surrogatepass"))
+    try:
+        files = shop.build(max_rejected=1.0).files
+    except IntakeError as refused:
+        assert "@" not in str(refused)
+        return
+    assert (files["rows_read"] == files["rows_accepted"] + files["rows_rejected"]).all()
+    assert not shop.table("orders")["customer_id"].dropna().str.contains("@").any()
+    lost = files["raw_minor"].fillna(0).sum() - files["table_minor"].fillna(0).sum()
+    assert lost == 0 or files["rows_rejected"].sum() > 0
+
+
+def test_money_equals_a_sum_of_decimals_over_the_text(shop):
+    amounts = [f"{k * 7919 % 100_000 / 100:.2f}" for k in range(500)]
+    shop.write("orders.csv", HEADER + "\n" + "".join(f"{k},2026-03-01,,DE,EUR,{a}\n" for k, a in enumerate(amounts)))
+    shop.build()
+    assert shop.table("orders")["net_minor"].sum() == int(sum(map(Decimal, amounts)) * 100)
+
+
+# Bad input
+
+def test_an_ambiguous_day_and_month_is_refused_with_both_readings(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("google.csv", "Day,Campaign,Clicks,Currency code,Cost\n03/04/2026,x,1,EUR,1.00\n")
+    assert "could be day 3 of month 4 or day 4 of month 3" in problem(shop)
+    shop.write("google.csv", "Day,Campaign,Clicks,Currency code,Cost\n03/04/2026,x,1,EUR,1.00\n03/25/2026,x,1,EUR,1.00\n")
+    shop.build()
+    assert shop.table("acquisition_spend")["date"].astype(str).tolist() == ["2026-03-04", "2026-03-25"]
+
+
+def test_a_meta_row_of_several_days_is_refused(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("meta.csv", "Reporting starts,Reporting ends,Campaign name,Amount spent (EUR)\n2026-03-01,2026-03-31,x,10.00\n")
+    assert "the end of more than one day" in problem(shop)
+
+
+def test_a_settlement_that_does_not_add_up_is_refused(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("settlement.txt", exports.SETTLEMENT.replace("69,55", "70,55"))
+    assert "do not add up to its total-amount" in problem(shop)
+
+
+def test_lines_with_too_many_values_and_unclosed_quotes_are_rejected_not_cut(shop):
+    shop.write("orders.csv", GOOD + "3,2026-03-03,,DE,EUR,1,50\n")
+    assert "more values than the header has columns" in problem(shop)
+    shop.write("orders.csv", GOOD + '3,2026-03-03,"cora@mail.test,DE,EUR,1.00\n4,2026-03-03,,DE,EUR,1.00\n5,2026-03-03,,DE,EUR,1.00\n')
+    assert "unclosed quote" in problem(shop)
+
+
+def test_encodings(shop):
+    """UTF-8 with a BOM, Windows, UTF-16 and Japanese, told apart by their bytes; read together, as files of one layout are."""
+    for k, (encoding, name) in enumerate([("utf-8-sig", "Münster"), ("cp1252", "München"), ("utf-16", "Łódź"), ("cp932", "東京テント")]):
+        text = exports.AMAZON.replace('Tent 5" pole', name).replace("Köln", "Koeln").replace("302-", f"{k}-")
+        shop.write(f"amazon_{k}.txt", text.encode(encoding))
+    shop.build()
+    assert {"Münster", "München", "Łódź", "東京テント"} <= set(shop.table("order_lines")["product"])
+
+
+def test_nul_bytes_and_a_line_of_ten_megabytes(shop):
+    shop.write("orders.csv", GOOD.replace("FR", "F\0R").encode() + b"3,2026-03-03,," + b"x" * 10_000_000 + b",EUR,1.00\n")
+    result = shop.build(max_rejected=0.5)
+    assert set(shop.table("orders")["market"]) == {"DE", "FR"} and result.files["rows_rejected"].iloc[0] == 1
+
+
+def test_zip_bombs_links_and_broken_workbooks_are_refused(shop, tmp_path):
+    shop.write("orders.csv", GOOD)
+    with zipfile.ZipFile(shop.raw / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"0" * 20_000_000)
+    shop.write("broken.xlsx", b"PK not a workbook")
+    said = problem(shop)
+    assert "it unpacks to 20,000,000 bytes" in said and "it is no XLSX workbook" in said
+    (shop.raw / "bomb.xlsx").unlink()
+    (shop.raw / "broken.xlsx").unlink()
+    (tmp_path / "secret.csv").write_text(GOOD)
+    (shop.raw / "link.csv").symlink_to(tmp_path / "secret.csv")
+    assert "a link that leaves the folder" in problem(shop)
+
+
+def test_formulas_and_scripts_stay_text(shop):
+    shop.write("orders.csv", f"{HEADER},product\n1,2026-03-01,,DE,EUR,10.00,<script>alert(1)</script>\n=cmd|' /C calc'!A0,x,,DE,EUR,1.00,-1+1\n")
+    shop.build(max_rejected=0.9)
+    assert shop.table("order_lines")["product"].tolist() == ["<script>alert(1)</script>"]
+    assert "'=cmd|" in (shop.folder / "rejected" / "orders.csv.csv").read_text()
+
+
+# Edges
+
+def test_a_build_is_reused_until_something_it_rests_on_changes(shop):
+    shop.write("orders.csv", GOOD)
+    assert not shop.build().reused and build.up_to_date(shop.settings)
+    assert shop.build().reused
+    shop.settle("refund_window_days = 20\n")
+    assert shop.build().reused, "a setting the tables do not rest on"
+    shop.write("orders.csv", GOOD.replace("20.00", "21.00"))
+    assert not build.up_to_date(shop.settings)
+
+
+def test_a_failed_build_leaves_the_last_good_tables(shop):
+    shop.write("orders.csv", GOOD)
+    shop.build()
+    shop.write("orders.csv", "nothing\n")
+    problem(shop)
+    assert len(shop.table("orders")) == 2
+    assert not [p for p in shop.folder.iterdir() if p.name.startswith(".build-")]
+
+
+def test_xlsx_with_two_sheets_counts_overlapping_lines_once(shop):
+    """The k-th copy of a line in one sheet is the k-th copy in the other; doubles inside one sheet are real."""
+    book = openpyxl.Workbook()
+    first, second = book.active, book.create_sheet("2011")
+    first.title = "2010"
+    line, other = ["7", "2026-03-01", "DE", "EUR", 5.5, "T-1"], ["8", "2026-03-02", "DE", "EUR", 3, "T-1"]
+    for sheet, rows in ((first, [line, line]), (second, [line, line, other])):
+        sheet.append(["order_id", "ordered_at", "market", "currency", "amount", "product_id"])
+        for row in rows:
+            sheet.append(row)
+    book.save(shop.raw / "orders.xlsx")
+    shop.settle('[sources.own]\nfiles = "orders.xlsx"\ncolumns = { part = "sheet" }\n')
+    files = shop.build().files
+    assert shop.table("orders")["net_minor"].tolist() == [1100, 300]
+    assert files["rows_ignored"].iloc[0] == 2
+
+
+def test_the_key_is_outside_the_data_and_only_its_owners(shop):
+    shop.write("orders.csv", GOOD)
+    shop.build()
+    key = shop.home / "keys" / "acme.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600 and not key.is_relative_to(shop.folder)
+    before = set(shop.table("customers")["customer_id"])
+    key.unlink()
+    assert not build.up_to_date(shop.settings), "a new key means new pseudonyms"
+    shop.build()
+    assert not before & set(shop.table("customers")["customer_id"])
+
+
+def test_check_says_what_each_file_was_taken_for(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("strange.csv", "a,b\n1,2\n")
+    found = build.check(shop.settings).set_index("file")
+    assert found.loc["orders.csv", ["format", "rows_read"]].tolist() == ["Orders, generic", 2]
+    assert found.loc["strange.csv", "format"] == "not recognised" and "no known export has the columns a, b" in found.loc["strange.csv", "problems"]
+
+
+def test_a_source_whose_file_is_gone_stops_the_run(shop):
+    shop.write("orders.csv", GOOD)
+    shop.settle('[sources.gone]\nfiles = "other*.csv"\n')
+    assert "no file named other*.csv" in problem(shop)
+
+
+def test_online_retail_agrees_with_the_raw_file_to_the_penny(shop, shared_data):
+    """22,523 lines stand in both sheets and count once (PROVENANCE.md); the money is summed apart from the file itself."""
+    shutil.copy(os.path.join(os.path.dirname(__file__), "../../data/online-retail-ii/client.toml"), shop.folder / "client.toml")
+    files = shop.build(raw=shared_data / "data" / "online_retail_ii").files
+    assert (files["rows_read"] + files["rows_ignored"]).iloc[0] == 1_067_371
+    raw = pd.read_parquet(shared_data / "data/online_retail_ii/online_retail_ii.parquet")
+    overlap = (raw["sheet"] == "Year 2009-2010") & (raw["InvoiceDate"] >= "2010-12-01")
+    assert overlap.sum() == 22_523
+    fees = raw["StockCode"].isin(["AMAZONFEE", "BANK CHARGES", "CRUK", "B", "S", "ADJUST", "ADJUST2"])
+    kept = raw[~overlap & raw["Invoice"].str.fullmatch(r"C?\d{6}") & ~fees]
+    pence = (kept["Quantity"] * kept["Price"] * 100).round().sum()
+    assert files["raw_minor"].iloc[0] == files["table_minor"].iloc[0] == pence
+    assert read.SUFFIXES

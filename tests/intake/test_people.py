@@ -1,0 +1,64 @@
+"""Persons: pseudonyms, the way back for an action list, and erasing somebody from everything."""
+
+import exports
+import pytest
+
+from helpers.intake import contacts, forget, privacy
+
+
+def test_pseudonyms_are_keyed_and_normalised(shop):
+    key = privacy.client_key("acme")
+    assert key == privacy.client_key("acme") != privacy.client_key("other")
+    anna = privacy.pseudonym(key, privacy.normalised(" Anna@MAIL.test"))
+    assert anna == privacy.pseudonym(key, "anna@mail.test") != privacy.pseudonym(bytes(32), "anna@mail.test")
+    assert len(anna) == 32 and int(anna, 16) >= 0
+
+
+@pytest.mark.parametrize("address", ["noreply@shop.test", "x1y@marketplace.amazon.de", "guest@shop.test", "a***b@mail.test"])
+def test_placeholders(address):
+    assert privacy.is_placeholder(address)
+
+
+def people_shop(shop):
+    """A client with a list issued: Anna is treated, Bert held out."""
+    shop.settle(exports.SOURCES.split("[sources.woo-analytics]")[0])
+    for name in ("orders_export_eu.csv", "woo_export.csv", "zendesk.csv", "klaviyo.csv"):
+        shop.write(name, exports.FILES[name])
+    shop.write("tickets.json", '[{"ticket_id": "9", "opened_at": "2026-03-01", "email": "anna@mail.test"}, '
+                               '{"ticket_id": "8", "opened_at": "2026-03-01", "email": "bert@mail.test"}]')
+    shop.build()
+    key = privacy.client_key("acme")
+    anna, bert = (privacy.pseudonym(key, f"{name}@mail.test") for name in ("anna", "bert"))
+    (shop.folder / "actions").mkdir()
+    (shop.folder / "actions" / "2026-10.csv").write_text(f"customer_id,arm,action\n{anna},treated,coupon\n{bert},holdout,coupon\n")
+    return anna, bert
+
+
+def test_contacts_leave_out_the_holdout_and_forget_erases(shop):
+    anna, _bert = people_shop(shop)
+    path = contacts.contacts("acme", "2026-10")
+    assert path.read_text().splitlines() == ["email,customer_id,arm,action", f"anna@mail.test,{anna},treated,coupon"]
+    assert path.stat().st_mode & 0o077 == 0
+    net = shop.table("orders")["net_minor"].sum()
+    cora = (shop.raw / "woo_export.csv").read_bytes()
+
+    said = forget.forget("acme", " ANNA@mail.test")
+
+    for part in ("raw/orders_export_eu.csv", "raw/zendesk.csv", "raw/tickets.json", "tables/orders.parquet", "tables/customers.parquet",
+                 "actions/2026-10.csv", "actions/2026-10-contacts.csv"):
+        assert part in said, part
+    left = " ".join(p.read_text(errors="replace") for p in shop.folder.rglob("*") if p.suffix in (".csv", ".json"))
+    assert "anna@" not in left.lower() and "Anna Muster" not in left and "301234567" not in left and anna not in left
+    assert anna not in set(shop.table("orders")["customer_id"]) | set(shop.table("customers")["customer_id"])
+    assert (shop.raw / "woo_export.csv").read_bytes() == cora, "a file without the person stays byte for byte"
+    assert "bert@mail.test" in left
+
+    shop.build()
+    assert shop.table("orders")["net_minor"].sum() == net, "the books stay"
+    assert anna not in set(shop.table("orders")["customer_id"])
+    assert "holds nobody" in forget.forget("acme", "nobody@mail.test")
+
+
+def test_no_list_no_contacts(shop):
+    with pytest.raises(ValueError, match="There is no action list for 2026-09"):
+        contacts.contacts("acme", "2026-09")
