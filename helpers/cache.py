@@ -23,6 +23,7 @@ except ImportError:  # Windows: two notebooks may compute the same file, and the
 
 OTHER_BUILD_SECONDS = 3_600  # a file of another build may still be read by a notebook that runs now
 UNUSED_SECONDS = 30 * 86_400
+PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1000"  # a quarter faster to write
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Cache:
         whole = [name for name, kind in expr.schema().items() if kind.is_int64()]
         kept = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
         rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({ibis.to_sql(expr, dialect='duckdb')})"
-        self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+        self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' ({PARQUET})")
 
     def _prune(self, keep: str) -> None:
         """Remove what was left half written, what another build made, and what nobody read for a month."""

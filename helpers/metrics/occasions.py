@@ -35,7 +35,7 @@ def occasions(
     `refund_window_days` of the order reduce the day; undated refunds count at the order's day. A day whose net spend
     is not positive is no occasion. The margin is net sales less unit costs where an order line has one, else net sales
     times the rate of its category, market or the client, in that order (what the lines leave of the order's net sales
-    counts as such); refunds take margin away in proportion.
+    counts as such); refunds take margin away in proportion. Whether any line has a cost is looked up at once.
 
     Returns columns customer_id, date, n (1, 2, 3 … per customer), home_market, first_sales_channel,
     first_acquisition_channel, first_product_category, first_discounted (all of the customer's first occasion),
@@ -101,26 +101,29 @@ def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days:
 
 def _with_margin(bought, order_lines, rate: float, by_market: dict, by_category: dict) -> ir.Table:
     """The orders with margin_rc after refunds: the lines' own margins, and the market's rate on the rest."""
-    per_order = _own_margins(order_lines, by_category)
-    added = {name: per_order[name].cast("float64") for name in ("own_margin", "own_net")}
-    joined = bought.left_join(per_order, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], **added)
-    market_rate = ibis.coalesce(_rate(_.market, by_market), ibis.literal(rate))
-    rest = ibis.greatest(_.net_rc.cast("float64") - _.own_net, 0.0)
-    from_lines = (_.own_margin + rest * market_rate) / (_.own_net + rest).nullif(0.0)
-    kept = _.net_rc - _.refund_rc
-    margin = (kept.cast("float64") * ibis.coalesce(from_lines, market_rate)).round().cast("int64")
-    return joined.mutate(kept_rc=kept, margin_rc=margin).drop("own_margin", "own_net")
+    bought = bought.mutate(kept_rc=_.net_rc - _.refund_rc)
+    margin_rate = market_rate = ibis.coalesce(_rate(_.market, by_market), ibis.literal(rate))
+    if by_category or order_lines.unit_cost_rc.count().execute():  # the join is the dearest step: only where needed
+        per_order = _own_margins(order_lines, by_category)
+        added = {name: per_order[name].cast("float64") for name in ("own_margin", "own_net")}
+        kept = [bought[c] for c in bought.columns]
+        bought = bought.left_join(per_order, ["source", "order_id"]).select(*kept, **added)
+        rest = ibis.greatest(_.net_rc.cast("float64") - _.own_net, 0.0)
+        from_lines = (_.own_margin + rest * market_rate) / (_.own_net + rest).nullif(0.0)
+        margin_rate = ibis.coalesce(from_lines, market_rate)
+    return bought.mutate(margin_rc=(_.kept_rc.cast("float64") * margin_rate).round().cast("int64"))
 
 
 def _own_margins(order_lines: ir.Table, by_category: dict) -> ir.Table:
     """Orders that have lines with a margin of their own: that margin, in whole minor units, and those lines' net sales.
 
-    Orders without one are not there, so a client without unit costs does not pay for summing every line.
+    Orders without one are not there.
     """
-    cost = _.net_rc - _.quantity * _.unit_cost_rc
-    rated = (_.net_rc.cast("float64") * _rate(_.category, by_category)).round().cast("int64")
-    lines = order_lines.select("source", "order_id", "net_rc", own=ibis.coalesce(cost, rated) if by_category else cost)
-    known = lines.filter(_.own.notnull())
+    own, has_own = _.net_rc - _.quantity * _.unit_cost_rc, _.unit_cost_rc.notnull()
+    if by_category:
+        rated = (_.net_rc.cast("float64") * _rate(_.category, by_category)).round().cast("int64")
+        own, has_own = ibis.coalesce(own, rated), has_own | _.category.isin(list(by_category))
+    known = order_lines.filter(has_own).select("source", "order_id", "net_rc", own=own)
     return known.group_by("source", "order_id").agg(own_margin=_.own.sum(), own_net=_.net_rc.sum())
 
 
