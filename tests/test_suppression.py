@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.report.render import merged
+from helpers.report.rows import merged
 from helpers.report.suppress import STANDS_ALONE
 
 MINIMUM = 10

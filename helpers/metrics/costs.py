@@ -1,5 +1,6 @@
 """What keeping a customer costs: per active existing, retained and repurchasing customer, by market and channel."""
 
+import math
 from datetime import date, timedelta
 
 import ibis
@@ -111,6 +112,24 @@ def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: 
     found = spend.rename("spend").reset_index().sort_values(["spend", "component"], ascending=[False, True])
     each = found["spend"] / n if n else float("nan")
     return found.assign(share=found["spend"] / found["spend"].sum(), value=each, n=n)
+
+
+def top_discounts(books: Books, period: Period, market: str = "", top: float = 0.01) -> Estimate:
+    """The share of existing customers' discounts that the hundredth with the largest ones took; n: customers in it.
+
+    One wholesale account can be half of a component: a cost per customer then says little about the others.
+
+    >>> top_discounts(example(), Period.month("2026-10"), top=0.5)
+    Estimate(value=0.5, low=nan, high=nan, n=1)
+    """
+    theirs = existing(books.occasions, period, books.window)
+    theirs = theirs.filter(_.home_market == market) if market else theirs
+    sums = theirs.agg(n=_.count(), total=_.discount_rc.sum()).execute().iloc[0]
+    count = max(1, math.ceil(top * int(sums["n"])))
+    largest = theirs.order_by(_.discount_rc.desc(), "customer_id").limit(count).agg(sum=_.discount_rc.sum()).execute()
+    if not sums["n"] or not sums["total"]:
+        raise NotEnoughData("Existing customers took no discounts in these months.")
+    return Estimate(float(largest["sum"].iloc[0] / sums["total"]), n=count)
 
 
 def by_base(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:

@@ -116,17 +116,18 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
 
 
 def verdicts(found: pd.DataFrame) -> pd.Series:
-    """For each row of `compared` whether the market is "better", "worse" or of "no clear difference" from the others.
+    """For each row of `compared`: the market is "better", "worse", of "no clear difference", or "not compared".
 
     By the standardised difference, corrected for all tests made, and the direction that is good for the measure.
 
-    >>> rows = pd.DataFrame({"even_difference": 0.1, "even_adjusted": [0.01, 0.01, 0.2], "better": [1, -1, 1]})
+    >>> rows = pd.DataFrame({"even_difference": 0.1, "even_adjusted": [0.01, 0.01, 0.2, None], "better": [1, -1, 1, 1]})
     >>> verdicts(rows).tolist()
-    ['better', 'worse', 'no clear difference']
+    ['better', 'worse', 'no clear difference', 'not compared']
     """
     good = found["even_difference"] * found["better"] > 0
     said = good.map({True: "better", False: "worse"})
-    return said.where(found["even_adjusted"] < ALPHA, "no clear difference")
+    said = said.where(found["even_adjusted"] < ALPHA, "no clear difference")
+    return said.where(found["even_adjusted"].notna(), "not compared")
 
 
 def differences(found: pd.DataFrame) -> pd.DataFrame:

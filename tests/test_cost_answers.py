@@ -1,0 +1,55 @@
+"""Notebooks 03 and 05 on the demo, against what is true about it."""
+
+import pytest
+from report_runs import headline, published
+
+MONTH = "2026-10"
+
+
+@pytest.fixture(scope="module")
+def rows(demo_run):
+    return demo_run.metrics("demo", MONTH)
+
+
+def test_the_cost_per_customer_is_the_simulated_one(rows, demo_truth):
+    """Within 4 %: the simulation counts the part of orders without a buyer (some 2 %) and another churn window.
+
+    Its discounts leave out one wholesale account, which to the shop's export is a customer like any other.
+    """
+    row, truth = headline(rows, "retention_cost_per_customer", MONTH), demo_truth.retention_cost
+    parts = {each["component"]: each["value"] for each in rows if each["metric"] == "retention_cost_component"}
+    given = parts.pop("discounts")
+    assert row["n"] == pytest.approx(truth["active_existing"], rel=0.03)
+    assert sum(parts.values()) == pytest.approx(truth["ledger"] / truth["active_existing"], rel=0.04)
+    assert given > truth["discounts"] / truth["active_existing"]
+    assert row["low"] < truth["per_customer"] < row["high"]
+
+
+def test_its_parts_add_up_to_it(rows):
+    parts = [row for row in rows if row["metric"] == "retention_cost_component"]
+    assert sum(row["value"] for row in parts) == pytest.approx(
+        headline(rows, "retention_cost_per_customer", MONTH)["value"]
+    )
+
+
+def test_what_moved_it_adds_up_to_the_change(rows):
+    value = {row["period"]: row["value"] for row in published(rows, "retention_cost_per_customer_month")}
+    for since in ("2026-09", "2025-10"):
+        moved = [row["value"] for row in rows if row["metric"] == "cost_change_effect" and row["since"] == since]
+        assert sum(moved) == pytest.approx(value[MONTH] - value[since], abs=1e-9)
+
+
+def test_markets_stand_in_the_order_they_were_simulated_in(rows, demo_truth):
+    """By the share that bought in the sixth month: the best and the worst market, and no clear reversal between."""
+    found = {row["market"]: row for row in rows if row["metric"] == "retention_6"}
+    order = sorted(found, key=lambda market: found[market]["value"], reverse=True)
+    assert (order[0], order[-1]) == (demo_truth.retention_order[0], demo_truth.retention_order[-1])
+    for better, worse in zip(demo_truth.retention_order, demo_truth.retention_order[1:], strict=False):
+        assert found[better]["high"] > found[worse]["low"], (better, worse)
+
+
+def test_the_differences_that_were_built_in_are_found(rows):
+    """Japan keeps its customers, the Emirates lose them; the price rise of March shows in British churn."""
+    found = {(row["measure"], row["market"]): row for row in rows if row["metric"] == "market_difference"}
+    assert found["retention_6", "JP"]["low"] > 0 > found["retention_6", "AE"]["high"]
+    assert found["churn_rate_quarter", "GB"]["low"] > 0
