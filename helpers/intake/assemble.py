@@ -77,7 +77,9 @@ def _full(batch: Batch, target: str) -> ir.Table:
     """A batch's rows with every column of the target, null where the export has none, in one order."""
     rows = batch.tables[target]
     columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in stored(target).items()}
-    return rows.select("row", "file_index", **columns, source_name=ibis.literal(batch.source), format_name=ibis.literal(batch.match.format.name))
+    return rows.select(
+        "row", "file_index", **columns, source_name=ibis.literal(batch.source), format_name=ibis.literal(batch.match.format.name)
+    )
 
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
@@ -119,7 +121,9 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         identity_scope=_.identity_scope.fill_null("none"), is_renewal=_.is_renewal.fill_null(False), status=_.status.fill_null("paid"))
     orders = sales.converted(dated, fx, "order_date", reporting, {"net_rc": "net_minor", "discount_rc": "discount_minor"})
     orders = con.create_table("orders_converted", orders, overwrite=True)
-    refs = {name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds", "returns") if name in parts}
+    refs = {
+        name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds", "returns") if name in parts
+    }
     orders = sales.with_referrers(sales.delivered(orders, refs.get("deliveries")), parts.get("referrals"))
     lines = None
     if "order_lines" in parts:
@@ -131,7 +135,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     if "returns" in refs and lines is not None:
         valued = sales.returned_goods(refs["returns"], orders, lines, refunds)
         valued = sales.converted(valued, fx, "refund_date", reporting, {"amount_rc": "amount_minor"})
-        names = [c for c in schema.TABLES["refunds"].names]
+        names = schema.TABLES["refunds"].names
         refunds = valued.select(*names) if refunds is None else refunds.select(*names).union(valued.select(*names))
         refunds = con.create_table("refunds_and_returns", refunds.order_by("refund_date", "source", "order_id"))
     if refunds is not None:
@@ -139,9 +143,16 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     orders = con.create_table("orders", orders, overwrite=True)
     start = settings.data_start or con.to_pandas(orders.aggregate(first=orders.order_date.min()))["first"].iloc[0]
     people = sales.customers(orders, parts.get("customers"), settings.history_complete, _day(start))
-    empty = {name: con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes), overwrite=True) for name in ("order_lines", "refunds")}
-    tables = {"orders": orders.order_by("ordered_at", "source", "order_id"), "order_lines": lines if lines is not None else empty["order_lines"],
-              "refunds": refunds if refunds is not None else empty["refunds"], "customers": people.order_by("customer_id")}
+    empty = {
+        name: con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes), overwrite=True)
+        for name in ("order_lines", "refunds")
+    }
+    tables = {
+        "orders": orders.order_by("ordered_at", "source", "order_id"),
+        "order_lines": lines if lines is not None else empty["order_lines"],
+        "refunds": refunds if refunds is not None else empty["refunds"],
+        "customers": people.order_by("customer_id"),
+    }
     return tables, reconcile.order_remarks(con, parts, orders, refunds)
 
 

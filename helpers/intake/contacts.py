@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers.intake import build, privacy, read
 from helpers.intake.contract import defused
+from helpers.intake.recognise import headers_in
 from helpers.periods import label, month_start
 from helpers.settings import Settings, load_settings
 
@@ -56,5 +57,5 @@ def email_headers(one) -> list[str]:
     """Our names of the columns of a recognised file that hold e-mail addresses."""
     if one.match is None:
         return []
-    specs = {spec.get(c) for spec in one.match.format.tables.values() for c in ("email", "referrer_email")}
-    return [spec for spec in specs if isinstance(spec, str) and spec in one.match.columns]
+    specs = [spec.get(c) for spec in one.match.format.tables.values() for c in ("email", "referrer_email")]
+    return sorted(headers_in(specs) & set(one.match.columns))

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import openpyxl
 import pandas as pd
 
 from helpers.intake import build, privacy
+from helpers.intake.recognise import headers_in
 from helpers.settings import load_settings
 
 IDENTITY = ("email", "account", "customer_id", "referrer_email", "comment")
@@ -75,7 +75,7 @@ def _from_csv(one, is_person: Callable) -> int:
     for row in _read(one.raw.path, encoding, delimiter, quote):
         if place is not None and len(row) > place and any(map(is_person, row)):
             mine.add(row[place])
-    personal = {spec.get(c) for spec in form.tables.values() for c in IDENTITY}
+    personal = headers_in([spec.get(c) for spec in form.tables.values() for c in IDENTITY])
     kept = {header.index(theirs) for ours, theirs in columns.items() if ours not in personal}
 
     def without(row):
@@ -106,7 +106,7 @@ def _rewritten(path: Path, encoding: str, delimiter: str, quote: str, change: Ca
             if after is not None:
                 writer.writerow(after)
     if count:
-        os.chmod(part, path.stat().st_mode)
+        part.chmod(path.stat().st_mode)
         part.replace(path)
     else:
         part.unlink()

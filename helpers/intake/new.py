@@ -75,7 +75,9 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         con.disconnect()
     said = [f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found]
     said += [report(problems)] if problems else []
-    missing = [f"Without {table.replace('_', ' ')}: {pages} will say what is missing." for table, pages in PAGES.items() if table not in supplied]
+    missing = [
+        f"Without {table.replace('_', ' ')}: {pages} will say what is missing." for table, pages in PAGES.items() if table not in supplied
+    ]
     if stores:
         _write(folder, _guesses(stores), _sections(stores, missing))
     return NewClient(folder, said + [_line(store) for store in stores] + missing)
@@ -95,12 +97,27 @@ def _stores(con, batch) -> list[Store]:
         facts = con.to_pandas(mine.aggregate(
             first=mine.ordered_at.min().cast("date"), last=mine.ordered_at.max().cast("date"),
             known=privacy.buyer(mine).notnull().sum())).iloc[0]
-        counts = {c: con.to_pandas(mine.group_by(c).aggregate(n=_.count()).order_by(_.n.desc(), c)) for c in ("currency", "market") if c in mine.columns}
+        counts = {
+            c: con.to_pandas(mine.group_by(c).aggregate(n=_.count()).order_by(_.n.desc(), c))
+            for c in ("currency", "market")
+            if c in mine.columns
+        }
         known = {c: {k: int(v) for k, v in zip(f[c], f["n"], strict=True) if isinstance(k, str)} for c, f in counts.items()}
         form = batch.match.format
-        stores.append(Store(pattern, form.name, form.rule("sales_channel", form.name), orders, known.get("currency", {}), known.get("market", {}),
-                            f"{pd.Timestamp(facts['first']):%Y-%m-%d}", f"{pd.Timestamp(facts['last']):%Y-%m-%d}", facts["known"] / orders,
-                            _zone(con, batch, indexes, list(known.get("market", {})))))
+        stores.append(
+            Store(
+                pattern,
+                form.name,
+                form.rule("sales_channel", form.name),
+                orders,
+                known.get("currency", {}),
+                known.get("market", {}),
+                f"{pd.Timestamp(facts['first']):%Y-%m-%d}",
+                f"{pd.Timestamp(facts['last']):%Y-%m-%d}",
+                facts["known"] / orders,
+                _zone(con, batch, indexes, list(known.get("market", {}))),
+            )
+        )
     return stores
 
 
@@ -159,7 +176,9 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
     lines = ["# --- where the data come from, as found in the exports ---"]
     taken = set()
     for store in stores:
-        part = re.sub(r"\b(orders?|exports?|all|amazon|shopify|csv|txt|xlsx)\b|[^a-z]+", " ", Path(store.files).stem.lower().replace("_", " ")).split()
+        part = re.sub(
+            r"\b(orders?|exports?|all|amazon|shopify|csv|txt|xlsx)\b|[^a-z]+", " ", Path(store.files).stem.lower().replace("_", " ")
+        ).split()
         key = re.sub(r"[^a-z0-9]+", "-", store.channel.lower())
         alike = sum(other.channel == store.channel for other in stores) > 1
         key = "-".join([key, *part]) if alike and part else key

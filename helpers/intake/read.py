@@ -129,9 +129,20 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
         return table.mutate(**{OVERFLOW: NOTHING}, row=table.rowid() + 2, file_index=ibis.literal(found[0].index, "int64"))
     paths = {str(_as_utf8(one, workbench)): one for one in found}
     options = {
-        "columns": dict.fromkeys([*_distinct(layout.header), OVERFLOW], "VARCHAR"), "header": False, "auto_detect": False, "skip": layout.skip,
-        "delim": layout.delimiter, "quote": quote, "escape": quote, "strict_mode": False, "store_rejects": True, "filename": True,
-        "rejects_table": f"{name}_broken", "rejects_scan": f"{name}_scan", "max_line_size": MAX_LINE, "null_padding": True,
+        "columns": dict.fromkeys([*_distinct(layout.header), OVERFLOW], "VARCHAR"),
+        "header": False,
+        "auto_detect": False,
+        "skip": layout.skip,
+        "delim": layout.delimiter,
+        "quote": quote,
+        "escape": quote,
+        "strict_mode": False,
+        "store_rejects": True,
+        "filename": True,
+        "rejects_table": f"{name}_broken",
+        "rejects_scan": f"{name}_scan",
+        "max_line_size": MAX_LINE,
+        "null_padding": True,
     }
     try:
         table = _read_csv(con, name, list(paths), wanted, options)

@@ -137,6 +137,18 @@ def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
     )
 
 
+def headers_in(spec) -> set[str]:
+    """The header names (and other texts) a column specification mentions.
+
+    >>> sorted(headers_in({"first": ["customer_email", {"of": "Notes", "extract": "x"}]}))
+    ['Notes', 'customer_email', 'x']
+    """
+    if isinstance(spec, str):
+        return {spec}
+    parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
+    return set().union(*(headers_in(part) for part in parts))
+
+
 def _known_headers(one: Format, crosswalk: dict) -> list[str]:
     used = [*one.required, *(h for group in one.rule("any_of", []) for h in group), *one.rule("optional", []),
             *one.rule("aliases", {}), *(k for k, v in crosswalk.items() if not _is_constant(v))]

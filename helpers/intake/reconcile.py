@@ -42,16 +42,23 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
 def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     """What was left out or could not be placed, in sentences."""
     said = []
-    lost = con.to_pandas(parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull()).aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
+    lost = con.to_pandas(
+        parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull()).aggregate(n=_.count(), who=_.buyer.nunique())
+    ).iloc[0]
     if lost["n"]:
-        said.append(f"{lost['n']:,} orders carry a placeholder address ({lost['who']:,} different); they count in revenue and in no customer metric.")
+        said.append(
+            f"{lost['n']:,} orders carry a placeholder address ({lost['who']:,} different); they count in revenue and in "
+            "no customer metric."
+        )
     twice = con.to_pandas(parts["orders"].count()) - con.to_pandas(orders.count())
     if twice:
         said.append(f"{twice:,} orders stand in more than one export; the newest export's version counts.")
     if refunds is not None:
         loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count())
         if loose:
-            said.append(f"{loose:,} refunds name no order of these exports; they count in the month's bridge and reduce no customer's spend.")
+            said.append(
+                f"{loose:,} refunds name no order of these exports; they count in the month's bridge and reduce no customer's spend."
+            )
     return said
 
 

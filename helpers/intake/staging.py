@@ -194,7 +194,9 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
             one.problems.append(Problem("the file", f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} "
                                         f"({lost[0][1]})", "Look for an unclosed quote or a missing separator there."))
         if one.rejected:
-            marked = table.filter(table.bad, table.file_index == one.index).select("row", *(f"{contract.BREAKS}{k}" for k in range(len(checks))))
+            marked = table.filter(table.bad, table.file_index == one.index).select(
+                "row", *(f"{contract.BREAKS}{k}" for k in range(len(checks)))
+            )
             mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row))
             mine = mine.select(*(c for c in mine.columns if c != "file_index"), **contract.shown(checks)).join(marked, "row")
             mine = con.create_table(f"bad_{one.index}", mine)

@@ -27,10 +27,18 @@ HELPING = {  # tables that complete others and are not kept
     "returns": {"order_id": "text", "product_id": "text", "return_date": "date", "quantity": "integer", "reason": "text"},
 }
 NEEDED = {
-    "orders": ("order_id", "ordered_at", "currency"), "order_lines": ("order_id", "quantity"), "refunds": ("amount",),
-    "customers": (), "deliveries": ("order_id",), "referrals": ("referrer_email",), "products": ("product_id",),
-    "rates": ("date", "currency", "rate"), "returns": ("order_id", "return_date", "quantity"), "surveys": ("survey_id", "kind", "answered_date"),
-    "acquisition_spend": ("date", "channel", "amount"), "campaigns": ("campaign_id", "sent_date"),
+    "orders": ("order_id", "ordered_at", "currency"),
+    "order_lines": ("order_id", "quantity"),
+    "refunds": ("amount",),
+    "customers": (),
+    "deliveries": ("order_id",),
+    "referrals": ("referrer_email",),
+    "products": ("product_id",),
+    "rates": ("date", "currency", "rate"),
+    "returns": ("order_id", "return_date", "quantity"),
+    "surveys": ("survey_id", "kind", "answered_date"),
+    "acquisition_spend": ("date", "channel", "amount"),
+    "campaigns": ("campaign_id", "sent_date"),
 }
 
 

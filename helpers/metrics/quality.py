@@ -163,7 +163,9 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     every = given.amount_rc.sum().to_pandas()
     steps = {"gross": sums["gross"], "discounts": sums["discounts"], "not_kept": sums["lost"], "refunds_undated": sums["undated"],
              "refunds_own": -(own or 0), "refunds_earlier": -((every or 0) - (own or 0))}
-    frame = pd.DataFrame({"step": list(steps), "amount": [to_major(float(v or 0) if not pd.isna(v) else 0.0, currency) for v in steps.values()]})
+    frame = pd.DataFrame(
+        {"step": list(steps), "amount": [to_major(float(v or 0) if not pd.isna(v) else 0.0, currency) for v in steps.values()]}
+    )
     return pd.concat([frame, pd.DataFrame({"step": ["net"], "amount": [frame["amount"].sum()]})], ignore_index=True)
 
 
