@@ -1,5 +1,6 @@
 """What customers say: CSAT, NPS and CES with intervals, who answers, and whether it shows in what they do."""
 
+import contextlib
 from collections.abc import Sequence
 
 import ibis
@@ -13,6 +14,7 @@ from helpers.estimates import Estimate, NotEnoughData, proportion, with_wilson
 from helpers.periods import Period
 
 Z_95 = 1.959964
+UNITS = {"csat": "fraction", "ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
 GROUPS = ("detractor", "passive", "promoter")
 
 
@@ -140,6 +142,28 @@ def _mean(counts: pd.DataFrame) -> dict:
         half = stats.t.ppf(0.975, total - 1) * np.sqrt(np.sum(n * (x - mean) ** 2) / (total - 1) / total)
         low, high = max(mean - half, 1.0), min(mean + half, float(options))
     return {"value": mean, "low": low, "high": high, "n": total, "options": options}
+
+
+def scores(surveys: ir.Table, period: Period | None, by: str, top_boxes: int = 2) -> pd.DataFrame:
+    """CSAT and the three forms of CES by one grouping: measure, that column, value, low, high, n; months as YYYY-MM.
+
+    Groups without a name are left out, and so is a kind that was not asked.
+
+    >>> scores(_example(), None, "market")[["measure", "market", "n"]].values.tolist()[:2]
+    [['csat', 'DE', 3], ['ces_mean', 'DE', 3]]
+    """
+    found = []
+    with contextlib.suppress(NotEnoughData):
+        found.append(csat(surveys, period, [by], top_boxes).assign(measure="csat"))
+    with contextlib.suppress(NotEnoughData):
+        found.append(ces(surveys, period, [by], top_boxes).rename(columns={"variant": "measure"}))
+    if not found:
+        raise NotEnoughData("There are no CSAT and no CES answers in this period; see the head of this page for how to "
+                            "supply them.")
+    table = pd.concat(found, ignore_index=True).dropna(subset=by)
+    if by == "month":
+        table["month"] = table["month"].dt.strftime("%Y-%m")
+    return table[["measure", by, "value", "low", "high", "n"]].reset_index(drop=True)
 
 
 def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.Table:

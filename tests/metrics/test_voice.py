@@ -132,6 +132,17 @@ def test_several_answers_to_one_invitation_count_once():
     assert voice.response_rate(both, invitations(["a1", "b2"]), JANUARY).iloc[0]["value"] == 0.5
 
 
+def test_scores_are_those_of_each_question():
+    both = said("csat", [5, 2], (1, 5)).union(said("ces", [7, 4], (1, 7)))
+    table = voice.scores(both.mutate(month=_.answered_date.truncate("M")), JANUARY, "month").set_index("measure")
+    assert table["month"].unique().tolist() == ["2026-01"]
+    assert table["value"].to_dict() == pytest.approx(
+        {"csat": 0.5, "ces_mean": 5.5, "ces_index": 550 / 7, "ces_top_box": 0.5})
+    assert set(voice.scores(said("csat", [5], (1, 5)), None, "market")["measure"]) == {"csat"}
+    with pytest.raises(NotEnoughData, match="no CSAT and no CES"):
+        voice.scores(said("nps", [5], (0, 10)), None, "market")
+
+
 # what may be shown
 
 
