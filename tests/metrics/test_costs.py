@@ -149,3 +149,15 @@ def test_orders_after_the_period_change_nothing(table, occasions_of, books):
         )
     )
     assert costs.customers(later, QUARTER)[costs.BASES].sum().equals(costs.customers(books, QUARTER)[costs.BASES].sum())
+
+
+def test_the_window_is_open_at_its_far_end(books):
+    """Emil's last purchase, 1 March, is 60 days before 30 April: outside (t − 60, t], inside (t − 61, t]."""
+    emil = "customer_id == 'emil'"
+    assert cost_books.existing(books.occasions, Period.month("2026-05"), 60).execute().query(emil).empty
+    assert len(cost_books.existing(books.occasions, Period.month("2026-05"), 61).execute().query(emil)) == 1
+    counts = [
+        cost_books.active_existing(books._replace(window=window), [Period.month("2026-05")]).set_index("market")
+        for window in (60, 61)
+    ]
+    assert [int(each["active_existing"].get("US", 0)) for each in counts] == [1, 2]
