@@ -1,9 +1,13 @@
 """Simulated customers whose true parameters are known: rows (x, t_x, T) as the models of btyd.py assume them."""
 
+from datetime import date
 from importlib.resources import files
 
+import ibis
 import numpy as np
 import pandas as pd
+
+from helpers.metrics import backtest
 
 
 def purchase_days(model: str, params: dict, ages: np.ndarray, seed: int = 1) -> list[np.ndarray]:
@@ -93,3 +97,30 @@ def occasions(model: str, params: dict, customers: int, as_of, days: int = 730, 
         margin_rc=(table["net_sales_rc"] * np.where(german, 0.4, 0.5)).round().astype("int64"),
         discount_rc=0, truncated=False,
     ).drop(columns="who")
+
+
+def online_retail_occasions(shared, overlap: bool = False) -> pd.DataFrame:
+    """Purchase days of UCI Online Retail II: identified, not cancelled, quantity and price above 0.
+
+    The days that stand in both sheets count once; overlap=True counts them twice, as published.json does.
+    """
+    lines = pd.read_parquet(shared / "data/online_retail_ii/online_retail_ii.parquet")
+    newer = lines["sheet"] == "Year 2010-2011"
+    lines = lines if overlap else lines[newer | (lines["InvoiceDate"] < lines.loc[newer, "InvoiceDate"].min())]
+    number, invoice = lines["Customer ID"], lines["Invoice"].astype(str)
+    kept = lines[number.notna() & ~invoice.str.startswith("C") & (lines["Quantity"] > 0) & (lines["Price"] > 0)]
+    days = pd.DataFrame({
+        "customer_id": [f"{(int(k) * 2_654_435_761) % 16**8:08x}" for k in kept["Customer ID"]],
+        "date": pd.to_datetime(kept["InvoiceDate"]).dt.date, "home_market": "GB",
+        "net_sales_rc": (kept["Quantity"] * kept["Price"] * 100).round().astype("int64"),
+    }).groupby(["customer_id", "date", "home_market"], as_index=False)["net_sales_rc"].sum()
+    margin = (days["net_sales_rc"] * 0.3).round().astype("int64")
+    return days.assign(n=days.groupby("customer_id").cumcount() + 1, margin_rc=margin, discount_rc=0, truncated=False,
+                       first_sales_channel="web", first_acquisition_channel="unknown")
+
+
+def online_retail_holdout(shared, models=("mbg_nbd", "bg_nbd")):
+    """The holdout of 2010-12-01 to 2011-11-30, and what models and plain rules predict from the year before."""
+    occasions = ibis.memtable(online_retail_occasions(shared))
+    held = backtest.holdout(occasions, date(2011, 11, 30), days=365)
+    return held, backtest.predictions(occasions, held, models)

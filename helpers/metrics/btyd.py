@@ -32,7 +32,7 @@ FEWEST = 20  # customers below whom no fit is tried at all
 LOG_BOUND = 9.0  # a parameter this far from 1 (on a time axis of length 1) has run away: e^9 is 8,103
 PENALTIES = (0.01, 1.0)  # ridge on the whole base: lifetimes wants it per customer
 STARTS = (None, (-1.0, -2.0, -1.0, 0.5), (0.0, 0.0, -2.0, 1.0))  # logarithms, on a time axis of length 1
-HEAVY_TIMES_Q99 = 5  # suspects: this many times the 99th percentile of x
+HEAVY_TIMES_Q99 = 10  # suspects: this many times the 99th percentile of x
 HEAVY_SURPRISE = 0.01  # ... of whom the model expects fewer than this in the whole base
 HEAVY_SHIFT = 1.0  # ... and who move a parameter by more than its standard error
 

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from threadpoolctl import threadpool_limits
 
 from helpers.estimates import SEED, NotEnoughData
-from helpers.metrics.backtest import SAMPLE, Holdout
+from helpers.metrics.backtest import BASELINES, SAMPLE, Holdout
 from helpers.metrics.histories import histories
 from helpers.metrics.occasions import bucket
 
@@ -160,12 +160,27 @@ def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) ->
 
 
 def winner(compared: pd.DataFrame) -> str:
-    """The model that ranks customers best on the test, the plain and fitted ones first when it is a tie.
+    """The model that ranks customers best on the test, fitted ones first when it is a tie.
 
-    compared: `backtest.compare`. A learned model must beat the best other by more than 0.01 of Gini to be used.
+    compared: `backtest.compare`. A learned model must beat the best other by more than 0.01 of Gini to be used. The
+    plain rules are no models; `beaten_by` says when they did better.
 
     >>> winner(pd.DataFrame({"model": ["random_forest", "mbg_nbd"], "gini": [0.655, 0.650]}))
     'mbg_nbd'
     """
-    handicap = compared["model"].isin(LEARNED) * CLEARLY
-    return str(compared.loc[(compared["gini"] - handicap).idxmax(), "model"])
+    models = compared[~compared["model"].isin(BASELINES)]
+    if not len(models):
+        raise NotEnoughData("No model could be fitted to the data before the test, so there is none to choose.")
+    handicap = models["model"].isin(LEARNED) * CLEARLY
+    return str(models.loc[(models["gini"] - handicap).idxmax(), "model"])
+
+
+def beaten_by(compared: pd.DataFrame) -> str:
+    """The plain rule that ranked customers better than every model, or "" where none did.
+
+    >>> beaten_by(pd.DataFrame({"model": ["own_last_period", "mbg_nbd"], "gini": [0.70, 0.65]}))
+    'own_last_period'
+    """
+    plain = compared["model"].isin(BASELINES)
+    best = compared.loc[compared["gini"].idxmax()]
+    return str(best["model"]) if plain.any() and plain[best.name] else ""

@@ -39,6 +39,15 @@ class Fit:
         spread = np.sqrt(np.diag(self.covariance))
         return {name: float(value * s) for (name, value), s in zip(self.params.items(), spread, strict=True)}
 
+    @property
+    def dropout_seen(self) -> bool:
+        """Whether the data tell the share of customers who leave after a purchase from none (beta-geometric models)."""
+        if not {"a", "b"} <= set(self.params):
+            return True
+        odds = np.log(self.params["a"] / self.params["b"])
+        step = np.array([0.0, 0.0, 1.0, -1.0])
+        return bool(odds > -4.6 and np.sqrt(step @ self.covariance @ step) < 1.0)
+
     def draws(self, count: int = 200, seed: int = SEED) -> list["Fit"]:
         """The same fit with parameters drawn from their joint sampling distribution (normal in logarithms)."""
         logs = np.log(list(self.params.values()))

@@ -1,9 +1,12 @@
 """btyd.py: published fits, two roads to one likelihood, and data on which a model must say no."""
 
 import gzip
+import json
 import warnings
+from datetime import date
 from importlib.resources import files
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +26,7 @@ from published_values import (
 from scipy import stats
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics import btyd
+from helpers.metrics import btyd, histories
 
 TRUTH = {
     "mbg_nbd": {"r": 0.6, "alpha": 40.0, "a": 0.8, "b": 2.5},
@@ -216,6 +219,33 @@ def test_master_of_cdnow_converges(shared_data):
     fitted = btyd.fit(rows, "bg_nbd")
     assert fitted.customers == 23_570
     assert fitted.params["r"] == pytest.approx(CDNOW_BG_NBD["r"], abs=3 * CDNOW_BG_NBD_ERRORS["r"])
+
+
+@pytest.mark.parametrize("model", ["bg_nbd", "mbg_nbd"])
+def test_online_retail_ii(shared_data, model):
+    """published.json: two programs' fit to all 5,878 customers, in weeks; its four heaviest accounts stay in."""
+    published = json.loads((shared_data / "published.json").read_text())["models"]
+    wanted = next(each for each in published if each["id"] == f"online_retail_ii_{model.replace('_', '')}_weeks")
+    occasions = ibis.memtable(shoppers.online_retail_occasions(shared_data))
+    rows = histories.counts(occasions, date(2011, 12, 9))
+    fitted = btyd.fit(rows.assign(t_x=rows.t_x / 7, T=rows["T"] / 7), model, unit_days=7)
+    own = wanted["recomputed"]["own"]
+    assert fitted.params == pytest.approx({name: own[name] for name in fitted.params}, rel=1e-3)
+    assert fitted.log_likelihood == pytest.approx(own["LL"], abs=0.05)
+    assert fitted.set_aside == 0
+    assert fitted.dropout_seen
+
+
+def test_online_retail_ii_spend(shared_data):
+    """published.json: Gamma–Gamma on purchase days, in pounds, the lines of both sheets."""
+    published = json.loads((shared_data / "published.json").read_text())["models"]
+    own = next(each for each in published if each["id"] == "online_retail_ii_gg_day_spend")["recomputed"]["own"]
+    occasions = ibis.memtable(shoppers.online_retail_occasions(shared_data, overlap=True))
+    rows = histories.spend_counts(occasions, date(2011, 12, 9))
+    fitted = btyd.fit_spend(rows.assign(m=rows.m / 100))
+    wanted = {"p": own["p"], "q": own["q"], "v": own["gamma"]}
+    assert fitted.params == pytest.approx(wanted, rel=1e-3)
+    assert fitted.log_likelihood == pytest.approx(own["LL"], abs=0.5)  # days' sums are rounded to pence
 
 
 def test_the_sample_ships_with_lifetimes():

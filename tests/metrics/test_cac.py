@@ -1,0 +1,117 @@
+"""cac.py: a pencil's worth of customers and spend, spread lines that add up, and groups nobody was won in."""
+
+from datetime import date
+
+import ibis
+import pandas as pd
+import pytest
+
+from helpers.estimates import NotEnoughData
+from helpers.metrics import cac
+from helpers.periods import Period
+
+JANUARY = Period.month("2026-01")
+#   customer   market  channel   first order
+WON = [("a", "DE", "search", 5), ("b", "DE", "organic", 9), ("c", "GB", "search", 12), ("d", "GB", None, 20)]
+SPEND = [  # channel, market, amount, kind
+    ("search", "DE", 60_00, "media"), ("search", "GB", 20_00, "media"), ("search", None, 8_00, "agency"),
+    ("team", None, 12_00, "salary"),
+]
+
+
+def occasions(rows=WON, **more) -> ibis.Table:
+    return ibis.memtable(pd.DataFrame([
+        {"customer_id": who, "home_market": market, "first_acquisition_channel": channel, "n": 1, "truncated": False,
+         "date": date(2026, 1, day)} | more for who, market, channel, day in rows]))
+
+
+def spend(rows=SPEND) -> ibis.Table:
+    return ibis.memtable(pd.DataFrame([
+        {"channel": channel, "market": market, "amount_rc": amount, "kind": kind, "date": date(2026, 1, 15)}
+        for channel, market, amount, kind in rows]))
+
+
+def value(table: pd.DataFrame, **keys) -> float:
+    for name, wanted in keys.items():
+        table = table[table[name] == wanted]
+    return table["value"].iloc[0]
+
+
+class TestKnownValues:
+    def test_paid_blended_loaded(self):
+        """80 media over 2 won through search; 88 and 100 over all 4."""
+        found = cac.cac(occasions(), spend(), JANUARY)
+        assert value(found, kind="paid") == 40_00
+        assert value(found, kind="blended") == 22_00
+        assert value(found, kind="loaded") == 25_00
+
+    def test_by_market_shares_of_spend_without_one_follow_media(self):
+        """Agency 8 and salary 12 go 3 : 1 to Germany and Britain, as media did."""
+        found = cac.cac(occasions(), spend(), JANUARY, ["market"])
+        assert value(found, kind="loaded", market="DE") == pytest.approx((60_00 + 6_00 + 9_00) / 2)
+        assert value(found, kind="loaded", market="GB") == pytest.approx((20_00 + 2_00 + 3_00) / 2)
+        assert value(found, kind="paid", market="GB") == 20_00
+
+    def test_by_channel_a_team_is_spread_and_organic_is_free(self):
+        found = cac.cac(occasions(), spend(), JANUARY, ["acquisition_channel"])
+        assert value(found, kind="loaded", acquisition_channel="search") == pytest.approx(100_00 / 2)
+        assert value(found, kind="loaded", acquisition_channel="organic") == 0
+        assert set(found["acquisition_channel"]) == {"search", "organic"}
+
+    def test_by_cohort(self):
+        found = cac.cac(occasions(), spend(), Period.trailing(date(2026, 2, 28), 2), ["cohort"])
+        assert found.loc[found["kind"] == "loaded", "cohort"].tolist() == ["2026-01"]
+
+    def test_one_market_gets_its_share(self):
+        whole = cac.cac(occasions(), spend(), JANUARY, ["market"])
+        one = cac.cac(occasions(), spend(), JANUARY, market="GB")
+        assert value(one, kind="loaded") == value(whole, kind="loaded", market="GB")
+
+    def test_three_to_one(self):
+        values = pd.DataFrame({"value": [120.0], "low": [100.0], "high": [140.0], "n": [50]})
+        costs = pd.DataFrame({"value": [40.0], "low": [35.0], "high": [45.0], "n": [50]})
+        found = cac.clv_to_cac(values, costs).iloc[0]
+        assert found["value"] == 3.0
+        assert found["low"] < 100 / 40 < 3.0 < 140 / 40 < found["high"]
+
+
+class TestTwoRoads:
+    @pytest.mark.parametrize("by", [["market"], ["acquisition_channel"], ["cohort"], ["market", "acquisition_channel"]])
+    def test_spread_spend_adds_up_to_all_of_it(self, by):
+        found = cac.cac(occasions(), spend(), JANUARY, by)
+        assert found.loc[found["kind"] == "loaded", "spend_rc"].sum() == pytest.approx(100_00)
+
+    def test_rows_in_another_order_change_nothing(self):
+        shuffled = cac.cac(occasions(WON[::-1]), spend(SPEND[::-1]), JANUARY, ["market"])
+        pd.testing.assert_frame_equal(shuffled, cac.cac(occasions(), spend(), JANUARY, ["market"]))
+
+    def test_the_interval_is_that_of_a_poisson_count(self):
+        """4 won: exact 95 % limits 1.09 and 10.24 (Garwood 1936)."""
+        loaded = cac.cac(occasions(), spend(), JANUARY).query("kind == 'loaded'").iloc[0]
+        assert (loaded["low"], loaded["high"]) == (pytest.approx(100_00 / 10.2416, rel=1e-4),
+                                                   pytest.approx(100_00 / 1.0899, rel=1e-4))
+
+
+class TestEdges:
+    def test_truncated_histories_were_not_won(self):
+        assert cac.won(occasions(truncated=True), JANUARY).count().execute() == 0
+
+    def test_nobody_won_has_no_cost(self):
+        found = cac.cac(occasions().filter(ibis._.n > 1), spend(), JANUARY)
+        assert found["value"].isna().all()
+        assert (found["n"] == 0).all()
+
+    def test_no_spend_is_a_sentence(self):
+        with pytest.raises(NotEnoughData, match="No acquisition spend"):
+            cac.cac(occasions(), spend(), Period.month("2025-01"))
+
+    def test_media_in_no_market_is_spread_by_customers(self):
+        found = cac.cac(occasions(), spend([("search", None, 40_00, "media")]), JANUARY, ["market"])
+        assert value(found, kind="blended", market="DE") == value(found, kind="blended", market="GB") == 10_00
+
+    def test_a_ratio_without_cost_is_not_one(self):
+        costs = pd.DataFrame({"value": [0.0], "low": [0.0], "high": [0.0], "n": [50]})
+        values = pd.DataFrame({"value": [1.0], "low": [1.0], "high": [1.0], "n": [50]})
+        assert cac.clv_to_cac(values, costs)["value"].isna().all()
+        with pytest.raises(NotEnoughData):
+            cac.rated(cac.clv_to_cac(values, costs))

@@ -1,0 +1,56 @@
+"""group_fits.py: different markets keep their models, equal ones are drawn together, small ones take the common one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import shoppers
+
+from helpers.metrics import btyd, group_fits
+
+SLOW = {"r": 0.6, "alpha": 90.0, "a": 1.2, "b": 2.0}
+FAST = {"r": 0.9, "alpha": 40.0, "a": 0.5, "b": 3.0}
+
+
+def rows(**markets) -> pd.DataFrame:
+    """x, t_x, T, weight, home_market of simulated customers: name=(parameters, customers)."""
+    parts = [shoppers.rows("mbg_nbd", params, n, days=600, seed=k).assign(home_market=name)
+             for k, (name, (params, n)) in enumerate(markets.items())]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def different():
+    data = rows(DE=(FAST, 2_000), GB=(SLOW, 2_000), AE=(SLOW, 100))
+    pooled = btyd.fit(data)
+    return data, pooled, group_fits.own_fits(data, "home_market", pooled)
+
+
+def test_different_markets_are_better_apart(different):
+    data, pooled, own = different
+    assert set(own) == {"DE", "GB"}
+    assert group_fits.better_apart(data, "home_market", pooled, own) > 50
+
+
+def test_a_well_known_market_keeps_its_own_parameters(different):
+    data, pooled, own = different
+    shrunk = group_fits.shrunk(own, pooled)
+    assert shrunk["DE"].params["alpha"] == pytest.approx(own["DE"].params["alpha"], rel=0.05)
+    table = group_fits.group_table(data, "home_market", pooled, shrunk).set_index("home_market")
+    assert table.loc["DE", "value"] > table.loc["GB", "value"] * 2
+    assert table["own"].to_dict() == {"AE": False, "DE": True, "GB": True}
+    assert table.loc["AE", "value"] == table.loc["AE", "pooled"]
+
+
+def test_equal_markets_are_drawn_together():
+    data = rows(DE=(FAST, 600), GB=(FAST, 600), US=(FAST, 600))
+    pooled = btyd.fit(data)
+    own = group_fits.own_fits(data, "home_market", pooled)
+    before = np.std([np.log(fitted.params["r"]) for fitted in own.values()])
+    after = np.std([np.log(fitted.params["r"]) for fitted in group_fits.shrunk(own, pooled).values()])
+    assert after < before
+    assert group_fits.better_apart(data, "home_market", pooled, own) < 10
+
+
+def test_one_market_alone_is_the_common_model(different):
+    data, pooled, own = different
+    assert group_fits.shrunk({"DE": own["DE"]}, pooled)["DE"].params == pytest.approx(pooled.params)
