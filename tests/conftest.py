@@ -21,6 +21,14 @@ hypothesis.settings.load_profile("steady")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items):
+    """Two workers share the tests by file; all that read the demo's report go to one, which starts with them."""
+    for item in items:
+        group = "demo" if "demo_run" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "demo_run" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Under REQUIRE_ALL=1 a test that skips has failed: nothing that was to be checked may go unchecked."""
