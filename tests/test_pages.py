@@ -1,5 +1,8 @@
 """The demo's report as a reader's browser shows it, wide and on a telephone, with the network off."""
 
+import html
+import re
+
 import pytest
 from browser import Browser, installed
 from bs4 import BeautifulSoup
@@ -95,6 +98,14 @@ def test_in_the_dark_ink_and_paper_change_places(browser, folder, name):
     shades = [browser.evaluate(f"{color}.{part}") for part in ("backgroundColor", "color")]
     paper, ink = (sum(int(each) for each in shade[4:-1].split(",")) for shade in shades)
     assert paper < 200 < 600 < ink
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_charts_title_is_a_finding_in_ten_words(folder, name):
+    page = (folder / f"{name}.html").read_text(encoding="utf-8")
+    for finding in re.findall(r"<figcaption><strong>(.*?)</strong>", page):
+        words = [word for word in html.unescape(finding).split() if any(letter.isalnum() for letter in word)]
+        assert 0 < len(words) <= 10, finding
 
 
 @pytest.mark.parametrize("name", PAGES)

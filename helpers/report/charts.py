@@ -28,7 +28,6 @@ from helpers.report import drawing
 from helpers.report.drawing import INK, PALETTE, REST, STYLE
 
 GAIN, LOSS = PALETTE[0], PALETTE[1]
-LONGEST_FINDING = 10  # words
 MOST_POINTS = 240  # a line; more than one every two units of the picture cannot be told apart
 MOST_MARKED = 24  # points; more are drawn as a line alone
 SMALL_STEPS = 2  # totals more than this many times the span of the steps are cut
@@ -36,7 +35,7 @@ ROOM = 0.16  # of the width, for the values written at the bars' ends
 
 
 def finish(ax: Axes, finding: str, subtitle: str, source: str, alt: str | None = None) -> Axes:
-    """The chart with its finding (at most ten words) as title, its subtitle and its source, all required.
+    """The chart with its finding (ten words or fewer, which the pages' tests count) as title, subtitle and source.
 
     >>> ax = lines(pd.DataFrame({"x": [1, 2], "y": [3, 4]}), "x", "y")
     >>> finish(ax, "Sales rose", "Sales by year", "Source: books").get_title(loc="left")
@@ -45,9 +44,6 @@ def finish(ax: Axes, finding: str, subtitle: str, source: str, alt: str | None =
     for name, text in {"finding": finding, "subtitle": subtitle, "source": source}.items():
         if not text or not text.strip():
             raise ValueError(f"A chart needs its {name}; it is empty.")
-    words = [word for word in finding.split() if any(letter.isalnum() for letter in word)]
-    if len(words) > LONGEST_FINDING:
-        raise ValueError(f"A finding has {LONGEST_FINDING} words or fewer, this one {len(words)}: '{finding}'")
     alt = alt or f"{finding.rstrip('.')}. {subtitle.rstrip('.')}."
     ax.figure.caption = drawing.Caption(finding, subtitle, source, alt)
     ax.set_title(finding, loc="left", fontweight="bold", color=INK)
