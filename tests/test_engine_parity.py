@@ -31,6 +31,7 @@ from helpers.metrics import (
     cac,
     churn,
     clv,
+    clv_learned,
     clv_model,
     cohort_comparison,
     cohorts,
@@ -46,6 +47,7 @@ from helpers.metrics import (
     payback,
     playbook,
     promoters,
+    quality,
     reallocation,
     referrals,
     revenue_retention,
@@ -241,9 +243,25 @@ CASES = {
     "tracking.monthly_curve": lambda s: tracking.monthly_curve(s.all, s.held, {"mbg_nbd": s.fits[0]}),
     "tracking.published_check": lambda s: tracking.published_check(FORECASTS, s.all, AS_OF),
     "voice.open_answers": lambda s: voice.open_answers(s.surveys, YEAR),
+    "clv_learned.features": lambda s: clv_learned.features(s.all, EARLIER),
+    "clv_model.expected_per_active": lambda s: clv_model.expected_per_active(s.valued, AS_OF, W),
+    "cost_ratios.ltv_by_tier": lambda s: cost_ratios.ltv_by_tier(
+        s.tiered, books.existing(s.all, QUARTER, W), pd.Series({"annual_cost": 30.0, "discounts": 10.0}), "EUR"),
+    "costs.top_discounts": lambda s: costs.top_discounts(s.books, QUARTER, top=0.1),
+    "promoters.verdict": lambda s: promoters.verdict(s.surveys, s.all, AS_OF, 90),
+    "quality.identity_coverage": lambda s: quality.identity_coverage(s.orders, "market"),
+    "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
+    "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),
+    "quality.currencies": lambda s: quality.currencies(s.orders, s.client.table("fx")),
+    "quality.bridge": lambda s: quality.bridge(s.orders, s.refunds, "2026-10", "EUR"),
+    "tracking.season_index": lambda s: tracking.season_index(s.all, AS_OF, s.fits[0]),
+    "tracking.with_season": lambda s: tracking.with_season(s.all, s.held, s.fits[0]),
 }
 FORECASTS = pd.DataFrame({"made": ["2025-10-31"], "months": [12], "value": [900.0], "low": [800.0], "high": [950.0]})
-ASKED_BY_OTHERS = {"costs.observed", "costs.refuse_unobserved", "signals.collect"}  # read no table themselves
+ASKED_BY_OTHERS = {  # read no table themselves, or only through a function above
+    "costs.observed", "costs.refuse_unobserved", "signals.collect", "voice.needed",
+    "clv_learned.learn", "clv_learned.challengers", "clv_learned.scored",
+}
 
 
 @pytest.mark.parametrize("name", CASES)
