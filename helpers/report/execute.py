@@ -16,6 +16,7 @@ from helpers.report import rows
 from helpers.report.page import MIME
 
 CELL_SECONDS = 1_800  # a cell that takes longer hangs: the cron job must end with a page saying so
+START_SECONDS = 300  # a kernel on a busy machine takes its time
 ADDED = {"papermill-error-cell-tag", "injected-parameters"}  # cells papermill puts in: not the author's
 
 
@@ -82,7 +83,7 @@ def _run(path: Path, parameters: dict, into: Path, tell: Callable[[str, str], No
     try:
         papermill.execute_notebook(
             str(path), str(output), parameters, kernel_name="python3", cwd=str(path.parent), progress_bar=False,
-            execution_timeout=CELL_SECONDS, language="python",
+            execution_timeout=CELL_SECONDS, start_timeout=START_SECONDS, language="python",
             extra_arguments=["--log-level=CRITICAL", "--HistoryManager.enabled=False"],
         )  # fmt: skip
     except PapermillExecutionError as error:
