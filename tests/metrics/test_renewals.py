@@ -1,0 +1,77 @@
+"""renewals.py: Fader & Hardie's two cohorts, sums against closed forms, cohorts that say nothing."""
+
+from datetime import date
+
+import ibis
+import numpy as np
+import pytest
+from published_values import DERL_CASES, SBG_HIGH_END, SBG_PARAMETERS, SBG_REGULAR
+
+from helpers.estimates import NotEnoughData
+from helpers.metrics import renewals
+from helpers.metrics.fits import Fit
+
+COHORTS = {"regular": SBG_REGULAR, "high end": SBG_HIGH_END}
+
+
+def fit_of(alpha: float, beta: float) -> Fit:
+    return Fit("sbg", {"alpha": alpha, "beta": beta}, np.eye(2), 0.0, 1, 1)
+
+
+class TestKnownValues:
+    @pytest.mark.parametrize("name", COHORTS)
+    def test_fader_and_hardie_2007(self, name):
+        """Table 1: fitted on seven years, years eight to twelve forecast within two points."""
+        left = [round(10 * share) for share in COHORTS[name]]
+        fitted = renewals.fit_sbg(renewals.lives(left[:8]))
+        assert list(fitted.params.values()) == pytest.approx(SBG_PARAMETERS[name], abs=1e-3)
+        assert renewals.survival(fitted, range(13)) == pytest.approx(np.array(left) / 1000, abs=0.02)
+
+    @pytest.mark.parametrize(("parameters", "published"), DERL_CASES.items())
+    def test_fader_and_hardie_2010(self, parameters, published):
+        """Table 3: customers in their first to fifth period; case 2's first value is printed from more digits."""
+        assert renewals.derl(fit_of(*parameters), range(5), 0.1) == pytest.approx(published, rel=2e-3)
+
+
+class TestTwoRoads:
+    def test_derl_is_the_discounted_sum_of_survival(self):
+        fitted, n, periods = fit_of(3.8, 15.2), 2, np.arange(1, 2_000)
+        shares = renewals.survival(fitted, n + periods) / renewals.survival(fitted, n)
+        assert renewals.derl(fitted, n, 0.1) == pytest.approx((shares / 1.1 ** (periods - 1)).sum())
+
+    def test_renewal_rates_multiply_to_survival(self):
+        fitted = fit_of(0.7, 1.2)
+        assert np.prod(renewals.renewal_rate(fitted, range(1, 9))) == pytest.approx(renewals.survival(fitted, 8))
+
+    def test_true_parameters_lie_within_two_standard_errors(self):
+        rng = np.random.default_rng(4)
+        ends = rng.geometric(rng.beta(0.8, 2.0, 20_000))
+        fitted = renewals.fit_sbg(renewals.lives([(ends > t).sum() for t in range(13)]))
+        for name, truth in {"alpha": 0.8, "beta": 2.0}.items():
+            assert abs(fitted.params[name] - truth) < 2 * fitted.errors[name]
+
+
+class TestEdges:
+    def test_subscriptions_become_counts(self):
+        moves = ibis.memtable({
+            "subscription_id": ["a", "a", "b", "c", "d", "d"], "kind": ["new", "churn", "new", "new", "new", "churn"],
+            "date": [date(2026, 1, 1), date(2026, 1, 20), date(2026, 1, 1), date(2026, 3, 20), date(2026, 1, 1),
+                     date(2026, 5, 1)]})
+        rows = renewals.subscription_lives(moves, date(2026, 3, 31))
+        assert rows.values.tolist() == [[1, 1, 0], [2, 0, 2]]  # d ends after the day; c has seen no renewal yet
+
+    def test_newcomers_are_refused(self):
+        with pytest.raises(ValueError, match="cannot rise"):
+            renewals.lives([10, 9, 11])
+
+    @pytest.mark.parametrize("left", [[100, 100, 100], [100, 90], [10, 5, 3]])
+    def test_too_little_is_a_sentence(self, left):
+        with pytest.raises(NotEnoughData, match="subscriptions have ended"):
+            renewals.fit_sbg(renewals.lives(left))
+
+    def test_subscribers_who_are_all_alike(self):
+        try:
+            fitted = renewals.fit_sbg(renewals.lives([100_000, 80_000, 64_000, 51_200, 40_960]))
+            assert renewals.renewal_rate(fitted, [1, 20]) == pytest.approx(0.8, abs=0.01)
+        except NotEnoughData as reason:
+            assert "alike" in str(reason)
