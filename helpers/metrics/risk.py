@@ -11,7 +11,6 @@ import pandas as pd
 import statsmodels.api as sm
 from ibis import _
 from scipy import linalg, special, stats
-from statsmodels.stats.multitest import multipletests
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData
 from helpers.metrics import btyd, histories
@@ -120,7 +119,7 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     """
     columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
     for kind in (k for k in KINDS if k in rows):
-        sizes = _sizes(rows, kind)
+        sizes = kind_sizes(rows, kind)
         columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
     left, design = labels(rows), _design(rows, columns)
     groups = design.groupby(left.to_numpy())
@@ -129,17 +128,13 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     return _fit("signals", _independent(design), left)
 
 
-def _sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
-    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+def kind_sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """Customers of each market or channel, the largest first.
 
-
-def references(rows: pd.DataFrame) -> dict[str, str]:
-    """The market and the channel that others are compared with in `fit_signals`: the largest of each kind.
-
-    >>> references(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}))
-    {'home_market': 'DE'}
+    >>> kind_sizes(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}), "home_market").to_dict()
+    {'DE': 2, 'JP': 1}
     """
-    return {kind: _sizes(rows, kind).index[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
+    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
 
 
 def needed(found):
@@ -219,28 +214,6 @@ def with_probability(table: ir.Table, model: Model) -> ir.Table:
         value = (table[kind] == level).fill_null(False).cast("float64") if level else table[kind]
         score = score + value * float(weight)
     return table.mutate(churn_probability=1.0 / (1.0 + (-score).exp()))
-
-
-def drivers(model: Model) -> pd.DataFrame:
-    """What goes with leaving, other signals held equal: a row per signal with its odds ratio and 95 % interval.
-
-    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or
-    channel against the largest one. An association, not a cause. Columns signal, kind and level (of a market or
-    channel, else empty and the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted
-    < 5 %); strongest first.
-
-    >>> drivers(fit_signals(_example()))[["signal", "value", "called"]].round(2).values.tolist()
-    [['late_first', 4.0, True]]
-    """
-    errors = np.sqrt(np.diag(model.covariance))[1:]
-    weights = model.params[1:]
-    z = np.abs(weights / errors)
-    called, p_adjusted, *_rest = multipletests(2 * stats.norm.sf(z), alpha=ALPHA, method="fdr_bh")
-    table = pd.DataFrame({"signal": model.columns[1:], "value": np.exp(weights), "n": model.n, "called": called,
-                          "low": np.exp(weights - Z_95 * errors), "high": np.exp(weights + Z_95 * errors)})
-    name, equals, level = (part for _k, part in table["signal"].str.partition("=").items())
-    table["kind"], table["level"] = name.where(equals == "=", ""), level.where(equals == "=", name)
-    return table.assign(p_adjusted=p_adjusted).iloc[np.argsort(-z, kind="stable")].reset_index(drop=True)
 
 
 def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:

@@ -1,6 +1,5 @@
 """What customers say: CSAT, NPS and CES with intervals, who answers, and whether it shows in what they do."""
 
-import contextlib
 from collections.abc import Sequence
 
 import ibis
@@ -14,7 +13,6 @@ from helpers.estimates import Estimate, NotEnoughData, proportion, with_wilson
 from helpers.periods import Period
 
 Z_95 = 1.959964
-UNITS = {"csat": "fraction", "ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
 GROUPS = ("detractor", "passive", "promoter")
 
 
@@ -144,28 +142,6 @@ def _mean(counts: pd.DataFrame) -> dict:
     return {"value": mean, "low": low, "high": high, "n": total, "options": options}
 
 
-def scores(surveys: ir.Table, period: Period | None, by: str, top_boxes: int = 2) -> pd.DataFrame:
-    """CSAT and the three forms of CES by one grouping: measure, that column, value, low, high, n; months as YYYY-MM.
-
-    Groups without a name are left out, and so is a kind that was not asked.
-
-    >>> scores(_example(), None, "market")[["measure", "market", "n"]].values.tolist()[:2]
-    [['csat', 'DE', 3], ['ces_mean', 'DE', 3]]
-    """
-    found = []
-    with contextlib.suppress(NotEnoughData):
-        found.append(csat(surveys, period, [by], top_boxes).assign(measure="csat"))
-    with contextlib.suppress(NotEnoughData):
-        found.append(ces(surveys, period, [by], top_boxes).rename(columns={"variant": "measure"}))
-    if not found:
-        raise NotEnoughData("There are no CSAT and no CES answers in this period; see the head of this page for how to "
-                            "supply them.")
-    table = pd.concat(found, ignore_index=True).dropna(subset=by)
-    if by == "month":
-        table["month"] = table["month"].dt.strftime("%Y-%m")
-    return table[["measure", by, "value", "low", "high", "n"]].reset_index(drop=True)
-
-
 def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.Table:
     """The answers with columns `month` (its first day) and `channel`, and the home market where an answer names none.
 
@@ -221,44 +197,6 @@ def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
     joined = joined.select(*[invited[c] for c in invited.columns], history.times, history.home_market)
     times = _.times.fill_null(0)
     return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
-
-
-def needed(said: ir.Table | None) -> ir.Table:
-    """The answers, or NotEnoughData when none were supplied: for everything built upon them.
-
-    >>> int(needed(_example()).count().execute())
-    9
-    """
-    if said is None:
-        raise NotEnoughData("This needs survey answers; how to supply them stands above.")
-    return said
-
-
-def headline(table: pd.DataFrame, least: int) -> Estimate:
-    """The first row of a table as an Estimate; NotEnoughData when fewer than `least` respondents stand behind it.
-
-    >>> headline(nps(_example()), least=3).n
-    3
-    """
-    row = table.iloc[0]
-    if row["n"] < least:
-        raise NotEnoughData(f"Fewer than {least} customers answered this question in the last twelve months: too few "
-                            "to show, and too few to tell anything.")
-    return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
-
-
-def comparable(groups: pd.DataFrame) -> pd.DataFrame:
-    """The groups that may be shown, highest value first; NotEnoughData when there are not two of them to compare.
-
-    groups: any table with column value, blank where a group is too small to be shown.
-
-    >>> comparable(pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [20.0, None, 30.0]}))["market"].tolist()
-    ['JP', 'DE']
-    """
-    shown = groups.dropna(subset="value").sort_values("value", ascending=False, kind="stable", ignore_index=True)
-    if len(shown) < 2:
-        raise NotEnoughData("There are no two groups with enough answers to compare.")
-    return shown
 
 
 def open_answers(surveys: ir.Table, period: Period) -> Estimate:

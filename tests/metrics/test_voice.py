@@ -4,6 +4,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
+from answers import said
 from ibis import _
 
 from helpers.estimates import NotEnoughData
@@ -11,16 +12,6 @@ from helpers.metrics import voice
 from helpers.periods import Period
 
 JANUARY = Period.month("2026-01")
-
-
-def said(kind, scores, scale, direction="higher", customers=None, day="2026-01-15", **more):
-    """A survey table: one answer each, in the canonical columns."""
-    ids = customers if customers is not None else [f"{k:04x}" for k in range(len(scores))]
-    frame = pd.DataFrame({"customer_id": pd.Series(ids, dtype="str"), "score": np.asarray(scores, "float64")})
-    frame = frame.assign(kind=kind, survey_id="s1", market="DE", answered_date=day, direction=direction,
-                         scale_min=float(scale[0]), scale_max=float(scale[1]),
-                         sent_id="i" + frame["customer_id"].fillna("0"), **more)
-    return ibis.memtable(frame).cast({"answered_date": "date"})
 
 
 # known values
@@ -132,32 +123,7 @@ def test_several_answers_to_one_invitation_count_once():
     assert voice.response_rate(both, invitations(["a1", "b2"]), JANUARY).iloc[0]["value"] == 0.5
 
 
-def test_scores_are_those_of_each_question():
-    both = said("csat", [5, 2], (1, 5)).union(said("ces", [7, 4], (1, 7)))
-    table = voice.scores(both.mutate(month=_.answered_date.truncate("M")), JANUARY, "month").set_index("measure")
-    assert table["month"].unique().tolist() == ["2026-01"]
-    assert table["value"].to_dict() == pytest.approx(
-        {"csat": 0.5, "ces_mean": 5.5, "ces_index": 550 / 7, "ces_top_box": 0.5})
-    assert set(voice.scores(said("csat", [5], (1, 5)), None, "market")["measure"]) == {"csat"}
-    with pytest.raises(NotEnoughData, match="no CSAT and no CES"):
-        voice.scores(said("nps", [5], (0, 10)), None, "market")
-
-
-# what may be shown
-
-
-def test_a_score_on_few_answers_is_a_sentence():
-    table = voice.nps(said("nps", [9] * 9, (0, 10)))
-    assert voice.headline(table, least=9).n == 9
-    with pytest.raises(NotEnoughData, match="Fewer than 10"):
-        voice.headline(table, least=10)
-
-
-def test_one_group_is_nothing_to_compare():
-    groups = pd.DataFrame({"market": ["DE", "JP", "AE"], "value": [10.0, np.nan, 30.0]})
-    assert voice.comparable(groups)["market"].tolist() == ["AE", "DE"]
-    with pytest.raises(NotEnoughData, match="no two groups"):
-        voice.comparable(groups[:2])
+# comments and markets
 
 
 def test_comments_are_counted_and_never_read():

@@ -1,0 +1,43 @@
+"""scores.py: what may be shown, and what is said instead."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from answers import said
+from ibis import _
+
+from helpers.estimates import NotEnoughData
+from helpers.metrics import scores, voice
+from helpers.periods import Period
+
+JANUARY = Period.month("2026-01")
+
+
+def test_scores_are_those_of_each_question():
+    both = said("csat", [5, 2], (1, 5)).union(said("ces", [7, 4], (1, 7)))
+    table = scores.by_group(both.mutate(month=_.answered_date.truncate("M")), JANUARY, "month").set_index("measure")
+    assert table["month"].unique().tolist() == ["2026-01"]
+    assert table["value"].to_dict() == pytest.approx(
+        {"csat": 0.5, "ces_mean": 5.5, "ces_index": 550 / 7, "ces_top_box": 0.5})
+    assert set(scores.by_group(said("csat", [5], (1, 5)), None, "market")["measure"]) == {"csat"}
+    with pytest.raises(NotEnoughData, match="no CSAT and no CES"):
+        scores.by_group(said("nps", [5], (0, 10)), None, "market")
+
+
+def test_a_score_on_few_answers_is_a_sentence():
+    table = voice.nps(said("nps", [9] * 9, (0, 10)))
+    assert scores.headline(table, least=9).n == 9
+    with pytest.raises(NotEnoughData, match="Fewer than 10"):
+        scores.headline(table, least=10)
+
+
+def test_one_group_is_nothing_to_compare():
+    groups = pd.DataFrame({"market": ["DE", "JP", "AE"], "value": [10.0, np.nan, 30.0]})
+    assert scores.comparable(groups)["market"].tolist() == ["AE", "DE"]
+    with pytest.raises(NotEnoughData, match="no two groups"):
+        scores.comparable(groups[:2])
+
+
+def test_absent_answers_are_a_sentence():
+    with pytest.raises(NotEnoughData, match="needs survey answers"):
+        scores.needed(None)
