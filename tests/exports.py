@@ -60,12 +60,12 @@ STRIPE = """id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Conve
 ch_1,2026-03-31 22:30,25.00,5.00,eur,true,25.00,1.00,Paid,cus_1,anna@mail.test,Subscription update
 ch_2,2026-04-01 10:00,1500,0,jpy,true,9.00,1.00,Failed,cus_2,hans@mail.test,Shop
 """
-PAYPAL = '''"Date","Time","TimeZone","Name","Type","Status","Currency","Gross","Fee","Net","From Email Address","To Email Address","Transaction ID",\
+PAYPAL = """"Date","Time","TimeZone","Name","Type","Status","Currency","Gross","Fee","Net","From Email Address","To Email Address","Transaction ID",\
 "Reference Txn ID","Balance Impact","Country Code"
 "13.03.2026","10:00:00","Europe/Berlin","Ida Muster","Express Checkout Payment","Completed","EUR","1.100,00","-20,00","1.080,00","ida@mail.test","shop@mail.test","TX1","","Credit","DE"
 "14.03.2026","10:00:00","Europe/Berlin","Ida Muster","Payment Refund","Completed","EUR","-100,00","0,00","-100,00","shop@mail.test","ida@mail.test","TX2","TX1","Debit",""
 "14.03.2026","11:00:00","Europe/Berlin","PayPal","General Currency Conversion","Completed","EUR","-5,00","0,00","-5,00","","","TX3","","Debit",""
-'''
+"""
 GOOGLE = """Campaign performance
 "March 1, 2026 - March 31, 2026"
 Day,Campaign,Country/Territory (User location),Currency code,Clicks,Impr.,Cost
@@ -114,15 +114,15 @@ GENERIC = """order number;date;customer_email;country;currency;sku;item name;qty
 """
 CANONICAL = {
     "retention_costs.csv": "month,category,component,market,channel,amount,currency,existing_share,allocation,source\n"
-                           "2026-03,marketing,email,ALL,email,310.00,USD,1,active_customers,invoice 7\n",
+    "2026-03,marketing,email,ALL,email,310.00,USD,1,active_customers,invoice 7\n",
     "acquisition_spend.csv": "date,channel,campaign,market,amount,currency,kind\n2026-03-01,influencer,x,DE,99.90,EUR,media\n",
     "refunds.csv": "order_id,refund_date,amount,currency,reason\n#1005,2026-07-10,10.00,EUR,damaged\n",
     "deliveries.csv": "order_id,promised_date,delivered_date,status\n#1001,2026-04-02,2026-04-01,\n",
     "referrals.csv": "email,referrer_email,order_id\nbert@mail.test,ANNA@mail.test,\n",
     "campaigns.csv": "campaign_id,email,arm,sent_date,channel,action,segment,cost,currency\n"
-                     "c1,anna@mail.test,treated,2026-03-01,email,coupon,lapsed,0.35,EUR\nc1,bert@mail.test,holdout,2026-03-01,email,coupon,lapsed,0,EUR\n",
+    "c1,anna@mail.test,treated,2026-03-01,email,coupon,lapsed,0.35,EUR\nc1,bert@mail.test,holdout,2026-03-01,email,coupon,lapsed,0,EUR\n",
     "surveys.csv": "survey_id,kind,email,market,answered_date,score,scale_min,scale_max,direction,sent_id,comment\n"
-                   "w1,ces,anna@mail.test,DE,2026-03-03,6,1,7,higher,s1,\n",
+    "w1,ces,anna@mail.test,DE,2026-03-03,6,1,7,higher,s1,\n",
     "surveys_sent.csv": "sent_id,email,sent_date,channel\ns1,anna@mail.test,2026-03-01,email\n",
     "engagement.csv": "date,email,signal,value\n2026-03-01,anna@mail.test,visits,3\n",
     "subscriptions.csv": "subscription_id,email,date,kind,mrr_delta,currency\nsub1,anna@mail.test,2026-03-01,new,23.80,EUR\n",
@@ -131,11 +131,30 @@ CANONICAL = {
     "fx.csv": "date,currency,rate\n2026-03-01,AED,0.23\n",
 }
 FILES = {
-    "orders_export_eu.csv": SHOPIFY, "amazon_all.txt": AMAZON, "settlement.txt": SETTLEMENT, "fba_returns.csv": FBA_RETURNS, "repeat.json": REPEAT,
-    "woo_export.csv": WOO, "woo_analytics.csv": WOO_ANALYTICS, "magento_grid.csv": MAGENTO, "tiktok_shop.csv": TIKTOK_SHOP, "stripe.csv": STRIPE,
-    "paypal.csv": PAYPAL, "google.csv": GOOGLE, "meta.csv": META, "tiktok_ads.csv": TIKTOK_ADS, "amazon_ads.csv": AMAZON_ADS, "hubspot.csv": HUBSPOT,
-    "salesforce.csv": SALESFORCE, "klaviyo.csv": KLAVIYO, "shopify_customers.csv": SHOPIFY_CUSTOMERS, "zendesk.csv": ZENDESK,
-    "gorgias.csv": GORGIAS, "surveys_wide.csv": SURVEYS_WIDE, "own_shop.csv": GENERIC, **CANONICAL,
+    "orders_export_eu.csv": SHOPIFY,
+    "amazon_all.txt": AMAZON,
+    "settlement.txt": SETTLEMENT,
+    "fba_returns.csv": FBA_RETURNS,
+    "repeat.json": REPEAT,
+    "woo_export.csv": WOO,
+    "woo_analytics.csv": WOO_ANALYTICS,
+    "magento_grid.csv": MAGENTO,
+    "tiktok_shop.csv": TIKTOK_SHOP,
+    "stripe.csv": STRIPE,
+    "paypal.csv": PAYPAL,
+    "google.csv": GOOGLE,
+    "meta.csv": META,
+    "tiktok_ads.csv": TIKTOK_ADS,
+    "amazon_ads.csv": AMAZON_ADS,
+    "hubspot.csv": HUBSPOT,
+    "salesforce.csv": SALESFORCE,
+    "klaviyo.csv": KLAVIYO,
+    "shopify_customers.csv": SHOPIFY_CUSTOMERS,
+    "zendesk.csv": ZENDESK,
+    "gorgias.csv": GORGIAS,
+    "surveys_wide.csv": SURVEYS_WIDE,
+    "own_shop.csv": GENERIC,
+    **CANONICAL,
 }
 CLIENT = """name = "Acme"
 currency = "EUR"

@@ -16,11 +16,23 @@ from helpers.intake.targets import kinds, stored
 from helpers.money import MissingRate, exchange_rates
 from helpers.settings import Settings
 
-PLAIN_MONEY = {"retention_costs": ("month", {"amount_rc": "amount_minor"}), "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
-               "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}), "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
-               "tickets": ("opened_date", {"cost_rc": "cost_minor"})}
-RATED = {"orders": ["ordered_at"], "refunds": ["refund_date", "refunded_at"], "retention_costs": ["month"], "campaigns": ["sent_date"],
-         "acquisition_spend": ["date"], "subscriptions": ["date"], "tickets": ["opened_at"], "products": []}
+PLAIN_MONEY = {
+    "retention_costs": ("month", {"amount_rc": "amount_minor"}),
+    "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
+    "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}),
+    "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
+    "tickets": ("opened_date", {"cost_rc": "cost_minor"}),
+}
+RATED = {
+    "orders": ["ordered_at"],
+    "refunds": ["refund_date", "refunded_at"],
+    "retention_costs": ["month"],
+    "campaigns": ["sent_date"],
+    "acquisition_spend": ["date"],
+    "subscriptions": ["date"],
+    "tickets": ["opened_at"],
+    "products": [],
+}
 ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
 
 
@@ -61,9 +73,13 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
     if "orders" in parts:
         shared = privacy.impossible_addresses(con, parts["orders"], settings.privacy.placeholder_orders_per_day)
         fake = buyers.buyer.isin(shared.buyer)
-        buyers = con.create_table("buyers_kept", buyers.mutate(
-            customer_id=fake.ifelse(ibis.null("string"), buyers.customer_id), identity_scope=fake.ifelse("none", buyers.identity_scope)),
-            overwrite=True)
+        buyers = con.create_table(
+            "buyers_kept",
+            buyers.mutate(
+                customer_id=fake.ifelse(ibis.null("string"), buyers.customer_id), identity_scope=fake.ifelse("none", buyers.identity_scope)
+            ),
+            overwrite=True,
+        )
     for target, stacked in parts.items():
         if "buyer" in stacked.columns:
             named = stacked.drop("customer_id").left_join(buyers, "buyer").drop("buyer_right")
@@ -117,8 +133,12 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     reporting = settings.currency
     once = sales.each_once(con, parts["orders"])
     dated = sales.net_of_tax(once).mutate(
-        order_date=_.ordered_at.pipe(_local_day, settings.time_zone), source=_.source_name,
-        identity_scope=_.identity_scope.fill_null("none"), is_renewal=_.is_renewal.fill_null(False), status=_.status.fill_null("paid"))
+        order_date=_.ordered_at.pipe(_local_day, settings.time_zone),
+        source=_.source_name,
+        identity_scope=_.identity_scope.fill_null("none"),
+        is_renewal=_.is_renewal.fill_null(False),
+        status=_.status.fill_null("paid"),
+    )
     orders = sales.converted(dated, fx, "order_date", reporting, {"net_rc": "net_minor", "discount_rc": "discount_minor"})
     orders = con.create_table("orders_converted", orders, overwrite=True)
     refs = {
@@ -127,8 +147,11 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     orders = sales.with_referrers(sales.delivered(orders, refs.get("deliveries")), parts.get("referrals"))
     lines = None
     if "order_lines" in parts:
-        kept = parts["order_lines"].semi_join(orders, [_.source_name == orders.source, _.order_id == orders.order_id,
-                                                       _.file_index == orders.file_index]).mutate(source=_.source_name)
+        kept = (
+            parts["order_lines"]
+            .semi_join(orders, [_.source_name == orders.source, _.order_id == orders.order_id, _.file_index == orders.file_index])
+            .mutate(source=_.source_name)
+        )
         lines = sales.order_lines(kept, orders.rename(order_currency="currency"), parts.get("products"), fx, reporting)
         lines = con.create_table("order_lines", lines, overwrite=True)
     refunds = _refunds(con, refs.get("refunds"), orders, lines, fx, settings)
@@ -160,8 +183,11 @@ def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
     if refunds is None:
         return None
     refunds = refunds.mutate(refund_row=_.file_index.cast("string").concat("/", _.row.cast("string")))
-    refunds = sales.cancelled_purchases(con, refunds, orders, lines) if lines is not None \
+    refunds = (
+        sales.cancelled_purchases(con, refunds, orders, lines)
+        if lines is not None
         else refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
+    )
     refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, _.refunded_at.pipe(_local_day, settings.time_zone)))
     sold = orders.select("source", "order_id", sold_on="order_date")
     dated = refunds.left_join(sold, ["source", "order_id"]).drop("source_right", "order_id_right")
@@ -212,6 +238,7 @@ def _as_in_schema(rows: ir.Table, name: str) -> ir.Table:
 
 def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:
     from helpers.intake.columns import to_local
+
     return to_local(zone, moment).date()
 
 

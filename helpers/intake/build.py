@@ -65,8 +65,7 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
     share = settings.max_rejected if max_rejected is None else max_rejected
     fingerprint = _fingerprint(settings, folder)
     if (last := _manifest(settings)).get("fingerprint") == fingerprint and last["largest_rejected_share"] <= share:
-        return BuildResult(settings.folder / "tables", pd.read_parquet(settings.folder / "tables" / "files.parquet"),
-                           True, last["remarks"])
+        return BuildResult(settings.folder / "tables", pd.read_parquet(settings.folder / "tables" / "files.parquet"), True, last["remarks"])
     settings.folder.mkdir(parents=True, exist_ok=True)
     workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
     con = open_workbench(workbench, folder)
@@ -77,8 +76,12 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
         files, remarks = assemble.write_tables(con, batches, settings, tables)
         accounts = [one for batch in batches for one in batch.accounts]
         worst = max((one.rejected / one.read for one in accounts if one.read), default=0.0)
-        manifest = {"fingerprint": fingerprint, "remarks": remarks, "largest_rejected_share": worst,
-                    "inputs": {one.raw.file: one.raw.sha256 for one in accounts}}
+        manifest = {
+            "fingerprint": fingerprint,
+            "remarks": remarks,
+            "largest_rejected_share": worst,
+            "inputs": {one.raw.file: one.raw.sha256 for one in accounts},
+        }
         (tables / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
         con.disconnect()
         _swap(workbench, settings.folder)
@@ -101,11 +104,17 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     rows = []
     for one in found:
         account, label = accounts.get(one.raw.file), _label(settings, one.raw.file)
-        rows.append({
-            "file": one.raw.file, "source": one.source, "format": one.match.format.title if one.match else "not recognised",
-            "rows_read": account.read if account else 0, "rows_rejected": account.rejected if account else 0,
-            "rows_ignored": account.ignored if account else 0,
-            "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(label, []))})
+        rows.append(
+            {
+                "file": one.raw.file,
+                "source": one.source,
+                "format": one.match.format.title if one.match else "not recognised",
+                "rows_read": account.read if account else 0,
+                "rows_rejected": account.rejected if account else 0,
+                "rows_ignored": account.ignored if account else 0,
+                "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(label, [])),
+            }
+        )
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
 
 
@@ -145,9 +154,18 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
         elif not terms.url and name not in taken and terms.active:
             pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
             missing = read.Raw(folder / pattern, pattern, "", False, "csv")
-            found.append(Found(missing, name, terms, problem=Problem(
-                f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/",
-                "Put the export there, or set active = false for a source that has ended.")))
+            found.append(
+                Found(
+                    missing,
+                    name,
+                    terms,
+                    problem=Problem(
+                        f"[sources.{name}]",
+                        f"no file named {pattern} is in {folder.name}/",
+                        "Put the export there, or set active = false for a source that has ended.",
+                    ),
+                )
+            )
     return [replace(one, index=index) for index, one in enumerate(found)]
 
 
@@ -169,8 +187,12 @@ def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
 
 def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -> Found:
     if terms.format and terms.format not in formats:
-        return Found(raw, name, terms, problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'",
-                                                       f"Known: {', '.join(sorted(formats))}"))
+        return Found(
+            raw,
+            name,
+            terms,
+            problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"),
+        )
     candidates = {terms.format: formats[terms.format]} if terms.format else formats
     header = []
     for path, layout in read.layouts(raw, workbench):
@@ -178,11 +200,18 @@ def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -
         fits = [m for one in candidates.values() if not (m := recognise.match(list(layout.header), one, terms.columns)).missing]
         if fits:
             best = max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)))
-            encoding = read.whole_file_encoding(path, [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])]) \
-                if raw.kind == "csv" else layout.encoding
+            encoding = (
+                read.whole_file_encoding(path, [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])])
+                if raw.kind == "csv"
+                else layout.encoding
+            )
             if raw.kind == "csv" and encoding is None:
-                return Found(raw, name, terms, problem=Problem("the file", "it is in none of the encodings this export comes in",
-                                                               "Save it as UTF-8."))
+                return Found(
+                    raw,
+                    name,
+                    terms,
+                    problem=Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."),
+                )
             source = name or best.format.rule("sales_channel") or best.format.name
             layout = read.Layout(encoding, layout.delimiter, layout.header, layout.skip)
             return Found(raw, source, terms, best, layout, path)
@@ -217,9 +246,13 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
     accounts = [one for batch in batches for one in batch.accounts]
     too_many = [one for one in accounts if one.rejected > share * one.read]
     for one in too_many:
-        problems[_label(settings, one.raw.file)].append(Problem(
-            "the file", f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be",
-            "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."))
+        problems[_label(settings, one.raw.file)].append(
+            Problem(
+                "the file",
+                f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be",
+                "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit.",
+            )
+        )
     if too_many or len(accounts) < len(found):
         raise IntakeError(problems)
     if not any("orders" in batch.tables for batch in batches):

@@ -329,21 +329,37 @@ class Reader:
         "setting": lambda self, spec: ibis.literal(str(getattr(self.source, spec["setting"]) or "")).nullif(""),
         "captured": lambda self, spec: ibis.literal(self.match.captured.get(spec["captured"], "")).nullif(""),
         "first": _first,
-        "sum": _sum, "minus": _minus, "product": _product,
+        "sum": _sum,
+        "minus": _minus,
+        "product": _product,
         "negative": lambda self, spec: -self._numeric(spec["negative"]),
         "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),
-        "map": _mapped, "extract": _extract, "join": _joined,
+        "map": _mapped,
+        "extract": _extract,
+        "join": _joined,
         "filled": lambda self, spec: self.value(spec["filled"]).notnull(),
         "matches": lambda self, spec: self.value(spec["of"]).re_search(spec["matches"]).fill_null(False),
-        "once": _once, "total": _over, "shared": _over, "above": _compared, "below": _compared,
+        "once": _once,
+        "total": _over,
+        "shared": _over,
+        "above": _compared,
+        "below": _compared,
         "all": lambda self, spec: ibis.and_(*(self.value(part) for part in spec["all"])),
         "any": lambda self, spec: ibis.or_(*(self.value(part) for part in spec["any"])),
         "different": lambda self, spec: (self.value(spec["different"][0]) != self.value(spec["different"][1])).fill_null(False),
         "not": lambda self, spec: ~self.value(spec["not"]),
         "cases": _cases,
     }
-    _kinds = {"number": number, "money": number, "integer": integer, "flag": flag, "date": date, "moment": moment,
-              "currency": currency, "country": country}
+    _kinds = {
+        "number": number,
+        "money": number,
+        "integer": integer,
+        "flag": flag,
+        "date": date,
+        "moment": moment,
+        "currency": currency,
+        "country": country,
+    }
 
 
 def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:

@@ -89,9 +89,14 @@ def breaches(con, rows: ir.Table, checks: list[Check], total: int) -> list[Probl
     for k, check in enumerate(checks):
         if not pd.isna(found[f"n{k}"]) and (count := int(found[f"n{k}"])):
             sample = _shown(found[f"value{k}"])
-            problems.append(Problem(
-                check.where, f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}, first {sample}in row "
-                f"{int(found[f'row{k}'])}", ADVICE.get(check.kind, "")))
+            problems.append(
+                Problem(
+                    check.where,
+                    f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}, first {sample}in row "
+                    f"{int(found[f'row{k}'])}",
+                    ADVICE.get(check.kind, ""),
+                )
+            )
     return problems
 
 

@@ -165,16 +165,17 @@ def _from_table(path: Path, pseudonym: str) -> int:
     """Take a pseudonym out of one table: orders stay without a buyer, other rows go."""
     con = duckdb.connect()
     rows = con.read_parquet(str(path))
+    rows.create_view("everybody")
     named = [c for c in ("customer_id", "referred_by") if c in rows.columns]
-    count = sum(con.execute(f"SELECT count(*) FROM rows WHERE {c} = ?", [pseudonym]).fetchone()[0] for c in named)
+    count = sum(con.execute(f"SELECT count(*) FROM everybody WHERE {c} = ?", [pseudonym]).fetchone()[0] for c in named)
     if not count:
         return 0
     part = path.with_name(f".{path.name}.part")
     if path.stem == "orders":
         con.execute(f"""COPY (SELECT * REPLACE (nullif(customer_id, '{pseudonym}') AS customer_id, nullif(referred_by, '{pseudonym}') AS
-            referred_by, CASE WHEN customer_id = '{pseudonym}' THEN 'none' ELSE identity_scope END AS identity_scope) FROM rows)
+            referred_by, CASE WHEN customer_id = '{pseudonym}' THEN 'none' ELSE identity_scope END AS identity_scope) FROM everybody)
             TO '{part}' (FORMAT parquet)""")
     else:
-        con.execute(f"COPY (SELECT * FROM rows WHERE customer_id IS DISTINCT FROM '{pseudonym}') TO '{part}' (FORMAT parquet)")
+        con.execute(f"COPY (SELECT * FROM everybody WHERE customer_id IS DISTINCT FROM '{pseudonym}') TO '{part}' (FORMAT parquet)")
     part.replace(path)
     return count

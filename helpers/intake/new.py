@@ -17,9 +17,13 @@ from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
 PAGES = {
-    "retention_costs": "03 and 05 (retention_costs.csv)", "acquisition_spend": "03, 04 and 05 (the ad platforms' daily exports)",
-    "surveys": "08 (surveys.csv)", "campaigns": "07 (campaigns.csv)", "tickets": "06 and 08 (the help desk's export)",
-    "engagement": "06 (engagement.csv)", "subscriptions": "02, revenue churn (subscriptions.csv)",
+    "retention_costs": "03 and 05 (retention_costs.csv)",
+    "acquisition_spend": "03, 04 and 05 (the ad platforms' daily exports)",
+    "surveys": "08 (surveys.csv)",
+    "campaigns": "07 (campaigns.csv)",
+    "tickets": "06 and 08 (the help desk's export)",
+    "engagement": "06 (engagement.csv)",
+    "subscriptions": "02, revenue churn (subscriptions.csv)",
 }
 
 
@@ -94,9 +98,11 @@ def _stores(con, batch) -> list[Store]:
         if not (orders := int(con.to_pandas(mine.count()))):
             continue
         mine = mine.mutate(source_name=mine.order_id)
-        facts = con.to_pandas(mine.aggregate(
-            first=mine.ordered_at.min().cast("date"), last=mine.ordered_at.max().cast("date"),
-            known=privacy.buyer(mine).notnull().sum())).iloc[0]
+        facts = con.to_pandas(
+            mine.aggregate(
+                first=mine.ordered_at.min().cast("date"), last=mine.ordered_at.max().cast("date"), known=privacy.buyer(mine).notnull().sum()
+            )
+        ).iloc[0]
         counts = {
             c: con.to_pandas(mine.group_by(c).aggregate(n=_.count()).order_by(_.n.desc(), c))
             for c in ("currency", "market")
@@ -167,8 +173,10 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
 
 def _line(store: Store) -> str:
     markets = ", ".join(f"{m} {n / store.orders:.0%}" for m, n in list(store.markets.items())[:5])
-    return (f"{store.files}: {store.orders:,} orders from {store.first} to {store.last}, {', '.join(store.currencies)}; "
-            f"{markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer")
+    return (
+        f"{store.files}: {store.orders:,} orders from {store.first} to {store.last}, {', '.join(store.currencies)}; "
+        f"{markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer"
+    )
 
 
 def _sections(stores: list[Store], missing: list[str]) -> str:
@@ -187,8 +195,10 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
         taken.add(key)
         lines += ["", f"# {_line(store)}", f"[sources.{key}]", f'files = "{_escaped(store.files)}"', f'format = "{store.format}"']
         lines += [f'time_zone = "{store.zone}"'] if store.zone else ['# time_zone = "Europe/Berlin"  # of times without an offset']
-        lines += ["# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
-                  f"covered_through = {store.last}    # raise it if the export reaches further than its last order"]
+        lines += [
+            "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
+            f"covered_through = {store.last}    # raise it if the export reaches further than its last order",
+        ]
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 
 

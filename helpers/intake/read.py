@@ -82,11 +82,21 @@ def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
         con.table(bare, database=schema[0] if schema else None).to_parquet(path)
         con.disconnect()
     except ImportError as error:
-        raise IntakeError({where: [Problem("url", f"the driver for it is not installed ({error})",
-                                           "Install Ibis with the extra for this database, such as ibis-framework[postgres].")]}) from None
+        raise IntakeError(
+            {
+                where: [
+                    Problem(
+                        "url",
+                        f"the driver for it is not installed ({error})",
+                        "Install Ibis with the extra for this database, such as ibis-framework[postgres].",
+                    )
+                ]
+            }
+        ) from None
     except Exception as error:  # noqa: BLE001  every driver has its own; none may show the password in the URL
-        raise IntakeError({where: [Problem("url", f"the table cannot be read ({type(error).__name__})",
-                                           "Check address, password and table name.")]}) from None
+        raise IntakeError(
+            {where: [Problem("url", f"the table cannot be read ({type(error).__name__})", "Check address, password and table name.")]}
+        ) from None
     return Raw(path, f"{name}.{bare}", _hashed(path)[0], False, "parquet")
 
 
@@ -164,8 +174,10 @@ def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, st
     """By file: lines that could not be split into the header's columns, as line number, what, and the text."""
     if f"{name}_broken" not in con.list_tables():
         return {}
-    lines = con.raw_sql(f"SELECT file_path, line, any_value(error_type), any_value(csv_line) FROM {name}_broken JOIN {name}_scan "
-                        "USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, line").fetchall()
+    lines = con.raw_sql(
+        f"SELECT file_path, line, any_value(error_type), any_value(csv_line) FROM {name}_broken JOIN {name}_scan "
+        "USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, line"
+    ).fetchall()
     by_name = {path: [] for path, *_rest in lines}
     for path, line, kind, text in lines:
         by_name[path].append((int(line), str(kind).lower(), text or ""))
@@ -178,8 +190,17 @@ def _read_csv(con, name: str, paths: list[str], wanted: list[str], options: dict
 
 
 def _unreadable(file: str, error: Exception) -> IntakeError:
-    return IntakeError({file: [Problem("the file", f"it cannot be read as a table: {_first_line(error)}",
-                                       "Open it in a spreadsheet, and export it again as CSV")]})
+    return IntakeError(
+        {
+            file: [
+                Problem(
+                    "the file",
+                    f"it cannot be read as a table: {_first_line(error)}",
+                    "Open it in a spreadsheet, and export it again as CSV",
+                )
+            ]
+        }
+    )
 
 
 def _as_utf8(one, workbench: Path) -> Path:

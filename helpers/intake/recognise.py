@@ -10,9 +10,28 @@ from helpers.intake.contract import Problem
 
 BUILT_IN = Path(__file__).parent / "formats"
 RULES = {
-    "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal",
-    "timestamps", "day_first", "ignore", "group", "control", "tables", "checks", "once_across",
-    "quote", "numbers", "date_columns", "time_zone",
+    "name",
+    "title",
+    "sales_channel",
+    "required",
+    "any_of",
+    "aliases",
+    "optional",
+    "header_patterns",
+    "encodings",
+    "decimal",
+    "timestamps",
+    "day_first",
+    "ignore",
+    "group",
+    "control",
+    "tables",
+    "checks",
+    "once_across",
+    "quote",
+    "numbers",
+    "date_columns",
+    "time_zone",
 }
 
 
@@ -128,10 +147,14 @@ def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
     nearest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
     shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
     if not nearest.columns:
-        return Problem("the file", f"no known export has the columns {shown}",
-                       "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md).")
+        return Problem(
+            "the file",
+            f"no known export has the columns {shown}",
+            "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md).",
+        )
     return Problem(
-        "the file", f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), "
+        "the file",
+        f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), "
         f"but these columns are missing: {', '.join(nearest.missing)}",
         "Export it again with them, or name the columns under [sources.<name>.columns] in client.toml.",
     )
@@ -150,8 +173,13 @@ def headers_in(spec) -> set[str]:
 
 
 def _known_headers(one: Format, crosswalk: dict) -> list[str]:
-    used = [*one.required, *(h for group in one.rule("any_of", []) for h in group), *one.rule("optional", []),
-            *one.rule("aliases", {}), *(k for k, v in crosswalk.items() if not _is_constant(v))]
+    used = [
+        *one.required,
+        *(h for group in one.rule("any_of", []) for h in group),
+        *one.rule("optional", []),
+        *one.rule("aliases", {}),
+        *(k for k, v in crosswalk.items() if not _is_constant(v)),
+    ]
     return list(dict.fromkeys(used))
 
 

@@ -9,11 +9,27 @@ from helpers import schema
 from helpers.intake.columns import to_local
 from helpers.settings import Settings
 
-DAY = {"orders": "ordered_at", "refunds": "refund_date", "retention_costs": "month", "tickets": "opened_at", "surveys": "answered_date",
-       "surveys_sent": "sent_date", "campaigns": "sent_date", "acquisition_spend": "date", "engagement": "date", "subscriptions": "date",
-       "rates": "date", "repeat_aggregates": "period_end", "deliveries": "delivered_date"}
-AMOUNT = {"retention_costs": "amount_minor", "acquisition_spend": "amount_minor", "refunds": "amount_minor",
-          "subscriptions": "mrr_delta_minor"}
+DAY = {
+    "orders": "ordered_at",
+    "refunds": "refund_date",
+    "retention_costs": "month",
+    "tickets": "opened_at",
+    "surveys": "answered_date",
+    "surveys_sent": "sent_date",
+    "campaigns": "sent_date",
+    "acquisition_spend": "date",
+    "engagement": "date",
+    "subscriptions": "date",
+    "rates": "date",
+    "repeat_aggregates": "period_end",
+    "deliveries": "delivered_date",
+}
+AMOUNT = {
+    "retention_costs": "amount_minor",
+    "acquisition_spend": "amount_minor",
+    "refunds": "amount_minor",
+    "subscriptions": "mrr_delta_minor",
+}
 
 
 def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -25,15 +41,26 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
-            facts = {"file": one.raw.file, "format": batch.match.format.name, "source": batch.source, "sha256": one.raw.sha256,
-                     "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected,
-                     "rows_ignored": one.ignored, "first_date": first, "covered_through": (terms and terms.covered_through) or last}
+            facts = {
+                "file": one.raw.file,
+                "format": batch.match.format.name,
+                "source": batch.source,
+                "sha256": one.raw.sha256,
+                "rows_read": one.read,
+                "rows_accepted": one.read - one.rejected,
+                "rows_rejected": one.rejected,
+                "rows_ignored": one.ignored,
+                "first_date": first,
+                "covered_through": (terms and terms.covered_through) or last,
+            }
             mine = stand[stand["file_index"] == one.index].drop(columns="file_index")
             money = one.money.merge(mine, on="currency", how="outer").fillna(0).astype({"raw_minor": "int64", "table_minor": "int64"})
             rows += [facts | line for line in money.sort_values("currency").to_dict("records")] or [facts]
             off = money[money["raw_minor"] != money["table_minor"]] if not one.rejected else money.head(0)
-            remarks += [f"{one.raw.file}: {line.raw_minor:,} {line.currency} minor units were read and {line.table_minor:,} stand in "
-                        "the tables." for line in off.itertuples()]
+            remarks += [
+                f"{one.raw.file}: {line.raw_minor:,} {line.currency} minor units were read and {line.table_minor:,} stand in the tables."
+                for line in off.itertuples()
+            ]
     table = pd.DataFrame(rows, columns=schema.TABLES["files"].names)
     kinds = {"int64": "Int64", "string": "string"}
     return table.astype({c: kinds[d] for c, d in schema.TABLES["files"].dtypes.items() if d in kinds}), remarks
@@ -70,8 +97,9 @@ def _spans(con, batch, settings: Settings) -> dict[int, tuple]:
     days = batch.tables[target][DAY[target]]
     days = to_local(settings.time_zone, days).date() if days.type().is_timestamp() else days
     found = con.to_pandas(batch.tables[target].group_by("file_index").aggregate(first=days.min(), last=days.max()))
-    return {row.file_index: tuple(None if pd.isna(v) else pd.Timestamp(v).date() for v in (row.first, row.last))
-            for row in found.itertuples()}
+    return {
+        row.file_index: tuple(None if pd.isna(v) else pd.Timestamp(v).date() for v in (row.first, row.last)) for row in found.itertuples()
+    }
 
 
 def _standing(con, batch, orders) -> pd.DataFrame:

@@ -8,8 +8,18 @@ from helpers import schema
 from helpers.intake.columns import minor_factor, minor_units
 from helpers.money import exponent
 
-ORDER_FACTS = ("order_id", "sales_channel", "market", "status", "currency", "payment_method", "is_cod", "acquisition_channel",
-               "acquisition_campaign", "discount_code")
+ORDER_FACTS = (
+    "order_id",
+    "sales_channel",
+    "market",
+    "status",
+    "currency",
+    "payment_method",
+    "is_cod",
+    "acquisition_channel",
+    "acquisition_campaign",
+    "discount_code",
+)
 
 
 def each_once(con, orders: ir.Table) -> ir.Table:
@@ -36,9 +46,11 @@ def net_of_tax(orders: ir.Table) -> ir.Table:
     refund = ibis.least(_.refund_undated_minor.fill_null(0).cast("float64"), with_tax) * _.net_minor.cast("float64") / with_tax.nullif(0.0)
     rows = rows.mutate(gross_without=ibis.coalesce((_.gross_minor * factor).round().cast("int64"), _.gross_minor), refund=refund)
     return rows.mutate(
-        gross_minor=_.gross_without, discount_minor=_.gross_without - _.net_minor,
+        gross_minor=_.gross_without,
+        discount_minor=_.gross_without - _.net_minor,
         refund_undated_minor=_.refund.round().cast("int64").nullif(0),
-        as_read_minor=_.paid.cast("int64"), added_tax=_.tax_included.ifelse(_.goods_tax, 0.0).cast("int64"),
+        as_read_minor=_.paid.cast("int64"),
+        added_tax=_.tax_included.ifelse(_.goods_tax, 0.0).cast("int64"),
     )
 
 
@@ -63,16 +75,27 @@ def located(con, refs: ir.Table, orders: ir.Table, name: str) -> ir.Table:
 
 def cancelled_purchases(con, refunds: ir.Table, orders: ir.Table, lines: ir.Table) -> ir.Table:
     """Refunds that name no order, laid on the buyer's latest earlier order of the same product."""
-    bought = lines.select("source", "order_id", "product_id").distinct().join(
-        orders.filter(_.customer_id.notnull()).select("source", "order_id", "customer_id", "ordered_at"), ["source", "order_id"])
+    bought = (
+        lines.select("source", "order_id", "product_id")
+        .distinct()
+        .join(orders.filter(_.customer_id.notnull()).select("source", "order_id", "customer_id", "ordered_at"), ["source", "order_id"])
+    )
     loose = refunds.filter(_.source.isnull(), _.customer_id.notnull(), _.product_id.notnull())
     pairs = loose.select("refund_row", "customer_id", "product_id", "refunded_at").join(bought, ["customer_id", "product_id"])
-    latest = pairs.filter(_.ordered_at <= _.refunded_at).group_by("refund_row").aggregate(
-        order=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).max())
+    latest = (
+        pairs.filter(_.ordered_at <= _.refunded_at)
+        .group_by("refund_row")
+        .aggregate(order=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).max())
+    )
     laid = refunds.left_join(latest, "refund_row").drop("refund_row_right")
-    return con.create_table("refunds_laid", laid.mutate(
-        source=ibis.coalesce(_.source, _.order["source"], _.source_name),
-        order_id=_.source.isnull().ifelse(ibis.coalesce(_.order["order_id"], _.order_id), _.order_id)).drop("order"), overwrite=True)
+    return con.create_table(
+        "refunds_laid",
+        laid.mutate(
+            source=ibis.coalesce(_.source, _.order["source"], _.source_name),
+            order_id=_.source.isnull().ifelse(ibis.coalesce(_.order["order_id"], _.order_id), _.order_id),
+        ).drop("order"),
+        overwrite=True,
+    )
 
 
 def returned_goods(returns: ir.Table, orders: ir.Table, lines: ir.Table, refunds: ir.Table | None) -> ir.Table:
@@ -92,14 +115,18 @@ def delivered(orders: ir.Table, deliveries: ir.Table | None) -> ir.Table:
     """Orders with the carriers' days; a parcel handed over makes a paid (or cash on delivery) order delivered."""
     if deliveries is None:
         return orders
-    last = deliveries.filter(_.source.notnull()).group_by("source", "order_id").aggregate(
-        came=_.delivered_date.max(), promise=_.promised_date.max(), outcome=_.status.argmax(_.file_index))
+    last = (
+        deliveries.filter(_.source.notnull())
+        .group_by("source", "order_id")
+        .aggregate(came=_.delivered_date.max(), promise=_.promised_date.max(), outcome=_.status.argmax(_.file_index))
+    )
     rows = orders.left_join(last, ["source", "order_id"]).drop("source_right", "order_id_right")
     outcome = _.outcome.lower()
     arrived = _.came.notnull() & ((_.status == "paid") | ((_.status == "pending") & _.is_cod.fill_null(False)))
     status = ibis.cases((outcome.isin(schema.ORDER_STATUSES), outcome), (arrived, "delivered"), else_=_.status)
-    return rows.mutate(status=status, delivered_date=ibis.coalesce(_.came, _.delivered_date),
-                       promised_date=ibis.coalesce(_.promise, _.promised_date)).drop("came", "promise", "outcome")
+    return rows.mutate(
+        status=status, delivered_date=ibis.coalesce(_.came, _.delivered_date), promised_date=ibis.coalesce(_.promise, _.promised_date)
+    ).drop("came", "promise", "outcome")
 
 
 def with_referrers(orders: ir.Table, referrals: ir.Table | None) -> ir.Table:
@@ -108,8 +135,11 @@ def with_referrers(orders: ir.Table, referrals: ir.Table | None) -> ir.Table:
         return orders.mutate(referred_by=ibis.null("string"))
     brought = referrals.filter(_.customer_id.notnull(), _.referrer_id.notnull(), _.customer_id != _.referrer_id)
     brought = brought.group_by("customer_id").aggregate(referrer=_.referrer_id.min())
-    first = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(
-        first=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).min())
+    first = (
+        orders.filter(_.customer_id.notnull())
+        .group_by("customer_id")
+        .aggregate(first=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).min())
+    )
     marks = first.join(brought, "customer_id").select(source=_.first["source"], order_id=_.first["order_id"], referrer=_.referrer)
     rows = orders.left_join(marks, ["source", "order_id"]).drop("source_right", "order_id_right")
     return rows.rename(referred_by="referrer")
@@ -123,11 +153,11 @@ def order_lines(lines: ir.Table, orders: ir.Table, products: ir.Table | None, fx
     totals = rows.group_by("source", "order_id").aggregate(all_fine=_.fine.sum(), all_lines=_.count())
     rows = rows.join(totals, ["source", "order_id"])
     share = (_.all_fine != 0).ifelse(_.fine.cast("float64") / _.all_fine.cast("float64").nullif(0.0), 1.0 / _.all_lines)
-    rows = rows.mutate(net_rc=(_.net_rc.cast("float64") * share).round().cast("int64"),
-                       currency=_.order_currency)
+    rows = rows.mutate(net_rc=(_.net_rc.cast("float64") * share).round().cast("int64"), currency=_.order_currency)
     if products is not None:
         known = products.group_by("product_id").aggregate(
-            product_category=_.category.max(), cost_minor=_.unit_cost_minor.max(), cost_currency=_.currency.max())
+            product_category=_.category.max(), cost_minor=_.unit_cost_minor.max(), cost_currency=_.currency.max()
+        )
         rows = rows.left_join(known, "product_id").drop("product_id_right")
         rows = rows.mutate(category=ibis.coalesce(_.product_category, _.category), currency=ibis.coalesce(_.cost_currency, _.currency))
     else:
@@ -140,12 +170,23 @@ def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start
     """One row per customer: first order, whether older orders may be missing, and what the CRM knows."""
     known = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(first_order_date=_.order_date.min())
     if contacts is None:
-        known = known.mutate(consent_email=ibis.null("boolean"), consent_sms=ibis.null("boolean"),
-                             preferred_channel=ibis.null("string"), signup_date=ibis.null("date"))
+        known = known.mutate(
+            consent_email=ibis.null("boolean"),
+            consent_sms=ibis.null("boolean"),
+            preferred_channel=ibis.null("string"),
+            signup_date=ibis.null("date"),
+        )
     else:
-        said = contacts.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(
-            consent_email=_.consent_email.argmax(_.file_index), consent_sms=_.consent_sms.argmax(_.file_index),
-            preferred_channel=_.preferred_channel.argmax(_.file_index), signup_date=_.signup_date.min())
+        said = (
+            contacts.filter(_.customer_id.notnull())
+            .group_by("customer_id")
+            .aggregate(
+                consent_email=_.consent_email.argmax(_.file_index),
+                consent_sms=_.consent_sms.argmax(_.file_index),
+                preferred_channel=_.preferred_channel.argmax(_.file_index),
+                signup_date=_.signup_date.min(),
+            )
+        )
         known = known.left_join(said, "customer_id").drop("customer_id_right")
     early = (_.first_order_date.truncate("M") == ibis.literal(start).truncate("M")) if start else ibis.literal(False)
     older = (_.signup_date < ibis.literal(start)).fill_null(False) if start else ibis.literal(False)

@@ -16,8 +16,17 @@ from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source
 
 TIMESTAMPS = (
-    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d", "%Y-%m",
+    "%Y-%m-%d %H:%M:%S %z",
+    "%Y-%m-%d %H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%dT%H:%M:%S.%f%z",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%Y/%m/%d",
+    "%Y-%m",
 )
 NOT_COLUMNS = ("rows", "one_per")
 LARGEST = 1e13
@@ -71,9 +80,19 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     ignored = _ignored(reader, form, terms, rows)
     checks = [c._replace(bad=(c.bad & ~ignored).fill_null(False)) for c in reader.checks]
     broken = {f"{contract.BREAKS}{k}": check.bad for k, check in enumerate(checks)}
-    table = con.create_table(f"stage_{name}", rows.select(
-        "row", "file_index", ignored=ignored, bad=ibis.or_(*broken.values()), **broken,
-        group=reader.value(form.rule("group")) if form.rule("group") else NOTHING, **_control(reader, form, ignored), **columns))
+    table = con.create_table(
+        f"stage_{name}",
+        rows.select(
+            "row",
+            "file_index",
+            ignored=ignored,
+            bad=ibis.or_(*broken.values()),
+            **broken,
+            group=reader.value(form.rule("group")) if form.rule("group") else NOTHING,
+            **_control(reader, form, ignored),
+            **columns,
+        ),
+    )
     table = _account(con, batch, rows, table, checks, rejected, name)
     filled = con.to_pandas(table.filter(~table.bad, ~table.ignored).aggregate(**{part: table[f"{part}__in"].sum() for part in form.tables}))
     for part, spec in form.tables.items():
@@ -181,18 +200,28 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
         groups = table.filter(table.bad, table.group.notnull()).select("file_index", "group").distinct().mutate(spread=True)
         spread = table.left_join(groups, ["file_index", "group"]).drop("file_index_right", "group_right")
         table = con.create_table(f"spread_{name}", spread.mutate(bad=(_.bad | _.spread.fill_null(False)) & ~_.ignored).drop("spread"))
-    counts = con.to_pandas(table.group_by("file_index").aggregate(
-        rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum())).set_index("file_index")
-    money = con.to_pandas(table.filter(_.control_currency.notnull()).group_by("file_index", currency=_.control_currency).aggregate(
-        raw_minor=_.control_minor.sum()).order_by("currency"))
+    counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum())).set_index(
+        "file_index"
+    )
+    money = con.to_pandas(
+        table.filter(_.control_currency.notnull())
+        .group_by("file_index", currency=_.control_currency)
+        .aggregate(raw_minor=_.control_minor.sum())
+        .order_by("currency")
+    )
     for one in batch.accounts:
-        total, ignored, bad = (counts.loc[one.index] if one.index in counts.index else (0, 0, 0))
+        total, ignored, bad = counts.loc[one.index] if one.index in counts.index else (0, 0, 0)
         lost = broken.get(one.index, [])
         one.ignored, one.rejected, one.read = int(ignored), int(bad) + len(lost), int(total - ignored) + len(lost)
         one.money = money[money["file_index"] == one.index].drop(columns="file_index")
         if lost:
-            one.problems.append(Problem("the file", f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} "
-                                        f"({lost[0][1]})", "Look for an unclosed quote or a missing separator there."))
+            one.problems.append(
+                Problem(
+                    "the file",
+                    f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} ({lost[0][1]})",
+                    "Look for an unclosed quote or a missing separator there.",
+                )
+            )
         if one.rejected:
             marked = table.filter(table.bad, table.file_index == one.index).select(
                 "row", *(f"{contract.BREAKS}{k}" for k in range(len(checks)))

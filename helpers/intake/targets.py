@@ -3,11 +3,31 @@
 from helpers import schema
 
 KINDS = {"string": "text", "int64": "integer", "float64": "number", "boolean": "flag", "date": "date", "timestamp('UTC')": "moment"}
-DTYPES = {"text": "string", "country": "string", "currency": "string", "date": "date", "moment": "timestamp('UTC')",
-          "flag": "boolean", "integer": "int64", "number": "float64", "money": "int64"}
+DTYPES = {
+    "text": "string",
+    "country": "string",
+    "currency": "string",
+    "date": "date",
+    "moment": "timestamp('UTC')",
+    "flag": "boolean",
+    "integer": "int64",
+    "number": "float64",
+    "money": "int64",
+}
 BUYER = {"email": "text", "account": "text", "customer_id": "text"}
-DERIVED = {"customer_id", "identity_scope", "source", "order_date", "opened_date", "referred_by", "truncated",
-           "first_order_date", "has_comment", "net_minor", "rate_date"}
+DERIVED = {
+    "customer_id",
+    "identity_scope",
+    "source",
+    "order_date",
+    "opened_date",
+    "referred_by",
+    "truncated",
+    "first_order_date",
+    "has_comment",
+    "net_minor",
+    "rate_date",
+}
 ADDED = {
     "orders": {**BUYER, "goods_tax": "money", "tax_included": "flag", "tax_rate": "number"},
     "order_lines": {"amount": "number", "unit_cost": "number"},
@@ -17,7 +37,9 @@ ADDED = {
     "tickets": {**BUYER, "cost": "money", "currency": "currency"},
     "surveys": {**BUYER, "comment": "text"},
     "campaigns": {**BUYER, "cost": "money", "currency": "currency"},
-    "surveys_sent": BUYER, "engagement": BUYER, "subscriptions": BUYER,
+    "surveys_sent": BUYER,
+    "engagement": BUYER,
+    "subscriptions": BUYER,
 }
 HELPING = {  # tables that complete others and are not kept
     "deliveries": {"order_id": "text", "delivered_date": "date", "promised_date": "date", "status": "text"},

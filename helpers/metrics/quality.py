@@ -94,10 +94,17 @@ def silent_days(orders: ir.Table, as_of: date) -> pd.DataFrame:
         marks = seen.append(pd.DatetimeIndex([pd.Timestamp(as_of) + pd.Timedelta(days=1)])).unique()
         runs = pd.Series((marks[1:] - marks[:-1]).days - 1, index=marks[1:])
         longest = runs.idxmax() if len(runs) else marks[-1]
-        rows.append({
-            "source": source, "first_day": seen[0].date(), "last_day": seen[-1].date(),
-            "days": (pd.Timestamp(as_of) - seen[0]).days + 1, "silent": int(runs.sum()), "longest": int(runs.max()) if len(runs) else 0,
-            "ends": (longest - pd.Timedelta(days=1)).date() if len(runs) and runs.max() > 0 else None})
+        rows.append(
+            {
+                "source": source,
+                "first_day": seen[0].date(),
+                "last_day": seen[-1].date(),
+                "days": (pd.Timestamp(as_of) - seen[0]).days + 1,
+                "silent": int(runs.sum()),
+                "longest": int(runs.max()) if len(runs) else 0,
+                "ends": (longest - pd.Timedelta(days=1)).date() if len(runs) and runs.max() > 0 else None,
+            }
+        )
     return pd.DataFrame(rows, columns=["source", "first_day", "last_day", "days", "silent", "longest", "ends"])
 
 
@@ -149,20 +156,39 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     orders and of earlier ones. Later refunds fall into the bridge of their own month and change no cohort.
 
     Raises NotEnoughData when the month has no order.
+
+    >>> row = dict(source="s", order_id="1", status="paid", net_rc=900, net_minor=900, discount_rc=100, refund_undated_minor=0)
+    >>> orders = ibis.memtable([row | {"order_date": pd.Timestamp("2026-03-02")}])
+    >>> refund = dict(source="s", order_id="1", refund_date=pd.Timestamp("2026-03-09"), amount_rc=200)
+    >>> bridge(orders, ibis.memtable([refund]), "2026-03", "EUR").set_index("step")["amount"].loc[["gross", "discounts", "net"]].tolist()
+    [10.0, -1.0, 7.0]
     """
     period = Period.month(month)
     inside = orders.filter(_.order_date.between(ibis.literal(period.start), ibis.literal(period.end)))
     kept, rate = _.status.isin(COUNTED), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
-    sums = inside.aggregate(
-        gross=(_.net_rc + _.discount_rc).sum(), discounts=-_.discount_rc.sum(), lost=-_.net_rc.sum(where=~kept),
-        undated=-(_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round().sum(where=kept)).to_pandas().iloc[0]
+    sums = (
+        inside.aggregate(
+            gross=(_.net_rc + _.discount_rc).sum(),
+            discounts=-_.discount_rc.sum(),
+            lost=-_.net_rc.sum(where=~kept),
+            undated=-(_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round().sum(where=kept),
+        )
+        .to_pandas()
+        .iloc[0]
+    )
     if pd.isna(sums["gross"]):
         raise NotEnoughData(f"No orders were placed in {month}.")
     given = refunds.filter(_.refund_date.between(ibis.literal(period.start), ibis.literal(period.end)))
     own = given.semi_join(inside.filter(kept), ["source", "order_id"]).amount_rc.sum().to_pandas()
     every = given.amount_rc.sum().to_pandas()
-    steps = {"gross": sums["gross"], "discounts": sums["discounts"], "not_kept": sums["lost"], "refunds_undated": sums["undated"],
-             "refunds_own": -(own or 0), "refunds_earlier": -((every or 0) - (own or 0))}
+    steps = {
+        "gross": sums["gross"],
+        "discounts": sums["discounts"],
+        "not_kept": sums["lost"],
+        "refunds_undated": sums["undated"],
+        "refunds_own": -(own or 0),
+        "refunds_earlier": -((every or 0) - (own or 0)),
+    }
     frame = pd.DataFrame(
         {"step": list(steps), "amount": [to_major(float(v or 0) if not pd.isna(v) else 0.0, currency) for v in steps.values()]}
     )

@@ -31,8 +31,11 @@ def problem(shop, **options) -> str:
 
 # Known values
 
+
 def test_all_problems_of_a_file_in_one_message(shop):
-    shop.write("orders.csv", f"{HEADER}\n1,31/02/2026,a@mail.test,DE,EUR,10.00\n2,2026-03-02,,Atlantis,GPB,ten\n3,2026-03-03,,DE,EUR,1.00\n")
+    shop.write(
+        "orders.csv", f"{HEADER}\n1,31/02/2026,a@mail.test,DE,EUR,10.00\n2,2026-03-02,,Atlantis,GPB,ten\n3,2026-03-03,,DE,EUR,1.00\n"
+    )
     said = problem(shop)
     assert "data/acme/raw/orders.csv has 5 problems:" in said
     assert "ordered_at: 1 of 3 values is not a date, first '31/02/2026' in row 2." in said
@@ -116,11 +119,47 @@ def test_undated_refunds_do_not_repeat_dated_ones(shop):
 
 # Two roads
 
+
 @settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.lists(st.lists(st.one_of(
-    st.sampled_from(["2026-03-01", "10.00", "1,234.50", "EUR", "JPY", "DE", "Germany", "anna@mail.test", "=cmd|x", "", "  ", "nan", "1e400", "-0",
-                     "<script>", "0\u0663", "99999999999999999999", "a\nb", '"', ";", "\x00", "ß\ufeff"]), st.text(max_size=8)),
-    min_size=1, max_size=8), min_size=3, max_size=12))
+@given(
+    data=st.lists(
+        st.lists(
+            st.one_of(
+                st.sampled_from(
+                    [
+                        "2026-03-01",
+                        "10.00",
+                        "1,234.50",
+                        "EUR",
+                        "JPY",
+                        "DE",
+                        "Germany",
+                        "anna@mail.test",
+                        "=cmd|x",
+                        "",
+                        "  ",
+                        "nan",
+                        "1e400",
+                        "-0",
+                        "<script>",
+                        "0\u0663",
+                        "99999999999999999999",
+                        "a\nb",
+                        '"',
+                        ";",
+                        "\x00",
+                        "ß\ufeff",
+                    ]
+                ),
+                st.text(max_size=8),
+            ),
+            min_size=1,
+            max_size=8,
+        ),
+        min_size=3,
+        max_size=12,
+    )
+)
 def test_whatever_the_dirt_rows_and_money_add_up(shop, data):
     """Accepted + rejected = read, money agrees with a sum of decimals over the accepted, and nothing but IntakeError is raised."""
     text = io.StringIO()
@@ -148,6 +187,7 @@ def test_money_equals_a_sum_of_decimals_over_the_text(shop):
 
 
 # Bad input
+
 
 def test_an_ambiguous_day_and_month_is_refused_with_both_readings(shop):
     shop.write("orders.csv", GOOD)
@@ -207,13 +247,16 @@ def test_zip_bombs_links_and_broken_workbooks_are_refused(shop, tmp_path):
 
 
 def test_formulas_and_scripts_stay_text(shop):
-    shop.write("orders.csv", f"{HEADER},product\n1,2026-03-01,,DE,EUR,10.00,<script>alert(1)</script>\n=cmd|' /C calc'!A0,x,,DE,EUR,1.00,-1+1\n")
+    shop.write(
+        "orders.csv", f"{HEADER},product\n1,2026-03-01,,DE,EUR,10.00,<script>alert(1)</script>\n=cmd|' /C calc'!A0,x,,DE,EUR,1.00,-1+1\n"
+    )
     shop.build(max_rejected=0.9)
     assert shop.table("order_lines")["product"].tolist() == ["<script>alert(1)</script>"]
     assert "'=cmd|" in (shop.folder / "rejected" / "orders.csv.csv").read_text()
 
 
 # Edges
+
 
 def test_a_build_is_reused_until_something_it_rests_on_changes(shop):
     shop.write("orders.csv", GOOD)
@@ -268,7 +311,10 @@ def test_check_says_what_each_file_was_taken_for(shop):
     shop.write("strange.csv", "a,b\n1,2\n")
     found = build.check(shop.settings).set_index("file")
     assert found.loc["orders.csv", ["format", "rows_read"]].tolist() == ["Orders, generic", 2]
-    assert found.loc["strange.csv", "format"] == "not recognised" and "no known export has the columns a, b" in found.loc["strange.csv", "problems"]
+    assert (
+        found.loc["strange.csv", "format"] == "not recognised"
+        and "no known export has the columns a, b" in found.loc["strange.csv", "problems"]
+    )
 
 
 def test_a_source_whose_file_is_gone_stops_the_run(shop):

@@ -15,7 +15,7 @@ def example(kind: str) -> str:
 
 def test_the_codebook_is_the_schemas():
     text = README.read_text(encoding="utf-8")
-    assert text[text.index("### orders"):].rstrip() == schema.codebook().rstrip(), "write schema.codebook() at the end of data/README.md"
+    assert text[text.index("### orders") :].rstrip() == schema.codebook().rstrip(), "write schema.codebook() at the end of data/README.md"
 
 
 def test_the_printed_format_reads_the_printed_export(shop):

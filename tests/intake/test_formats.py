@@ -14,13 +14,30 @@ def order(shop, source, number):
 
 
 EXPECTED = {
-    "orders_export_eu.csv": "shopify_orders", "amazon_all.txt": "amazon_all_orders", "settlement.txt": "amazon_settlement",
-    "fba_returns.csv": "fba_returns", "repeat.json": "amazon_repeat_purchase", "woo_export.csv": "woocommerce_orders",
-    "woo_analytics.csv": "woocommerce_analytics", "magento_grid.csv": "magento_orders", "tiktok_shop.csv": "tiktok_shop_orders",
-    "stripe.csv": "stripe_payments", "paypal.csv": "paypal_activity", "google.csv": "google_ads", "meta.csv": "meta_ads",
-    "tiktok_ads.csv": "tiktok_ads", "amazon_ads.csv": "amazon_ads", "hubspot.csv": "hubspot_contacts", "salesforce.csv": "salesforce_contacts",
-    "klaviyo.csv": "klaviyo_profiles", "shopify_customers.csv": "shopify_customers", "zendesk.csv": "zendesk_tickets",
-    "gorgias.csv": "gorgias_tickets", "surveys_wide.csv": "surveys_wide", "own_shop.csv": "generic_orders", "retention_costs.csv": "costs",
+    "orders_export_eu.csv": "shopify_orders",
+    "amazon_all.txt": "amazon_all_orders",
+    "settlement.txt": "amazon_settlement",
+    "fba_returns.csv": "fba_returns",
+    "repeat.json": "amazon_repeat_purchase",
+    "woo_export.csv": "woocommerce_orders",
+    "woo_analytics.csv": "woocommerce_analytics",
+    "magento_grid.csv": "magento_orders",
+    "tiktok_shop.csv": "tiktok_shop_orders",
+    "stripe.csv": "stripe_payments",
+    "paypal.csv": "paypal_activity",
+    "google.csv": "google_ads",
+    "meta.csv": "meta_ads",
+    "tiktok_ads.csv": "tiktok_ads",
+    "amazon_ads.csv": "amazon_ads",
+    "hubspot.csv": "hubspot_contacts",
+    "salesforce.csv": "salesforce_contacts",
+    "klaviyo.csv": "klaviyo_profiles",
+    "shopify_customers.csv": "shopify_customers",
+    "zendesk.csv": "zendesk_tickets",
+    "gorgias.csv": "gorgias_tickets",
+    "surveys_wide.csv": "surveys_wide",
+    "own_shop.csv": "generic_orders",
+    "retention_costs.csv": "costs",
 }
 
 
@@ -115,9 +132,16 @@ def test_generic_orders_in_a_national_layout(everything):
     assert (refund["order_id"], refund["amount_minor"]) == ("9002", 1_050)
 
 
-@pytest.mark.parametrize(("channel", "market", "minor", "currency"), [
-    ("paid_search", "DE", 101_250, "EUR"), ("paid_social", "FR", 101_250, "USD"), ("paid_social", "GB", 3_025, "EUR"),
-    ("marketplace_ads", None, 350, "EUR"), ("influencer", "DE", 9_990, "EUR")])
+@pytest.mark.parametrize(
+    ("channel", "market", "minor", "currency"),
+    [
+        ("paid_search", "DE", 101_250, "EUR"),
+        ("paid_social", "FR", 101_250, "USD"),
+        ("paid_social", "GB", 3_025, "EUR"),
+        ("marketplace_ads", None, 350, "EUR"),
+        ("influencer", "DE", 9_990, "EUR"),
+    ],
+)
 def test_advertising(everything, channel, market, minor, currency):
     spend = everything.table("acquisition_spend")
     here = spend["market"].isna() if market is None else spend["market"] == market

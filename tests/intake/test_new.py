@@ -46,8 +46,15 @@ def test_a_folder_of_exports_becomes_a_client(empty, tmp_path):
     """Two commands to a report: the stores, currency, clock and span are taken from the exports; strangers are named."""
     folder = tmp_path / "exports"
     folder.mkdir()
-    for name, text in {"orders_eu_2025.csv": exports.SHOPIFY, "orders_us_2025.csv": exports.SHOPIFY.replace(" +0200", " -0400").replace(" +0100", " -0400")
-                       .replace(",DE,", ",US,").replace("#10", "#20"), "amazon_all.txt": exports.AMAZON, "strange.csv": "a,b\n1,2\n"}.items():
+    for name, text in {
+        "orders_eu_2025.csv": exports.SHOPIFY,
+        "orders_us_2025.csv": exports.SHOPIFY.replace(" +0200", " -0400")
+        .replace(" +0100", " -0400")
+        .replace(",DE,", ",US,")
+        .replace("#10", "#20"),
+        "amazon_all.txt": exports.AMAZON,
+        "strange.csv": "a,b\n1,2\n",
+    }.items():
         (folder / name).write_text(text)
     made = new.new_client("acme", folder)
     said = "\n".join(made.found)
@@ -56,7 +63,10 @@ def test_a_folder_of_exports_becomes_a_client(empty, tmp_path):
     written = tomllib.loads((made.folder / "client.toml").read_text())
     assert (written["currency"], written["time_zone"]) == ("EUR", "Europe/Berlin")
     assert {name: part.get("time_zone") for name, part in written["sources"].items()} == {
-        "amazon": None, "shopify-eu": "Europe/Berlin", "shopify-us": "America/New_York"}
+        "amazon": None,
+        "shopify-eu": "Europe/Berlin",
+        "shopify-us": "America/New_York",
+    }
     assert str(written["sources"]["shopify-eu"]["covered_through"]) == "2026-07-04"
     (made.folder / "raw" / "strange.csv").unlink()
     assert empty.build().files["source"].nunique() >= 3

@@ -24,8 +24,11 @@ def people_shop(shop):
     shop.settle(exports.SOURCES.split("[sources.woo-analytics]")[0])
     for name in ("orders_export_eu.csv", "woo_export.csv", "zendesk.csv", "klaviyo.csv"):
         shop.write(name, exports.FILES[name])
-    shop.write("tickets.json", '[{"ticket_id": "9", "opened_at": "2026-03-01", "email": "anna@mail.test"}, '
-                               '{"ticket_id": "8", "opened_at": "2026-03-01", "email": "bert@mail.test"}]')
+    shop.write(
+        "tickets.json",
+        '[{"ticket_id": "9", "opened_at": "2026-03-01", "email": "anna@mail.test"}, '
+        '{"ticket_id": "8", "opened_at": "2026-03-01", "email": "bert@mail.test"}]',
+    )
     shop.build()
     key = privacy.client_key("acme")
     anna, bert = (privacy.pseudonym(key, f"{name}@mail.test") for name in ("anna", "bert"))
@@ -44,8 +47,15 @@ def test_contacts_leave_out_the_holdout_and_forget_erases(shop):
 
     said = forget.forget("acme", " ANNA@mail.test")
 
-    for part in ("raw/orders_export_eu.csv", "raw/zendesk.csv", "raw/tickets.json", "tables/orders.parquet", "tables/customers.parquet",
-                 "actions/2026-10.csv", "actions/2026-10-contacts.csv"):
+    for part in (
+        "raw/orders_export_eu.csv",
+        "raw/zendesk.csv",
+        "raw/tickets.json",
+        "tables/orders.parquet",
+        "tables/customers.parquet",
+        "actions/2026-10.csv",
+        "actions/2026-10-contacts.csv",
+    ):
         assert part in said, part
     left = " ".join(p.read_text(errors="replace") for p in shop.folder.rglob("*") if p.suffix in (".csv", ".json"))
     assert "anna@" not in left.lower() and "Anna Muster" not in left and "301234567" not in left and anna not in left

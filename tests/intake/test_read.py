@@ -12,8 +12,16 @@ import pytest
 
 from helpers.intake import build, read
 
-ROWS = pd.DataFrame({"order_id": ["1", "2"], "ordered_at": pd.to_datetime(["2026-03-01 10:00", "2026-03-02 11:00"]), "email": ["a@mail.test", None],
-                     "market": ["DE", "FR"], "currency": ["EUR", "EUR"], "amount": [10.5, 20.0]})
+ROWS = pd.DataFrame(
+    {
+        "order_id": ["1", "2"],
+        "ordered_at": pd.to_datetime(["2026-03-01 10:00", "2026-03-02 11:00"]),
+        "email": ["a@mail.test", None],
+        "market": ["DE", "FR"],
+        "currency": ["EUR", "EUR"],
+        "amount": [10.5, 20.0],
+    }
+)
 
 
 def server_program(name: str) -> str | None:
@@ -39,15 +47,29 @@ def postgres(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     data = folder / "data"
-    subprocess.run([server_program("initdb"), "-D", str(data), "-A", "trust", "-U", "reader", "--no-sync"], check=True, capture_output=True, cwd="/", **who)
-    server = subprocess.Popen([server_program("postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder), "-F"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **who)
+    subprocess.run(
+        [server_program("initdb"), "-D", str(data), "-A", "trust", "-U", "reader", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd="/",
+        **who,
+    )
+    server = subprocess.Popen(
+        [server_program("postgres"), "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder), "-F"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        **who,
+    )
     url = f"postgres://reader@127.0.0.1:{port}/postgres"
     import psycopg
+
     for _attempt in range(100):
         try:
             with psycopg.connect(url) as con:
-                con.execute("CREATE TABLE sales (order_id text, ordered_at timestamp, email text, market text, currency text, amount numeric(12, 2))")
+                con.execute(
+                    "CREATE TABLE sales (order_id text, ordered_at timestamp, email text, market text, currency text, amount numeric(12, 2))"
+                )
                 for row in ROWS.itertuples(index=False):
                     con.execute("INSERT INTO sales VALUES (%s, %s, %s, %s, %s, %s)", [None if v is None or v != v else v for v in row])
             break
@@ -76,6 +98,7 @@ def test_a_table_of_a_postgresql_server(shop, postgres):
 
 def test_a_table_of_a_duckdb_file_and_of_parquet(shop, tmp_path):
     import duckdb
+
     path = tmp_path / "shop.duckdb"
     with duckdb.connect(str(path)) as con:
         con.execute("CREATE TABLE sales AS SELECT * FROM ROWS")

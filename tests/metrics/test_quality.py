@@ -17,24 +17,44 @@ def orders(rows):
     return ibis.memtable([usual | row | {"net_minor": row["net_rc"], "order_date": pd.Timestamp(row["order_date"])} for row in rows])
 
 
-MONTH = [dict(order_id="1", order_date="2026-03-02", net_rc=10_000, discount_rc=1_000), dict(order_id="2", order_date="2026-03-03", net_rc=5_000, status="refused"),
-         dict(order_id="3", order_date="2026-03-04", net_rc=4_000, refund_undated_minor=1_500), dict(order_id="4", order_date="2026-02-27", net_rc=9_000)]
-REFUNDS = ibis.memtable([dict(source="s", order_id=o, refund_date=pd.Timestamp(d), amount_rc=a) for o, d, a in
-                         [("1", "2026-03-20", 2_000), ("4", "2026-03-01", 700), ("3", "2026-04-02", 999)]])
+MONTH = [
+    dict(order_id="1", order_date="2026-03-02", net_rc=10_000, discount_rc=1_000),
+    dict(order_id="2", order_date="2026-03-03", net_rc=5_000, status="refused"),
+    dict(order_id="3", order_date="2026-03-04", net_rc=4_000, refund_undated_minor=1_500),
+    dict(order_id="4", order_date="2026-02-27", net_rc=9_000),
+]
+REFUNDS = ibis.memtable(
+    [
+        dict(source="s", order_id=o, refund_date=pd.Timestamp(d), amount_rc=a)
+        for o, d, a in [("1", "2026-03-20", 2_000), ("4", "2026-03-01", 700), ("3", "2026-04-02", 999)]
+    ]
+)
 
 
 def test_the_bridge_by_pencil():
     """110 + 50 + 40 ordered; 10 discount; 50 refused; 15 undated; 20 of the month's own; 7 of February's; April's 9.99 waits."""
     steps = quality.bridge(orders(MONTH), REFUNDS, "2026-03", "EUR").set_index("step")["amount"]
-    assert steps.to_dict() == {"gross": 200.0, "discounts": -10.0, "not_kept": -50.0, "refunds_undated": -15.0, "refunds_own": -20.0,
-                               "refunds_earlier": -7.0, "net": 98.0}
+    assert steps.to_dict() == {
+        "gross": 200.0,
+        "discounts": -10.0,
+        "not_kept": -50.0,
+        "refunds_undated": -15.0,
+        "refunds_own": -20.0,
+        "refunds_earlier": -7.0,
+        "net": 98.0,
+    }
     with pytest.raises(NotEnoughData, match="No orders were placed in 2020-01"):
         quality.bridge(orders(MONTH), REFUNDS, "2020-01", "EUR")
 
 
 def test_identity_counts_orders_and_sales():
-    table = orders([dict(order_id="1", order_date="2026-03-02", net_rc=300), dict(order_id="2", order_date="2026-03-02", net_rc=100, customer_id=None),
-                    dict(order_id="3", order_date="2026-03-02", net_rc=600, customer_id=None, status="cancelled")])
+    table = orders(
+        [
+            dict(order_id="1", order_date="2026-03-02", net_rc=300),
+            dict(order_id="2", order_date="2026-03-02", net_rc=100, customer_id=None),
+            dict(order_id="3", order_date="2026-03-02", net_rc=600, customer_id=None, status="cancelled"),
+        ]
+    )
     found = quality.identity_coverage(table, "sales_channel").iloc[0]
     assert (round(found["value"], 3), found["n"], found["sales_share"]) == (0.333, 3, 0.75)
     assert found["low"] < found["value"] < found["high"]
@@ -50,7 +70,10 @@ def test_silence_and_lateness():
 
 def test_doubles_currencies_and_readiness():
     row = dict(order_date="2026-03-02", net_rc=300, ordered_at=pd.Timestamp("2026-03-02 10:00"))
-    assert quality.likely_doubles(orders([row | {"order_id": "1"}, row | {"order_id": "2"}, row | {"order_id": "3", "customer_id": None}])) == 1
+    assert (
+        quality.likely_doubles(orders([row | {"order_id": "1"}, row | {"order_id": "2"}, row | {"order_id": "3", "customer_id": None}]))
+        == 1
+    )
     fx = ibis.memtable([dict(currency="EUR", source="same currency", rate_date=date(2026, 3, 2))])
     assert quality.currencies(orders([row | {"order_id": "1"}]), fx)["share"].tolist() == [1.0]
     ready = quality.readiness(set()).set_index("notebook")
