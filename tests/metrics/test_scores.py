@@ -4,24 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from answers import said
-from ibis import _
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics import scores, voice
 from helpers.periods import Period
 
 JANUARY = Period.month("2026-01")
-
-
-def test_scores_are_those_of_each_question():
-    both = said("csat", [5, 2], (1, 5)).union(said("ces", [7, 4], (1, 7)))
-    table = scores.by_group(both.mutate(month=_.answered_date.truncate("M")), JANUARY, "month").set_index("measure")
-    assert table["month"].unique().tolist() == ["2026-01"]
-    assert table["value"].to_dict() == pytest.approx(
-        {"csat": 0.5, "ces_mean": 5.5, "ces_index": 550 / 7, "ces_top_box": 0.5})
-    assert set(scores.by_group(said("csat", [5], (1, 5)), None, "market")["measure"]) == {"csat"}
-    with pytest.raises(NotEnoughData, match="no CSAT and no CES"):
-        scores.by_group(said("nps", [5], (0, 10)), None, "market")
 
 
 def test_a_score_on_few_answers_is_a_sentence():
