@@ -50,6 +50,7 @@ from helpers.metrics import (
     quality,
     reallocation,
     referrals,
+    renewals,
     revenue_retention,
     risk,
     segments,
@@ -208,6 +209,7 @@ CASES = {
     "risk.with_probability": lambda s: risk.with_probability(s.snapshot, s.model),
     "signals.signals": lambda s: signals.signals(s.tables, AS_OF, W),
     "standardise.moments": lambda s: standardise.moments(s.stratified.select("home_market", x=_.n, y=_.n), BY),
+    "renewals.subscription_lives": lambda s: renewals.subscription_lives(s.client.table("subscriptions"), AS_OF),
     "subscriptions.revenue_churn": lambda s: subscriptions.revenue_churn(s.client.table("subscriptions"), AS_OF),
     "survival.gaps": lambda s: survival.gaps(s.all, AS_OF, by=BY),
     "survival.lapsed": lambda s: survival.lapsed(s.all, AS_OF, by=BY),
@@ -292,6 +294,8 @@ def plain(found):
 
 def assert_same(a, b, where):
     a, b = plain(a), plain(b)
+    if isinstance(a, np.ndarray):
+        a, b = pd.Series(a), pd.Series(b)
     if isinstance(a, pd.DataFrame):
         assert len(a), f"{where} is empty and compares nothing"
         assert list(a.columns) == list(b.columns), where
