@@ -42,7 +42,7 @@ test: setup  ## all tests
 
 lint: setup  ## ruff, and no notebook with outputs
 	$(BIN)/ruff check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 bench: setup  ## timings beside plain pandas and lifetimes
 	$(BIN)/python tests/benchmarks/monthly_pack.py
