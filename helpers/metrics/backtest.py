@@ -94,11 +94,11 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
     """
     rows = held.customers
     found = {}
-    spending = btyd.fit_spend_or_average(spend_counts(occasions, held.cut)) if models else None
     known = counts(occasions, held.cut) if models else None
     for model in models:
         try:
             fitted = btyd.fit(known, model)
+            spending = btyd.fit_spend_or_average(spend_counts(occasions, held.cut))
         except NotEnoughData:
             continue
         expected = model_occasions(fitted, rows, held.days)

@@ -89,8 +89,9 @@ class Forecast:
     @_once
     def parts(self) -> dict[str, tuple[Fit, Fit]]:
         """(purchases, spending) of each market with models of its own, and of all others together under ""."""
+        common = self.pooled  # first: where nobody came back, its reason is the one to tell
         spending = btyd.fit_spend_or_average(histories.spend_counts(self.occasions, self.as_of))
-        parts = {REST: (self.pooled, spending)}
+        parts = {REST: (common, spending)}
         for market, fitted in (group_fits.shrunk(self.by_market, self.pooled) if self.apart > 0 else {}).items():
             paying = histories.spend_counts(self.occasions.filter(_[BY] == market), self.as_of)
             enough = paying["weight"].sum() >= group_fits.SMALLEST
