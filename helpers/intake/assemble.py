@@ -11,6 +11,7 @@ from ibis import _
 from helpers import schema
 from helpers.intake import privacy, reconcile, sales
 from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.conversions import to_local
 from helpers.intake.staging import Batch
 from helpers.intake.targets import kinds, stored
 from helpers.money import MissingRate, exchange_rates
@@ -237,8 +238,6 @@ def _as_in_schema(rows: ir.Table, name: str) -> ir.Table:
 
 
 def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:
-    from helpers.intake.columns import to_local
-
     return to_local(zone, moment).date()
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers.intake import build, privacy, read
 from helpers.intake.contract import defused
+from helpers.intake.find import find
 from helpers.intake.recognise import headers_in
 from helpers.periods import label, month_start
 from helpers.settings import Settings, load_settings
@@ -40,7 +41,7 @@ def addresses(settings: Settings, raw: Path | None = None) -> dict[str, str]:
     folder, key, found = raw or settings.folder / "raw", privacy.client_key(settings.client), {}
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
         con = build.open_workbench(Path(name), folder)
-        for one in build.find(settings, folder, Path(name)):
+        for one in find(settings, folder, Path(name)):
             headers = email_headers(one)
             if headers:
                 only = replace(one, match=replace(one.match, columns={h: one.match.columns[h] for h in headers}))

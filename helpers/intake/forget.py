@@ -11,7 +11,8 @@ import duckdb
 import openpyxl
 import pandas as pd
 
-from helpers.intake import build, privacy
+from helpers.intake import privacy
+from helpers.intake.find import find
 from helpers.intake.recognise import headers_in
 from helpers.settings import load_settings
 
@@ -53,7 +54,7 @@ def _from_raw(settings, is_person: Callable) -> dict[str, int]:
     if not folder.is_dir():
         return touched
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
-        for one in build.find(settings, folder, Path(name)):
+        for one in find(settings, folder, Path(name)):
             if not one.raw.path.is_file():
                 continue
             if one.raw.kind == "csv":

@@ -6,7 +6,7 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
-from helpers.intake.columns import to_local
+from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
 DAY = {

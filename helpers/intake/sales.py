@@ -5,7 +5,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from helpers import schema
-from helpers.intake.columns import minor_factor, minor_units
+from helpers.intake.conversions import minor_factor, minor_units
 from helpers.money import exponent
 
 ORDER_FACTS = (

@@ -9,8 +9,9 @@ import pandas as pd
 from ibis import _
 
 from helpers.intake import contract, quirks, read
-from helpers.intake.columns import Reader, minor_units
+from helpers.intake.columns import Reader
 from helpers.intake.contract import Check, Problem
+from helpers.intake.conversions import minor_units
 from helpers.intake.recognise import Match
 from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source

@@ -1,0 +1,157 @@
+"""Texts into values, as DuckDB says them: moments, numbers, currencies, countries, whole minor units."""
+
+from functools import cache
+
+import ibis
+import ibis.expr.types as ir
+from babel import Locale
+from babel.core import get_global
+
+from helpers.intake.recognise import plain
+from helpers.money import exponent
+
+COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
+COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel knows; "" is no country
+    "uk": "GB",
+    "greatbritain": "GB",
+    "england": "GB",
+    "scotland": "GB",
+    "wales": "GB",
+    "northernireland": "GB",
+    "eire": "IE",
+    "unitedstatesofamerica": "US",
+    "rsa": "ZA",
+    "korea": "KR",
+    "republicofkorea": "KR",
+    "hongkong": "HK",
+    "macau": "MO",
+    "macao": "MO",
+    "turkey": "TR",
+    "czechrepublic": "CZ",
+    "holland": "NL",
+    "thenetherlands": "NL",
+    "russianfederation": "RU",
+    "vietnam": "VN",
+    "taiwan": "TW",
+    "uae": "AE",
+    "channelislands": "JE",
+    "mainlandchina": "CN",
+    "中国大陆": "CN",
+    "香港": "HK",
+    "台湾": "TW",
+    "unspecified": "",
+    "unknown": "",
+    "europeancommunity": "",
+    "westindies": "",
+    "international": "",
+    "na": "NA",
+}
+MACROS = r"""
+CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
+    '[A-Z]{0,2}[$]|[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
+CREATE OR REPLACE MACRO sensible(v) AS CASE WHEN abs(v) < 1e13 THEN v END;
+CREATE OR REPLACE MACRO careful_point(b) AS try_cast(CASE
+    WHEN regexp_full_match(b, '[-+]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?') THEN replace(b, ',', '')
+    WHEN regexp_full_match(b, '[-+]?(\d+\.?\d*|\.\d+)') THEN b END AS DOUBLE);
+CREATE OR REPLACE MACRO careful_comma(b) AS try_cast(CASE
+    WHEN regexp_full_match(b, '[-+]?\d{1,3}(\.\d{2,3})*\.\d{3}(,\d*)?') THEN replace(replace(b, '.', ''), ',', '.')
+    WHEN regexp_full_match(b, '[-+]?(\d+,?\d*|,\d+)') THEN replace(b, ',', '.') END AS DOUBLE);
+CREATE OR REPLACE MACRO number_point(t) AS CASE WHEN regexp_full_match(t, '-?\d{1,12}(\.\d{1,15})?') THEN try_cast(t AS DOUBLE)
+    ELSE sensible(careful_point(tidy(t))) END;
+CREATE OR REPLACE MACRO number_comma(t) AS sensible(careful_comma(tidy(t)));
+CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
+CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
+"""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((str, "array<string>"), "timestamp('UTC')"))
+def moment_with_offset(text, formats):
+    """The UTC moment of a text that carries its offset; null when it does not fit."""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime", signature=((str, "array<string>"), "timestamp"))
+def wall_clock(text, formats):
+    """The wall-clock time of a text without an offset; null when it does not fit."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((str, "timestamp"), "timestamp('UTC')"))
+def to_utc(zone, local):
+    """The moment at which clocks in the zone show this time."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((str, "timestamp('UTC')"), "timestamp"))
+def to_local(zone, moment):
+    """What clocks in the zone show at the moment."""
+
+
+@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp('UTC')",), "timestamp('UTC')"))
+def plausible_moment(moment):
+    """The moment if its year is one an export can hold, else null."""
+
+
+@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp",), "timestamp"))
+def plausible_clock(local):
+    """The wall-clock time if its year is one an export can hold, else null."""
+
+
+@ibis.udf.scalar.builtin
+def number_point(text: str) -> float:
+    """A number with a decimal point; thousands commas must stand where thousands do."""
+
+
+@ibis.udf.scalar.builtin
+def number_comma(text: str) -> float:
+    """A number with a decimal comma; thousands points must stand where thousands do."""
+
+
+@ibis.udf.scalar.builtin
+def minor_factor(currency: str) -> float:
+    """Minor units in one unit of a currency: 100, 1 for JPY, 1000 for KWD."""
+
+
+def teach(con) -> None:
+    """Give the connection the words that conversions use."""
+    odd = " ".join(f"WHEN currency = '{c}' THEN {10.0 ** exponent(c)}" for c in known_currencies() if exponent(c) != 2)
+    con.raw_sql(MACROS.replace("%s", f"{odd}"))
+
+
+@cache
+def countries() -> dict[str, str]:
+    """Country names and codes in several languages, plain, to ISO 3166 alpha-2 ("" for a name that means no country).
+
+    >>> names = countries()
+    >>> names["germany"], names["deutschland"], names["uk"], names["de"]
+    ('DE', 'DE', 'GB', 'DE')
+    """
+    names = {}
+    for language in reversed(COUNTRY_LANGUAGES):
+        territories = Locale.parse(language).territories
+        names |= {plain(name): code for code, name in territories.items() if len(code) == 2 and code.isalpha()}
+    iso3 = {three.casefold(): two[0] for three, two in get_global("territory_aliases").items() if len(three) == 3 and three.isalpha()}
+    codes = {code.casefold(): code for code in Locale.parse("en").territories if len(code) == 2 and code not in ("ZZ", "EU", "UN")}
+    return names | iso3 | codes | COUNTRY_NAMES
+
+
+def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
+    """The word that a text stands for, null for a stranger.
+
+    >>> print(in_words(ibis.literal("a"), {"a": "b"}).execute())
+    b
+    """
+    if not words:
+        return ibis.null("string")
+    return text.cases(*((key, str(word)) for key, word in words.items()), else_=ibis.null("string"))
+
+
+def known_currencies() -> list[str]:
+    """All ISO 4217 codes that babel knows.
+
+    >>> "EUR" in known_currencies()
+    True
+    """
+    return sorted(get_global("all_currencies"))
+
+
+def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:
+    """An amount as whole minor units of its currency: 2 decimals, none for JPY, 3 for KWD."""
+    return (amount * minor_factor(currency)).round().try_cast("int64")
