@@ -61,10 +61,11 @@ def _make(home: Path, size: int, limit: str) -> None:
 def _measured(side: str, home: Path, client: str) -> dict:
     environment = os.environ | {"WORKBOOK_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, str(HERE / f"{side}.py"), client]
+    load = os.getloadavg()[0]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{side} on {client} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1]) | {"load": load}
 
 
 def written(found: dict) -> str:
@@ -73,22 +74,37 @@ def written(found: dict) -> str:
     lines = [
         "# Monthly pack: measured", "",
         f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, Python {platform.python_version()}, {_versions()}. "
-        "Made by `make bench`; what is compared is told in [README.md](README.md).", "",
-        "| customers | orders | workbook, s | tutorial, s | times faster | target | workbook, GB | tutorial, GB | "
-        "share of memory | target |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "Made by `make bench`; what is compared is told in [README.md](README.md).", "", *_caution(found, cores), "",
+        "| customers | orders | workbook, s | tutorial, s | times faster | target | processor time, s | workbook, GB | "
+        "tutorial, GB | share of memory | target |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for size, sides in found.items():
         ours, theirs = (_column(sides[side], "total") for side in ("workbook", "tutorial"))
         memory = [max(run["gigabytes"] for run in sides[side]) for side in ("workbook", "tutorial")]
+        busy = [statistics.median(_column(sides[side], "processor")) for side in ("workbook", "tutorial")]
         speed, share = TARGETS.get(size, (None, None))
         times = statistics.median(theirs) / statistics.median(ours)
         lines.append(
             f"| {size:,} | {sides['scan'][0]['orders']:,} | {_spread(ours)} | {_spread(theirs)} | {times:.1f} | "
-            f"{f'≥ {speed}' if speed else ''} | {memory[0]:.2f} | {memory[1]:.2f} | {memory[0] / memory[1]:.2f} | "
+            f"{f'≥ {speed}' if speed else ''} | {busy[0]:.1f} / {busy[1]:.1f} | "
+            f"{memory[0]:.2f} | {memory[1]:.2f} | {memory[0] / memory[1]:.2f} | "
             f"{f'≤ {share}' if share else ''} |"
         )
     return "\n".join([*lines, "", *_steps(found), *_floors(found), *_agreement(found)]) + "\n"
+
+
+def _caution(found: dict, cores: int) -> list[str]:
+    """What a reader must know before believing the seconds: how often each was measured, and how busy the machine was."""
+    rounds = min(len(runs) for sides in found.values() for runs in sides.values())
+    loads = [run["load"] for sides in found.values() for runs in sides.values() for run in runs]
+    busiest = max(loads)
+    said = [f"Rounds per side: {rounds} or more. Load average before a run: {min(loads):.1f} to {busiest:.1f} on {cores} cores."]
+    if busiest > cores / 2 or rounds < 3:
+        said += ["", "**Not a fair measurement of seconds**: other work shared the cores, or a side ran too seldom to tell "
+                 "its spread. Elapsed times, their ratios, and whether a target is met cannot be read off this table. "
+                 "Processor time and memory are less affected."]
+    return said
 
 
 def _steps(found: dict) -> list[str]:
