@@ -48,9 +48,19 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
         tables[target] = _optional(parts[target], target, fx, settings)
     for name, table in tables.items():
         con.to_parquet(_as_in_schema(table, name), folder / f"{name}.parquet")
+        _stop_if_empty_cells(con, name, folder / f"{name}.parquet")
     files, more = reconcile.files_table(con, batches, settings, folder)
     files.to_parquet(folder / "files.parquet", index=False)
     return files, remarks + more
+
+
+def _stop_if_empty_cells(con, name: str, path: Path) -> None:
+    """Raise when a column that must be filled is not: the last line of defence before the tables are swapped in."""
+    required = [column.name for column in schema.TABLES[name].columns if column.required]
+    counts = ", ".join(f"count(*) - count({column})" for column in required)
+    empty = con.raw_sql(f"SELECT {counts} FROM read_parquet('{path}')").fetchone()
+    if problems := [Problem(c, f"{n:,} rows have none") for c, n in zip(required, empty, strict=True) if n]:
+        raise IntakeError({f"the table {name}": problems})
 
 
 def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Table]:

@@ -58,7 +58,7 @@ NEEDED = {
     "products": ("product_id",),
     "rates": ("date", "currency", "rate"),
     "returns": ("order_id", "return_date", "quantity"),
-    "surveys": ("survey_id", "kind", "answered_date"),
+    "surveys": ("survey_id", "kind", "answered_date", "scale_min", "scale_max"),
     "acquisition_spend": ("date", "channel", "amount"),
     "campaigns": ("campaign_id", "sent_date"),
 }
