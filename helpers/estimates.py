@@ -19,6 +19,21 @@ class MissingTable(NotEnoughData):
     """An optional table was not supplied; the message says how to supply it."""
 
 
+class StepMissing(NotEnoughData):
+    """A number rests on another that could not be given; why stands there, so this is not said again on the front page."""
+
+
+def needed(found):
+    """What an earlier step found, or StepMissing where it found nothing: for everything built upon it.
+
+    >>> needed(1)
+    1
+    """
+    if found is None:
+        raise StepMissing("This builds on a step before it that could not be computed; the reason stands there.")
+    return found
+
+
 class Estimate(NamedTuple):
     """A value with the low and high end of its 95 % interval (nan where none applies) and the n it rests on."""
 

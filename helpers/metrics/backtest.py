@@ -193,17 +193,6 @@ def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFra
     return groups[list(values)].mean().assign(n=groups.size()).reset_index()[["x", "n", *values]].astype({"x": "str"})
 
 
-def needed(held: Holdout | None) -> Holdout:
-    """The holdout; NotEnoughData where there is none, for the parts of a page that stand on it.
-
-    >>> needed(None)
-    Traceback (most recent call last):
-    helpers.estimates.NotEnoughData: This part needs the test above.
-    """
-    if held is None:
-        raise NotEnoughData("This part needs the test above.")
-    return held
-
 
 def tiers_measured(held: Holdout, predicted: pd.DataFrame, window_days: int) -> pd.DataFrame:
     """What tiers set on the cut really brought after it: tier, n, margin_share; active customers by predicted margin.

@@ -87,16 +87,6 @@ def headline(books: Books, period: Period, market: str = "") -> Estimate:
     return retention_cost_per_customer(allocated(books, period), base, books.currency, market=market)
 
 
-def needed(found):
-    """What is given, or NotEnoughData when an earlier step could not compute it: for everything built upon it.
-
-    >>> needed(1)
-    1
-    """
-    if found is None:
-        raise NotEnoughData("This builds on a step before it that could not be computed; the reason stands there.")
-    return found
-
 
 def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
     """What each component cost for existing customers: category, component, spend, share, value (per active one), n.

@@ -188,16 +188,6 @@ def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, curre
     return none
 
 
-def needed(found):
-    """What is given, or NotEnoughData when there is no finished experiment: for everything built upon it.
-
-    >>> needed("spring")
-    'spring'
-    """
-    if found is None:
-        raise NotEnoughData("This needs a finished campaign with a holdout; the reason it is missing stands above.")
-    return found
-
 
 def cost_per_kept(effect: Estimate, n_treated: int, cost: float) -> Estimate:
     """What one more kept customer cost: cost of the campaign / (treated customers × difference in repurchase).

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import ALPHA, Estimate, NotEnoughData
+from helpers.estimates import ALPHA, Estimate, NotEnoughData, StepMissing
 from helpers.metrics import btyd, cac, clv_learned, clv_model, group_fits, histories
 from helpers.metrics.fits import Fit
 from helpers.periods import Period
@@ -27,8 +27,8 @@ def _once(method):
             try:
                 self._known[method.__name__] = method(self)
             except NotEnoughData:
-                self._known[method.__name__] = NotEnoughData("This needs the forecast of each customer, which the data "
-                                                             "cannot carry yet (see above).")
+                self._known[method.__name__] = StepMissing("This needs the forecast of each customer, which the data "
+                                                           "cannot carry yet; the reason stands above.")
                 raise
         found = self._known[method.__name__]
         if isinstance(found, NotEnoughData):

@@ -137,17 +137,6 @@ def kind_sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
     return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
 
 
-def needed(found):
-    """What is given, or NotEnoughData when an earlier step could not compute it: for everything built upon it.
-
-    >>> needed(1)
-    1
-    """
-    if found is None:
-        raise NotEnoughData("This needs each customer's chance of leaving, which could not be computed; the reason "
-                            "stands above.")
-    return found
-
 
 def labels(rows: pd.DataFrame) -> pd.Series:
     """Who left, 1 or 0; NotEnoughData where too few left or stayed for a model.

@@ -7,16 +7,6 @@ from helpers.estimates import Estimate, NotEnoughData
 UNITS = {"csat": "fraction", "ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
 
 
-def needed(said):
-    """The answers, or NotEnoughData when none were supplied: for everything built upon them.
-
-    >>> needed("answers")
-    'answers'
-    """
-    if said is None:
-        raise NotEnoughData("This needs survey answers; how to supply them stands above.")
-    return said
-
 
 def headline(table: pd.DataFrame, least: int) -> Estimate:
     """The first row of a table as an Estimate; NotEnoughData when fewer than `least` respondents stand behind it.

@@ -12,6 +12,7 @@ from helpers.estimates import NotEnoughData
 
 TIERS = {"vip": 0.20, "medium": 0.50, "low": 1.00}  # shares of active customers, cumulated: top 20 %, next 30 %, rest
 POINTS = 100  # of the concentration curve
+LEAST_BUYERS = 50  # for that curve: the best fifth of them is ten people
 
 
 def tiers(valued: ir.Table, as_of: date, window_days: int, measure: str = "clv_residual") -> ir.Table:
@@ -58,14 +59,15 @@ def tier_table(tiered: ir.Table, since: ir.Table | None = None) -> pd.DataFrame:
     return table.assign(n=table["n"].astype("int64"), **shares)
 
 
-def concentration(brought: ir.Table) -> pd.DataFrame:
+def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
     """The margin concentration curve: the share of all margin that the top share of customers brought.
 
     brought: customer_id and margin_rc of the buyers of a period (occasions are summed here). Columns customers (share,
-    best first), margin (share), n; about a hundred points. At 0.20 it answers 80/20.
+    best first), margin (share), n; about a hundred points. At 0.20 it answers 80/20. Raises NotEnoughData for fewer
+    than `least` buyers.
 
     >>> bought = ibis.memtable({"customer_id": list("abcde"), "margin_rc": [80, 5, 5, 5, 5]})
-    >>> curve = concentration(bought)
+    >>> curve = concentration(bought, least=5)
     >>> float(curve.loc[curve.customers == 0.2, "margin"].iloc[0])
     0.8
     """
@@ -76,6 +78,8 @@ def concentration(brought: ir.Table) -> pd.DataFrame:
     rows = ranked.group_by(slot=slot).agg(n=_.count(), margin_rc=_.margin_rc.sum()).order_by("slot").execute()
     if not len(rows) or rows["margin_rc"].sum() <= 0:
         raise NotEnoughData("Nobody brought any margin in the period, so there is no concentration to show.")
+    if rows["n"].sum() < least:
+        raise NotEnoughData(f"{rows['n'].sum()} customers bought in the period: too few to tell how unequal their margin is.")
     share = {name: rows[column].cumsum() / rows[column].sum() for name, column in
              (("customers", "n"), ("margin", "margin_rc"))}
     return pd.DataFrame({**share, "n": rows["n"].sum()})

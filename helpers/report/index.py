@@ -8,7 +8,7 @@ from pathlib import Path
 
 from helpers import periods
 from helpers.estimates import Estimate
-from helpers.report.wording import HIDDEN, Words
+from helpers.report.wording import Words
 
 HEADLINES = {  # metric → whether more is better
     "repeat_purchase_rate": True, "churn_rate": False, "retention_cost_per_customer": False, "clv_12m": True,
@@ -43,9 +43,9 @@ def earlier_rows(reports: Path, before: str, suffix: str = "") -> list[dict]:
 
 
 def cards(rows: list[dict], earlier: list[dict], period: str, words: Words, market: str = "") -> list[dict]:
-    """One card per headline metric published for the period: value, interval, changes, spark line, page."""
+    """One card per headline metric shown for the period: value, interval, changes, spark line, page."""
     known = headline_rows(earlier, market) | headline_rows(rows, market)  # this report's own history wins
-    return [_card(metric, known, period, words) for metric in HEADLINES if (metric, period) in known]
+    return [_card(metric, known, period, words) for metric in HEADLINES if "value" in known.get((metric, period), {})]
 
 
 def _card(metric: str, known: dict, period: str, words: Words) -> dict:
@@ -55,7 +55,7 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
     changes = []
     for back in (1, 12):
         then = periods.label(periods.add_months(end, -back))
-        if (metric, then) in known and not row.get("suppressed"):
+        if (metric, then) in known:
             changes.append(_change(now, _estimate(known[metric, then]), kind, then, HEADLINES[metric], words))
     months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
     values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
@@ -64,7 +64,7 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
     return {
         "label": label,
         "page": row["notebook"],
-        "value": HIDDEN if row.get("suppressed") else words.format_field(now.value, kind),
+        "value": words.format_field(now.value, kind),
         "interval": words.format_field(now, f"{kind}!range") if now.low == now.low else "",
         "changes": changes,
         "spark": _spark(label, unbroken[::-1], kind, words),

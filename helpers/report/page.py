@@ -35,7 +35,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 from helpers import periods
-from helpers.estimates import Estimate, MissingTable, NotEnoughData
+from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
 from helpers.report import charts, drawing, rows, tables
 from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
@@ -155,7 +155,8 @@ class Sheet:
             yield
         except NotEnoughData as gap:
             self._html(f'<p class="missing">{escaped(str(gap))}</p>')
-            self._record("missing", {"sentence": str(gap), "table": isinstance(gap, MissingTable)})
+            if not isinstance(gap, StepMissing):
+                self._record("missing", {"sentence": str(gap), "table": isinstance(gap, MissingTable)})
 
     def counted(self, *expressions, title: str = "common.counted") -> None:
         """Folded: the SQL the engine runs for each expression and how many rows of which tables it reads."""

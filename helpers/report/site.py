@@ -17,6 +17,7 @@ from helpers.report.wording import Words
 
 TEMPLATES = Path(__file__).parent / "template"
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
+SAID_TWICE = re.compile(r'(<p class="missing">[^<]*</p>)(?:\s*\1)+')  # two steps of one section lack the same
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 READABLE = 4.5  # contrast of letters against white, WCAG 2.1
 
@@ -53,7 +54,7 @@ def as_html(run: Run) -> str:
     """The words of an executed notebook and what its sheet showed, as an HTML fragment."""
     exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
     body, _ = exporter.from_notebook_node(run.notebook)
-    return body
+    return SAID_TWICE.sub(r"\1", body)
 
 
 def contrast_on_white(color: str) -> float:
@@ -88,6 +89,7 @@ def _front(folder: Path, shop, runs: list[Run], rows: list[dict], facts: dict, w
     published = Counter(row["notebook"] for row in rows)
     found = [
         {"name": run.name, "title": run.title, "failure": run.failure, "answers": run.answers,
+         "reason": run.missing[0]["sentence"] if run.missing else words.say("common.index.no_answer"),
          "took": words.format_field(run.seconds, "number"),
          "published": words.format_field(published[run.name], "count")}
         for run in runs

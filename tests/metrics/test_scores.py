@@ -24,8 +24,3 @@ def test_one_group_is_nothing_to_compare():
     assert scores.comparable(groups)["market"].tolist() == ["AE", "DE"]
     with pytest.raises(NotEnoughData, match="no two groups"):
         scores.comparable(groups[:2])
-
-
-def test_absent_answers_are_a_sentence():
-    with pytest.raises(NotEnoughData, match="needs survey answers"):
-        scores.needed(None)

@@ -29,7 +29,9 @@ class TestKnownValues:
 
     def test_eighty_twenty(self):
         bought = ibis.memtable({"customer_id": list("abcde"), "margin_rc": [80, 5, 5, 5, 5]})
-        assert tiers.top_share(tiers.concentration(bought)) == pytest.approx(0.8)
+        assert tiers.top_share(tiers.concentration(bought, least=5)) == pytest.approx(0.8)
+        with pytest.raises(NotEnoughData, match="5 customers bought"):
+            tiers.concentration(bought)
 
     def test_equal_customers_are_not_concentrated(self):
         bought = ibis.memtable({"customer_id": [f"{k}" for k in range(100)], "margin_rc": [7] * 100})

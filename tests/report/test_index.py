@@ -57,10 +57,9 @@ def test_two_months_make_no_line():
     assert card([row("churn_rate", 0.2, "2026-10"), row("churn_rate", 0.2, "2026-09")])["spark"] == ""
 
 
-def test_a_suppressed_headline_shows_a_dot_and_no_change():
+def test_a_headline_on_too_few_customers_has_no_card():
     hidden = {"metric": "nps", "unit": "points", "period": "2026-10", "notebook": "08", "suppressed": True}
-    made = card([hidden, row("nps", 30.0, "2026-09", "points")])
-    assert (made["value"], made["changes"], made["interval"]) == ("·", [], "")
+    assert not index.cards([hidden, row("nps", 30.0, "2026-09", "points")], [], "2026-10", WORDS)
 
 
 @pytest.mark.parametrize(("metric", "unit", "text"), [

@@ -1,0 +1,56 @@
+"""A client with five orders: the whole way from `workbook new` to a report that says what it cannot know."""
+
+import json
+import re
+
+import pytest
+from exports import SHOPIFY
+from report_runs import project_in, workbook
+
+MONTH = "2026-06"
+UNSAID = re.compile(r"\b(nan|None|NaT|inf)\b")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The home, the two commands' results and the report's folder of a client with five orders of one month."""
+    home, raw = project_in(tmp_path_factory.mktemp("tiny")), tmp_path_factory.mktemp("exports")
+    (raw / "orders_export.csv").write_text(SHOPIFY, encoding="utf-8")
+    made = workbook(home, "new", "tiny", "--raw", str(raw))
+    assert made.code == 0, made.said
+    ran = workbook(home, "report", "tiny", "--month", MONTH)
+    assert ran.code == 0, ran.said
+    return ran, home / "reports" / "tiny" / MONTH
+
+
+def words(page) -> str:
+    """What a reader sees of a page: no code, no style, no marks."""
+    text = re.sub(r"(?s)<(style|script|pre|svg)\b.*?</\1>", " ", page.read_text(encoding="utf-8"))
+    return re.sub(r"<[^>]+>", " ", text)
+
+
+def test_every_page_is_there_and_says_what_is_missing(tiny):
+    _, folder = tiny
+    facts = json.loads((folder / "run.json").read_text())
+    assert len(facts["seconds"]) == 9
+    assert not facts["failures"]
+    for name in facts["seconds"]:
+        assert (folder / f"{name}.html").is_file()
+    assert "was not supplied" in words(folder / "index.html")
+
+
+def test_no_page_shows_a_number_that_is_none(tiny):
+    _, folder = tiny
+    for page in folder.glob("*.html"):
+        assert not UNSAID.search(words(page)), page.name
+
+
+def test_nothing_about_so_few_people_is_published(tiny):
+    ran, _ = tiny
+    rows = ran.metrics("tiny", MONTH)
+    assert all("value" not in row for row in rows if 0 < row.get("n", 10) < 10 and not row["metric"].startswith("rows"))
+
+
+def test_the_front_page_gives_the_reason_where_an_answer_would_stand(tiny):
+    _, folder = tiny
+    assert "There was not enough data" not in words(folder / "index.html")
