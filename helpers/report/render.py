@@ -10,8 +10,6 @@ from datetime import date
 from importlib import metadata
 from pathlib import Path
 
-import pandas as pd
-
 from helpers import periods, settings
 from helpers.client import open_client
 from helpers.report import rows, site
@@ -105,9 +103,10 @@ def run_facts(shop, runs: list[Run], began: float) -> dict:
 def _rates(fx) -> dict:
     if fx is None:
         return {}
-    last = fx.aggregate(day=fx.date.max()).to_pandas()["day"].iloc[0]
-    sources = fx.filter(fx.source != "same currency").select("source").distinct().to_pandas()["source"].dropna()
-    return {"source": ", ".join(sorted(sources)), "last_rate": f"{last:%Y-%m-%d}"} if pd.notna(last) else {}
+    foreign = fx.filter(fx.source != "same currency").group_by("source").aggregate(last=fx.date.max()).to_pandas()
+    if foreign.empty:
+        return {}
+    return {"source": ", ".join(sorted(foreign["source"])), "last_rate": f"{foreign['last'].max():%Y-%m-%d}"}
 
 
 def _write(path: Path, text: str) -> None:
