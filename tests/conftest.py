@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import ibis
 import pandas as pd
+import postgres
 import pytest
 import report_runs
 from pencil import REFUND, TIMELINE, orders_of
@@ -82,6 +83,13 @@ def occasions_of(table):
 def six_customers(occasions_of):
     """Purchase occasions of the six customers drawn in pencil.py, as of 2026-06-30."""
     return occasions_of(TIMELINE, date(2026, 6, 30), refunds=[REFUND])
+
+
+@pytest.fixture
+def postgresql():
+    """The URL of a PostgreSQL server of our own."""
+    with postgres.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """Engines: chosen by one line, sharing threads and memory between jobs; the tables where they are; a warehouse."""
 
-import os
 import shutil
-import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -126,25 +124,3 @@ def _copy_tables(acme, con) -> None:
             rows = ibis.duckdb.connect().read_parquet(path).to_pyarrow()
             con.create_table(name, rows, schema=ibis.schema(table.dtypes))
     con.disconnect()
-
-
-@pytest.fixture
-def postgresql(tmp_path):
-    """The URL of a PostgreSQL server of our own, without a password, on a socket in a folder."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'ibis-framework[postgres]'")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not found:
-        pytest.skip("there is no PostgreSQL on this machine")
-    binaries, data = found[-1], tmp_path / "pg"
-    data.mkdir()
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # the server refuses to run as root
-    if user:
-        for folder in (data, *data.parents[:3]):
-            folder.chmod(0o755)
-        shutil.chown(data, "postgres")
-    run = lambda *words: subprocess.run([*user, *words], check=True, capture_output=True, cwd="/")  # noqa: E731
-    run(binaries / "initdb", "-D", data / "db", "-A", "trust", "-U", "reader", "-E", "UTF8", "--locale=C")
-    options = f"-k {data} -c listen_addresses=''"
-    run(binaries / "pg_ctl", "-D", data / "db", "-o", options, "-l", data / "log", "-w", "start")
-    yield f"postgres://reader@/postgres?host={data}"
-    run(binaries / "pg_ctl", "-D", data / "db", "-m", "immediate", "stop")
