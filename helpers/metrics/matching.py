@@ -66,7 +66,7 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
         others = (states.anti_join(near, "customer_id") if compared_with == "uncontacted"
                   else _states(occasions, start - timedelta(days=YEAR_DAYS), horizon_days))
         controls = _cells(others)
-        both = treated.join(controls[controls["n"] >= 2], rsuffix="_c", how="inner")
+        both = treated.join(controls[controls["n"] >= 2], suffixes=("", "_c"), how="inner")
         share = both["n"].sum() / max(treated["n"].sum(), 1)
         if both["n"].sum() >= LEAST_OF_AN_ARM and share >= LEAST_MATCHED:
             break
