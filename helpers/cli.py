@@ -134,7 +134,8 @@ def new(
     for line in made.found:
         out.print(line, markup=False)
     folder = made.folder
-    out.print(f"{folder} is ready. Put the exports into {folder / 'raw'}, go through client.toml, then:", markup=False)
+    todo = "Go" if raw else f"Put the exports into {folder / 'raw'}, go"
+    out.print(f"{folder} is ready. {todo} through client.toml, then:", markup=False)
     out.print(f"  workbook check {client}", style="bold", markup=False)
 
 

@@ -66,7 +66,8 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     _write(folder, {"name": name.replace("-", " ").title()}, "")
     if raw is None:
         return NewClient(folder)
-    for one in read.raw_files(raw):
+    given = read.raw_files(raw)
+    for one in given:
         target = folder / "raw" / one.file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(one.path, target)
@@ -77,7 +78,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         stores = [store for batch in batches if "orders" in batch.tables for store in _stores(con, batch)]
         supplied = {target for batch in batches for target in batch.tables}
         con.disconnect()
-    said = [f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found]
+    said = [f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found if one.raw.file in {each.file for each in given}]
     said += [report(problems)] if problems else []
     missing = [
         f"Without {table.replace('_', ' ')}: {pages} will say what is missing." for table, pages in PAGES.items() if table not in supplied
