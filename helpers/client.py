@@ -100,6 +100,13 @@ class Client:
         every = self.all_occasions
         return every.filter(_.home_market == self.market) if self.market else every
 
+    def known_at(self, cut: date) -> ir.Table:
+        """Occasions as they were known on a day, and those since as known now: what a forecast of that day is tested on.
+
+        An order refunded after the cut was still a purchase on it; the present view would tell the forecast.
+        """
+        return self.at(cut).occasions.union(self.occasions.filter(_.date > ibis.literal(cut)))
+
     @cached_property
     def window(self) -> int:
         """The churn window in days: client.toml's, or, with "auto", what the purchases of all markets speak for.
@@ -157,6 +164,7 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
 def _refuse_uncovered(client: Client) -> None:
     active = [name for name, source in client.settings.sources.items() if source.active]
     files = client.con.table("files").filter(_.source.isin(active), _.covered_through.notnull())
+    files = files.semi_join(client.con.table("orders"), "source")  # a quiet help desk is no missing order
     covered = files.group_by("source").agg(through=_.covered_through.max()).to_pandas()
     short = covered[pd.to_datetime(covered["through"]) < pd.Timestamp(client.as_of)]
     if len(short):

@@ -65,6 +65,22 @@ def test_a_day_beyond_the_export_stops_and_names_the_export(acme):
         clients.open_client("acme", "2026-07-01")
 
 
+def test_a_quiet_help_desk_does_not_stop_the_run(acme, table):
+    (acme / "client.toml").write_text(TOML + '[sources.desk]\nfiles = "tickets.csv"\n')
+    desk = FILE | dict(file="tickets.csv", source="desk", covered_through=date(2026, 5, 1))
+    table("files", [FILE, desk]).to_parquet(acme / "tables" / "files.parquet")
+    assert clients.open_client("acme", "2026-06-30").as_of == date(2026, 6, 30)
+
+
+def test_a_forecast_is_tested_on_what_was_known_on_its_day(acme, table):
+    soon, cut = REFUND | dict(refund_date=date(2026, 4, 7)), date(2026, 4, 6)  # of an order of 28 March
+    table("refunds", [soon]).to_parquet(acme / "tables" / "refunds.parquet")
+    shop = clients.open_client("acme", "2026-06-30")
+    before = lambda occasions: occasions.filter(occasions.date <= cut).net_sales_rc.sum().to_pandas()  # noqa: E731
+    assert before(shop.known_at(cut)) == before(shop.at(cut).occasions) == before(shop.occasions) + soon["amount_rc"]
+    assert shop.known_at(cut).filter(ibis._.date > cut).count().to_pandas() == sum(day > str(cut) for *_, day in TIMELINE)
+
+
 def test_a_missing_table_says_how_to_supply_it(acme):
     shop = clients.open_client("acme", "2026-06-30")
     assert not shop.has("surveys")
