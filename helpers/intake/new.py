@@ -78,7 +78,10 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         stores = [store for batch in batches if "orders" in batch.tables for store in _stores(con, batch)]
         supplied = {target for batch in batches for target in batch.tables}
         con.disconnect()
-    said = [f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found if one.raw.file in {each.file for each in given}]
+    names = {one.file for one in given}
+    said = [
+        f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found if one.raw.file in names
+    ]
     said += [report(problems)] if problems else []
     missing = [
         f"Without {table.replace('_', ' ')}: {pages} will say what is missing." for table, pages in PAGES.items() if table not in supplied
