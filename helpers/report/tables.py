@@ -3,6 +3,7 @@
 import html
 import re
 
+import numpy as np
 import pandas as pd
 from great_tables import GT
 
@@ -67,7 +68,7 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     cells = frame[ages].astype("float64")
     sized = pd.DataFrame({"cohort": frame.index.astype(str), "n": frame[n].to_numpy()}) if n in frame else None
     hide = hidden(sized, words.minimum_cell).to_numpy() if sized is not None else [False] * len(frame)
-    top = (cells if full else cells.iloc[:, 1:]).max(axis=None)
+    top = np.nanmax((cells if full else cells.iloc[:, 1:]).to_numpy(), initial=0.0)
     cells.loc[hide] = cells.loc[hide].where(cells.loc[hide].isna(), -1.0)  # below every shade: told apart from nan
     cells.columns = [str(age) for age in ages]
     written = pd.DataFrame({"row": [_text(each, words) for each in frame.index]})
@@ -75,7 +76,7 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
         written["n"] = [_count(each, words) for each in frame[n]]
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
-    scale = [0.0, float(top) if top == top and top > 0 else 1.0]
+    scale = [0.0, float(top) or 1.0]
     whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
     colors = dict(palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
     grid = grid.data_color(list(cells)[int(whole) :], **colors)

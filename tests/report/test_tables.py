@@ -80,6 +80,12 @@ def test_a_triangle_colours_by_value_and_leaves_blanks_uncoloured():
     assert not re.search(r"background-color[^>]*></td>", markup)
 
 
+@pytest.mark.parametrize(("first", "shown"), [(1.0, "100%"), (0.3, "30%")])
+def test_a_triangle_of_the_first_month_alone_is_drawn(first, shown):
+    young = pd.DataFrame({"n": [400, 300], 0: [first] * 2}, index=["2026-09", "2026-10"])
+    assert [row[2:] for row in cells(tables.heat(young, "percent.0", WORDS, heading="Cohort"))] == [[shown]] * 2
+
+
 def test_a_frame_is_left_as_it_was():
     frame, triangle = FRAME.copy(), TRIANGLE.copy()
     tables.table(FRAME, KINDS, WORDS)
