@@ -29,7 +29,8 @@ def table(
 
     A column with companions low and high (value, low, high), or <column>_low and <column>_high, gets its interval
     written small beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·",
-    with a second row where a total would give the first away. Headings come from [columns] of the topic.
+    with a second row where a total would give the first away; a column with a companion <column>_n shows "·" in the
+    cells where that is too small. "–" is unknown. Headings come from [columns] of the topic.
 
     >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
     >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
@@ -39,16 +40,13 @@ def table(
     missing = [column for column in kinds if column not in frame]
     if missing:
         raise ValueError(f"The table has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}.")
-    hide = (hidden(frame, words.minimum_cell, n) if n else pd.Series(False, index=frame.index)).tolist()
-    written = pd.DataFrame(
-        {column: _column(frame, column, kind, words, hide, n, topic) for column, kind in kinds.items()}
-    )
+    written = pd.DataFrame({column: _column(frame, column, kind, words, n, topic) for column, kind in kinds.items()})
     grid = GT(written, id=key)
     grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
     numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
     grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
     notes = [note] if note else []
-    if any(hide):
+    if (written == HIDDEN).any(axis=None):
         notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
     return _wrap(grid.as_raw_html(), title, notes)
 
@@ -88,10 +86,13 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     return _wrap(grid.as_raw_html(), title, notes, "heat")
 
 
-def _column(frame, column, kind, words, hide, n, topic) -> list[str]:
+def _column(frame, column, kind, words, n, topic) -> list[str]:
+    hide = hidden(frame, words.minimum_cell, n)
+    if f"{column}_n" in frame:
+        hide = hidden(frame, words.minimum_cell, f"{column}_n", already=hide)
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     ends = (frame[low], frame[high]) if low in frame and high in frame else None
-    tells = _kind(kind) in TELLS and bool(n) and n in frame
+    tells = _kind(kind) in TELLS
     texts = []
     for place, (value, hiding) in enumerate(zip(frame[column], hide, strict=True)):
         if column == n and n:
@@ -113,9 +114,11 @@ def _written(value, kind: str, words: Words, topic: str) -> str:
 
 
 def _interval(ends, place: int, kind: str, words: Words) -> str:
-    if ends is None or pd.isna(ends[0].iloc[place]):
+    if ends is None or pd.isna(ends[0].iloc[place]) or pd.isna(ends[1].iloc[place]):
         return ""
     bounds = Estimate(float("nan"), *(float(end.iloc[place]) for end in ends))
+    if words.format_field(bounds, f"{kind}!low") == words.format_field(bounds, f"{kind}!high"):
+        return ""  # narrower than what is printed, as that of a margin set in client.toml
     return f' <span class="interval">{escaped(words.format_field(bounds, f"{kind}!range"))}</span>'
 
 
