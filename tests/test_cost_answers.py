@@ -1,4 +1,4 @@
-"""Notebooks 03 and 05 on the demo, against what is true about it."""
+"""Notebooks 03 and 05 on the demo, against what is true about it, and headline numbers with their history."""
 
 import pytest
 from report_runs import headline, published
@@ -20,6 +20,19 @@ def test_the_cost_per_customer_is_the_simulated_one(rows, demo_truth):
     assert sum(parts.values()) == pytest.approx(truth["ledger"] / truth["active_existing"], rel=0.04)
     assert given == pytest.approx(truth["discounts"] / truth["active_existing"], rel=0.03)
     assert row["low"] < truth["per_customer"] < row["high"]
+
+
+@pytest.mark.parametrize("metric", ["repeat_purchase_rate", "churn_rate", "payback_months", "nps"])
+def test_a_first_report_knows_the_history_of_its_headlines(rows, metric):
+    known = {row["period"]: row["value"] for row in published(rows, metric)}
+    assert set(known) >= {f"{2025 + k // 12}-{k % 12 + 1:02d}" for k in range(9, 22)}
+
+
+def test_pages_on_value_and_on_markets_give_one_ratio(rows):
+    values = {row["market"]: row["value"] for row in rows if row["metric"] == "clv" and "market" in row}
+    ratios = {row["market"]: row["value"] for row in rows if row["metric"] == "clv_to_cac" and "market" in row}
+    assert sorted(values, key=values.get)[0] == sorted(ratios, key=ratios.get)[0] == "AE"
+    assert ratios["AE"] < 1
 
 
 def test_its_parts_add_up_to_it(rows):

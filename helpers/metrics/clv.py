@@ -118,18 +118,20 @@ def sensitivity(
 
     margin: of a customer who stays a year; margin_per_occasion: of one more order; retention: share of active customers
     still active a year later; customers: active today. A year: Σ_{t=1..12} margin/12 × r^(t/12), leaving spread evenly;
-    a lifetime: `clv_discounted` without end. Nothing is charged for the improvement. Columns change (now, five_points,
-    one_occasion), year, lifetime, year_more, lifetime_more (totals of all customers).
+    a lifetime: that year and, discounted, every later one for those still there, without end. Nothing is charged for
+    the improvement. Columns change (now, five_points, one_occasion), year, lifetime, year_more, lifetime_more (totals
+    of all customers).
 
-    >>> sensitivity(100.0, 20.0, 0.8, 0.1, 1000)[["change", "lifetime", "lifetime_more"]].round().values.tolist()
-    [['now', 266667.0, 0.0], ['five_points', 340000.0, 73333.0], ['one_occasion', 320000.0, 53333.0]]
+    >>> sensitivity(100.0, 20.0, 0.8, 0.1, 1000)[["change", "year", "lifetime_more"]].round().values.tolist()
+    [['now', 88798.0, 0.0], ['five_points', 91673.0, 77771.0], ['one_occasion', 106557.0, 65118.0]]
     """
     cases = {"now": (margin, retention), "five_points": (margin, min(retention + FIVE_POINTS, 1.0)),
              "one_occasion": (margin + margin_per_occasion, retention)}
     rows = []
     for change, (yearly, stays) in cases.items():
         year = yearly / 12 * sum(stays ** (month / 12) for month in range(1, 13))
-        rows.append((change, customers * year, customers * clv_discounted(yearly, stays, discount_rate)))
+        lifetime = clv_discounted(year, stays, discount_rate, include_first=True)
+        rows.append((change, customers * year, customers * lifetime))
     table = pd.DataFrame(rows, columns=["change", "year", "lifetime"])
     return table.assign(year_more=table["year"] - table["year"].iloc[0],
                         lifetime_more=table["lifetime"] - table["lifetime"].iloc[0])

@@ -47,6 +47,40 @@ def pairwise(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.Dat
     return _adjusted(pd.DataFrame(rows, columns=["market", "other", "difference", "low", "high", "effect", "p", "n"]))
 
 
+def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Every pair of markets, as `pairwise`, where only each market's value, low, high and n are known.
+
+    Standard errors are read off the 95 % intervals, taken as independent; for values that are no mean of customers'
+    own numbers, such as a cost per customer of which only a part varies between them.
+
+    >>> cost = pd.DataFrame({"market": ["A", "B"], "value": [12.0, 10.0], "low": [11.0, 9.0], "high": [13.0, 11.0],
+    ...     "n": [400, 400]})
+    >>> pairs_of(cost)[["market", "other", "difference", "low", "adjusted"]].round(3).values.tolist()
+    [['A', 'B', 2.0, 0.586, 0.006]]
+    """
+    rows = []
+    for one, other in combinations(estimates.dropna(subset=["value", "low"]).itertuples(), 2):
+        errors = [(each.high - each.low) / (2 * Z_95) for each in (one, other)]
+        spread = np.sqrt(np.average([e**2 * each.n for e, each in zip(errors, (one, other), strict=True)]))
+        difference, error = one.value - other.value, float(np.hypot(*errors))
+        effect, z = (difference / each if each > 0 else float("nan") for each in (spread, error))
+        rows.append((one.market, other.market, difference, difference - Z_95 * error, difference + Z_95 * error, effect,
+                     2 * stats.norm.sf(abs(z)), one.n))  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", "other", "difference", "low", "high", "effect", "p", "n"]))
+
+
+def largest_first(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs for a table: the largest effect first, p the corrected one, the interval beside the difference.
+
+    >>> pairs = pd.DataFrame({"difference": [1.0, -5.0], "low": 0.0, "high": 0.0, "effect": [0.1, -0.5],
+    ...     "p": 0.01, "adjusted": [0.03, 0.02]})
+    >>> largest_first(pairs)[["difference", "p"]].values.tolist()
+    [[-5.0, 0.02], [1.0, 0.03]]
+    """
+    ends = {"low": "difference_low", "high": "difference_high", "adjusted": "p"}
+    return pairs.drop(columns="p").rename(columns=ends).sort_values("effect", key=abs, ascending=False)
+
+
 def shrunk(found: pd.DataFrame) -> pd.DataFrame:
     """Each market drawn toward the average as far as its own uncertainty asks (empirical Bayes): adds shrunk, pull.
 

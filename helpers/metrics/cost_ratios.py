@@ -187,12 +187,13 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
 
     margin: contribution margin of a customer who stays active for a year (major units); retention: share of active
     customers still active a year later. 12 months: Σ_{t=1..12} margin/12 · r^(t/12), leaving spread evenly over the
-    year. Lifetime: margin · r / (1 + d − r), the closed form of `clv_discounted`. Both times the number of active
-    customers. Retention is capped at 1. Nothing else changes: no growth, no price for the better retention.
+    year. Lifetime: that year and, discounted, every later one for those still there: year · (1 + d) / (1 + d − r), as
+    `clv_discounted` with its first period. Both times the number of active customers. Retention is capped at 1. Nothing
+    else changes: no growth, no price for the better retention.
 
     >>> more = retention_plus_5(100.0, 0.80, 1000, 0.10)
     >>> round(more.lifetime), round(more.lifetime_more), round(more.year_more - more.year)
-    (266667, 340000, 2876)
+    (325591, 403363, 2876)
     """
     if not 0 <= retention <= 1:
         raise ValueError(f"Annual retention lies between 0 and 1, not {retention}.")
@@ -201,8 +202,8 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
     year, year_more = (
         customers * margin / MONTHS * sum(each ** (t / MONTHS) for t in months) for each in (retention, more)
     )
-    lifetime, lifetime_more = (customers * margin * each / (1 + discount_rate - each) for each in (retention, more))
-    return MoreRetention(year, year_more, lifetime, lifetime_more)
+    lasts, lasts_more = ((1 + discount_rate) / (1 + discount_rate - each) for each in (retention, more))
+    return MoreRetention(year, year_more, year * lasts, year_more * lasts_more)
 
 
 def benchmark(

@@ -60,6 +60,16 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
     return {market: OTHER if market in hidden else market for market in customers}
 
 
+def together(table: ir.Table, names: dict[str, str], column: str = "market") -> ir.Table:
+    """The table with the markets of a column as they are shown: the small ones under one name.
+
+    >>> sizes(together(example(), {"DE": "DE", "FR": "other"}, "home_market"))
+    {'DE': 2, 'other': 1}
+    """
+    moved = {market: name for market, name in names.items() if market != name}
+    return table.mutate(**{column: table[column].cases(*moved.items(), else_=table[column])}) if moved else table
+
+
 def sizes(occasions: ir.Table) -> dict[str, int]:
     """Customers by home market, the largest first.
 
@@ -82,11 +92,10 @@ def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None =
     joined = occasions.join(firsts, "customer_id")
     age = ibis.literal(as_of).delta(joined["first"], unit="day") / DAYS_PER_MONTH
     bands = [(age < until, name) for until, name in AGE_BANDS]
-    market = joined.home_market.fill_null(OTHER)
-    if moved := {market: name for market, name in (names or {}).items() if market != name}:
-        market = market.cases(*moved.items(), else_=market)
     known = {name: joined[name].fill_null("unknown") for name in STRATA[1:]}
-    return joined.mutate(home_market=market, age_band=ibis.cases(*bands, else_=OLDEST), **known).drop("first")
+    known["home_market"] = joined.home_market.fill_null(OTHER)
+    stratified = joined.mutate(age_band=ibis.cases(*bands, else_=OLDEST), **known).drop("first")
+    return together(stratified, names or {}, "home_market")
 
 
 def compared(measures: dict[str, Measure]) -> pd.DataFrame:
@@ -161,15 +170,19 @@ def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
 
 
 def wide(tall: pd.DataFrame, sizes_shown: dict[str, int]) -> pd.DataFrame:
-    """A row per market, the largest first: market, a column per metric with its value, n (customers of the market).
+    """A row per market, the largest first: market, n (its customers), and for each metric its value, low, high and n.
 
-    >>> tall = pd.DataFrame({"metric": ["rpr", "clv"], "market": ["DE", "DE"], "value": [0.5, 40.0]})
+    The columns are <metric>, <metric>_low, <metric>_high and <metric>_n, as report tables take them.
+
+    >>> tall = pd.DataFrame({"metric": ["rpr"], "market": ["DE"], "value": [0.5], "low": [0.4], "high": [0.6], "n": 90})
     >>> wide(tall, {"DE": 900, "FR": 100}).values.tolist()
-    [['DE', 0.5, 40.0, 900], ['FR', nan, nan, 100]]
+    [['DE', 900, 0.5, 0.4, 0.6, 90.0], ['FR', 100, nan, nan, nan, nan]]
     """
-    table = tall.pivot(index="market", columns="metric", values="value")[list(dict.fromkeys(tall["metric"]))]
     n = pd.Series(sizes_shown, name="n").sort_values(ascending=False, kind="stable")
-    return table.reindex(n.index).join(n).rename_axis("market").rename_axis(columns=None).reset_index()
+    parts = [rows.set_index("market")[["value", "low", "high", "n"]].set_axis(
+                 [name, *(f"{name}_{each}" for each in ("low", "high", "n"))], axis="columns")
+             for name, rows in tall.groupby("metric", sort=False)]  # fmt: skip
+    return n.to_frame().join(parts).rename_axis("market").reset_index()
 
 
 def _compared(name: str, measure: Measure) -> pd.DataFrame:

@@ -111,20 +111,24 @@ def strata_for(table: pd.DataFrame, least: float = LEAST_COVERAGE) -> list[str]:
 def reversals(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Pairs of markets whose order turns round when their mix is made equal (Simpson's paradox), the widest first.
 
-    before and after are results of `raw` and `direct`. Columns better (ahead as they are), worse, raw, standardised:
-    the differences better − worse before and after.
+    before and after are results of `raw` and `direct`. One of the two orders must be more than chance (the difference
+    wider than its interval). Columns better (ahead as they are), worse, raw, standardised: the differences better −
+    worse before and after.
 
-    >>> names = pd.DataFrame({"market": ["A", "B"]})
-    >>> found = reversals(names.assign(value=[0.37, 0.17]), names.assign(value=[0.20, 0.24]))
+    >>> plain = pd.DataFrame({"market": ["A", "B"], "value": [0.37, 0.17], "low": [0.35, 0.15], "high": [0.39, 0.19]})
+    >>> found = reversals(plain, plain.assign(value=[0.20, 0.24]))
     >>> found[["better", "worse"]].values.tolist()
     [['A', 'B']]
     """
-    both = before.set_index("market")["value"].to_frame("raw").join(after.set_index("market")["value"].rename("even"))
+    sides = {"raw": before.set_index("market"), "even": after.set_index("market")}
+    both = pd.DataFrame({name: side["value"] for name, side in sides.items()}).dropna()
+    chance = pd.DataFrame({name: (side["high"] - side["low"]) / 2 for name, side in sides.items()})
     rows = []
-    for one, other in combinations(both.dropna().index, 2):
+    for one, other in combinations(both.index, 2):
         better, worse = (one, other) if both.loc[one, "raw"] >= both.loc[other, "raw"] else (other, one)
         apart = both.loc[better] - both.loc[worse]
-        if apart["raw"] > 0 > apart["even"]:
+        clear = (apart.abs() > np.hypot(chance.loc[one], chance.loc[other])).any()
+        if apart["raw"] > 0 > apart["even"] and clear:
             rows.append((better, worse, apart["raw"], apart["even"]))
     found = pd.DataFrame(rows, columns=["better", "worse", "raw", "standardised"])
     return found.sort_values("standardised", kind="stable", ignore_index=True)

@@ -3,6 +3,7 @@
 import html
 import re
 
+import numpy as np
 import pandas as pd
 from great_tables import GT
 
@@ -28,7 +29,8 @@ def table(
 
     A column with companions low and high (value, low, high), or <column>_low and <column>_high, gets its interval
     written small beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·",
-    with a second row where a total would give the first away. Headings come from [columns] of the topic.
+    with a second row where a total would give the first away; a column with a companion <column>_n shows "·" in the
+    cells where that is too small. "–" is unknown. Headings come from [columns] of the topic.
 
     >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
     >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
@@ -38,16 +40,13 @@ def table(
     missing = [column for column in kinds if column not in frame]
     if missing:
         raise ValueError(f"The table has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}.")
-    hide = (hidden(frame, words.minimum_cell, n) if n else pd.Series(False, index=frame.index)).tolist()
-    written = pd.DataFrame(
-        {column: _column(frame, column, kind, words, hide, n, topic) for column, kind in kinds.items()}
-    )
+    written = pd.DataFrame({column: _column(frame, column, kind, words, n, topic) for column, kind in kinds.items()})
     grid = GT(written, id=key)
     grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
     numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
     grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
     notes = [note] if note else []
-    if any(hide):
+    if (written == HIDDEN).any(axis=None):
         notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
     return _wrap(grid.as_raw_html(), title, notes)
 
@@ -67,7 +66,7 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     cells = frame[ages].astype("float64")
     sized = pd.DataFrame({"cohort": frame.index.astype(str), "n": frame[n].to_numpy()}) if n in frame else None
     hide = hidden(sized, words.minimum_cell).to_numpy() if sized is not None else [False] * len(frame)
-    top = (cells if full else cells.iloc[:, 1:]).max(axis=None)
+    top = np.nanmax((cells if full else cells.iloc[:, 1:]).to_numpy(), initial=0.0)
     cells.loc[hide] = cells.loc[hide].where(cells.loc[hide].isna(), -1.0)  # below every shade: told apart from nan
     cells.columns = [str(age) for age in ages]
     written = pd.DataFrame({"row": [_text(each, words) for each in frame.index]})
@@ -75,7 +74,7 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
         written["n"] = [_count(each, words) for each in frame[n]]
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
-    scale = [0.0, float(top) if top == top and top > 0 else 1.0]
+    scale = [0.0, float(top) or 1.0]
     whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
     colors = dict(palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
     grid = grid.data_color(list(cells)[int(whole) :], **colors)
@@ -87,10 +86,13 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     return _wrap(grid.as_raw_html(), title, notes, "heat")
 
 
-def _column(frame, column, kind, words, hide, n, topic) -> list[str]:
+def _column(frame, column, kind, words, n, topic) -> list[str]:
+    hide = hidden(frame, words.minimum_cell, n)
+    if f"{column}_n" in frame:
+        hide = hidden(frame, words.minimum_cell, f"{column}_n", already=hide)
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     ends = (frame[low], frame[high]) if low in frame and high in frame else None
-    tells = _kind(kind) in TELLS and bool(n) and n in frame
+    tells = _kind(kind) in TELLS
     texts = []
     for place, (value, hiding) in enumerate(zip(frame[column], hide, strict=True)):
         if column == n and n:
@@ -112,9 +114,11 @@ def _written(value, kind: str, words: Words, topic: str) -> str:
 
 
 def _interval(ends, place: int, kind: str, words: Words) -> str:
-    if ends is None or pd.isna(ends[0].iloc[place]):
+    if ends is None or pd.isna(ends[0].iloc[place]) or pd.isna(ends[1].iloc[place]):
         return ""
     bounds = Estimate(float("nan"), *(float(end.iloc[place]) for end in ends))
+    if words.format_field(bounds, f"{kind}!low") == words.format_field(bounds, f"{kind}!high"):
+        return ""  # narrower than what is printed, as that of a margin set in client.toml
     return f' <span class="interval">{escaped(words.format_field(bounds, f"{kind}!range"))}</span>'
 
 

@@ -6,7 +6,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_effectsize
 
-from helpers.metrics.comparison import against_rest, pairwise, shrunk
+from helpers.metrics.comparison import against_rest, pairs_of, pairwise, shrunk
 from helpers.metrics.standardise import shares
 
 
@@ -28,6 +28,19 @@ def test_newcombes_example():
 def test_the_effect_is_cohens_h():
     found = pairwise(table_of(A=(56, 70), B=(48, 80)), share=True).iloc[0]
     assert found["effect"] == pytest.approx(proportion_effectsize(0.8, 0.6))
+
+
+def test_pairs_of_estimates_are_those_of_the_customers_behind_them():
+    """Two roads: means of customers compared by `pairwise`, and by their values and intervals alone."""
+    draw = np.random.default_rng(1)
+    spent = {market: draw.normal(mean, 10.0, 400) for market, mean in (("A", 50.0), ("B", 51.0), ("C", 54.0))}
+    sums = [dict(market=m, n=400, x=x.sum(), y=400.0, xx=(x**2).sum(), xy=x.sum(), yy=400.0) for m, x in spent.items()]
+    ends = [(m, x.mean(), 1.959964 * x.std(ddof=1) / 20) for m, x in spent.items()]
+    known = pd.DataFrame([dict(market=m, value=v, low=v - e, high=v + e, n=400) for m, v, e in ends])
+    one, other = pairwise(pd.DataFrame(sums), share=False), pairs_of(known)
+    assert other[["difference", "p", "adjusted"]].to_numpy() == pytest.approx(
+        one[["difference", "p", "adjusted"]].to_numpy(), rel=0.02)
+    assert other["adjusted"].tolist() == pytest.approx(multipletests(other["p"], method="fdr_bh")[1].tolist())
 
 
 def test_the_mean_difference_in_standard_deviations():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers.estimates import Estimate, NotEnoughData
-from helpers.metrics import cost_ratios
+from helpers.metrics import clv, cost_ratios
 
 
 def ratio(margin, cost, discounts=0.0, n=1000):
@@ -67,10 +67,17 @@ def test_discounts_are_not_counted_twice():
 
 
 def test_five_points_more_retention_by_the_closed_form():
-    """100 a year, r .8, d .1: 266.67 (clv_discounted of metrics.md); at .85 it is 340; year by summing months."""
+    """m(1+d)/(1+d−r) of metrics.md, m the margin of a year of those who leave in it too, by summing months."""
     more = cost_ratios.retention_plus_5(100.0, 0.80, 1, 0.10)
-    assert (more.lifetime, more.lifetime_more) == (pytest.approx(266.67, abs=0.01), pytest.approx(340.0))
     assert more.year == pytest.approx(sum(100 / 12 * 0.8 ** (t / 12) for t in range(1, 13)))
+    assert (more.lifetime / more.year, more.lifetime_more / more.year_more) == pytest.approx((1.1 / 0.3, 1.1 / 0.25))
+    assert more.lifetime_more - more.lifetime > more.year_more - more.year
+
+
+def test_the_page_on_value_says_the_same_of_five_points():
+    more, table = cost_ratios.retention_plus_5(100.0, 0.40, 9, 0.10), clv.sensitivity(100.0, 20.0, 0.40, 0.10, 9)
+    assert table["lifetime"].tolist()[:2] == pytest.approx([more.lifetime, more.lifetime_more])
+    assert (table["lifetime_more"] >= table["year_more"]).all()
 
 
 # bad input and edges

@@ -80,6 +80,12 @@ def test_a_triangle_colours_by_value_and_leaves_blanks_uncoloured():
     assert not re.search(r"background-color[^>]*></td>", markup)
 
 
+@pytest.mark.parametrize(("first", "shown"), [(1.0, "100%"), (0.3, "30%")])
+def test_a_triangle_of_the_first_month_alone_is_drawn(first, shown):
+    young = pd.DataFrame({"n": [400, 300], 0: [first] * 2}, index=["2026-09", "2026-10"])
+    assert [row[2:] for row in cells(tables.heat(young, "percent.0", WORDS, heading="Cohort"))] == [[shown]] * 2
+
+
 def test_a_frame_is_left_as_it_was():
     frame, triangle = FRAME.copy(), TRIANGLE.copy()
     tables.table(FRAME, KINDS, WORDS)
@@ -91,3 +97,25 @@ def test_a_frame_is_left_as_it_was():
 def test_an_empty_frame_gives_an_empty_table():
     assert cells(tables.table(FRAME.head(0), KINDS, WORDS)) == []
     assert cells(tables.heat(TRIANGLE.head(0), "percent", WORDS, heading="Cohort")) == []
+
+
+WIDE = pd.DataFrame({
+    "market": ["DE", "FR", "US"], "n": [900, 400, 300], "clv": [40.0, 31.0, NAN], "clv_low": [39.0, 30.0, 8.0],
+    "clv_high": [41.0, 32.0, NAN], "clv_n": [90, 80, 70], "cod_refusal_rate": [NAN, 0.1, 0.2],
+    "cod_refusal_rate_n": [NAN, 60, 4],
+})  # fmt: skip
+
+
+def test_in_a_wide_table_a_dot_is_hidden_and_a_dash_is_unknown():
+    """Nobody in DE pays on delivery; of the four who do in the US nothing is said, nor of FR, which would tell."""
+    kinds = {"market": "market", "clv": "money", "cod_refusal_rate": "percent", "n": "count"}
+    assert cells(tables.table(WIDE, kinds, WORDS, topic="markets")) == [
+        ["Germany", "€40.00 €39.00 to €41.00", "–", "900"],
+        ["France", "€31.00 €30.00 to €32.00", "·", "400"],
+        ["United States", "–", "·", "300"],
+    ]
+
+
+def test_an_interval_narrower_than_what_is_printed_is_not_written():
+    frame = pd.DataFrame({"value": [0.46], "low": [0.45999], "high": [0.46001], "n": [900]})
+    assert cells(tables.table(frame, {"value": "percent"}, WORDS)) == [["46.0%"]]
