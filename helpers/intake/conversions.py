@@ -59,12 +59,17 @@ CREATE OR REPLACE MACRO careful_comma(b) AS try_cast(CASE
 CREATE OR REPLACE MACRO number_point(t) AS CASE WHEN regexp_full_match(t, '-?\d{1,12}(\.\d{1,15})?') THEN try_cast(t AS DOUBLE)
     ELSE sensible(careful_point(tidy(t))) END;
 CREATE OR REPLACE MACRO number_comma(t) AS sensible(careful_comma(tidy(t)));
+CREATE OR REPLACE MACRO offset_minutes(o) AS CAST(o AS INTEGER) // 100 * 60 + CAST(o AS INTEGER) % 100;
+CREATE OR REPLACE MACRO iso_moment(t) AS timezone('UTC',
+    try_cast(t[:19] AS TIMESTAMP) - to_minutes(offset_minutes(right(replace(right(t, 6), ':', ''), 5))));
+CREATE OR REPLACE MACRO moment_with_offset(t, formats) AS CASE
+    WHEN regexp_full_match(t, '\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d ?[-+]\d\d:?\d\d') THEN iso_moment(t) ELSE try_strptime(t, formats) END;
 CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
 CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
 """
 
 
-@ibis.udf.scalar.builtin(name="try_strptime", signature=((str, "array<string>"), "timestamp('UTC')"))
+@ibis.udf.scalar.builtin(signature=((str, "array<string>"), "timestamp('UTC')"))
 def moment_with_offset(text, formats):
     """The UTC moment of a text that carries its offset; null when it does not fit."""
 
