@@ -21,6 +21,7 @@ ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and le
 LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
 DRAWS = 400
 Z_95 = 1.959964
+PRIOR_SE = (ASSUMED_RANGE[1] - ASSUMED_RANGE[0]) / 2 / Z_95
 CELL = ["market", "channel"]
 
 
@@ -55,7 +56,9 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
     is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
     leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
-    It is what went together in the past, not proof of cause: only a holdout (notebook 07) is.
+    A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior), since the best split of
+    noisy curves would else promise more than it keeps: it favours the curves that chance made steep. It is what went
+    together in the past, not proof of cause: only a holdout (notebook 07) is.
 
     Returns market, channel, spend and reached (means of the `recent` newest months), elasticity, se, scale, basis
     ("fitted" or "assumed"), months.
@@ -177,4 +180,5 @@ def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
     elasticity, (low, _high) = float(fit.params[1]), fit.conf_int()[1]
     if low <= 0 or not ELASTICITIES[0] <= elasticity <= ELASTICITIES[1]:
         return assumed
-    return elasticity, float(fit.bse[1]), "fitted"
+    weight = PRIOR_SE**2 / (PRIOR_SE**2 + float(fit.bse[1]) ** 2)
+    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * float(fit.bse[1]), "fitted"
