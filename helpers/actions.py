@@ -155,9 +155,9 @@ def past(shop: Client) -> ir.Table | None:
 
 
 def planned_holdout(shop: Client, campaign: str) -> float | None:
-    """The share that was to be held out of a campaign: client.toml's for a list issued here, None for any other."""
-    ours = campaign in {campaign_id(month) for month in sent_lists(shop)}
-    return shop.settings.playbook.holdout_share if ours else None
+    """The share that was to be held out of a campaign, by client.toml; None for one it does not name."""
+    rules, ours = shop.settings.playbook, {campaign_id(month) for month in sent_lists(shop)}
+    return rules.holdout_share if campaign in ours else rules.planned_holdouts.get(campaign)
 
 
 def recently_contacted(shop: Client) -> ir.Table | None:

@@ -149,6 +149,7 @@ class Playbook(Section):
     budget: Annotated[float, Field(ge=0)] | None = None
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.10
     contact_gap_days: Annotated[int, Field(ge=0)] = 30
+    planned_holdouts: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
     actions: list[Action] = []
 
 

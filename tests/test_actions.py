@@ -17,7 +17,7 @@ from helpers.estimates import MissingTable
 def shop(tmp_path, monkeypatch):
     """What a client is to this module: a folder, a day, a market, a contact gap and, perhaps, campaigns."""
     monkeypatch.setenv("WORKBOOK_KEYS", str(tmp_path / "keys"))
-    rules = SimpleNamespace(contact_gap_days=30, holdout_share=0.1)
+    rules = SimpleNamespace(contact_gap_days=30, holdout_share=0.1, planned_holdouts={"easter": 0.3})
     settings = SimpleNamespace(client="acme", folder=tmp_path / "acme", playbook=rules)
     bought = ibis.memtable({"customer_id": ["c0", "c2"]})
 
@@ -148,11 +148,12 @@ def test_an_export_of_the_mailing_tool_comes_before_the_list(shop):
     assert actions.contacts(shop(day, campaigns=campaigns("spring"))).count().execute() == 11
 
 
-def test_the_planned_holdout_is_known_for_lists_issued_here(shop):
+def test_the_planned_holdout_is_known_for_lists_issued_here_and_campaigns_the_client_names(shop):
     actions.issue(shop(), "2026-10", listed())
     send(shop)
     november = shop(date(2026, 11, 30))
     assert actions.planned_holdout(november, "list-2026-10") == 0.1
+    assert actions.planned_holdout(november, "easter") == 0.3
     assert actions.planned_holdout(november, "spring") is None
 
 

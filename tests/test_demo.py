@@ -17,7 +17,7 @@ from ibis import _
 from helpers.client import open_client
 from helpers.demo import CUSTOMERS, SEED, baskets, people, shops, write_demo
 from helpers.demo.people import LAST, world
-from helpers.metrics import allocation, cohorts, costs, effect, payback, voice
+from helpers.metrics import allocation, cohorts, costs, effect, payback, promoters, reallocation, risk, signals, voice
 from helpers.metrics.books import Books
 from helpers.money import to_major
 from helpers.settings import load_settings
@@ -218,6 +218,13 @@ def shop(demo_run):
         yield open_client("demo", "2026-10-31")
 
 
+@pytest.fixture(scope="module")
+def books(shop):
+    """The demo's ledger with its orders and customers."""
+    return Books(shop.table("retention_costs"), shop.orders, shop.occasions, shop.window, "EUR",
+                 tickets=shop.table("tickets"), data_start=shop.first_day)
+
+
 class TestThroughTheWorkbook:
     """Two roads: the simulation's own sums, and the tables that intake built from the files."""
 
@@ -299,14 +306,38 @@ class TestThroughTheWorkbook:
 
     def test_the_interval_of_the_campaigns_effect_covers_the_truth(self, shop, demo_truth):
         sums = effect.arm_sums(shop.table("campaigns"), shop.occasions, shop.as_of, demo_truth.campaign_days)
-        found = effect.effects(sums, "EUR").set_index("outcome").loc["repurchase"]
-        assert found["low"] < demo_truth.campaign_lift < found["high"]
-        assert found["called"]
+        found = effect.effects(sums, "EUR").set_index(["campaign_id", "outcome"])
+        worked, nothing = (found.loc[(world()[name]["id"], "repurchase")] for name in ("campaign", "bundle"))
+        assert worked["low"] < demo_truth.campaign_lift < worked["high"]
+        assert nothing["low"] < 0 < nothing["high"]
+        assert (worked["called"], nothing["called"]) == (True, False)
 
-    def test_cost_per_customer_is_the_simulated_one(self, shop, demo_truth):
+    def test_the_planned_holdouts_of_the_settings_are_the_simulated_ones(self):
+        told = load_settings("demo").playbook.planned_holdouts
+        assert told == {world()[name]["id"]: world()[name]["holdout"] for name in ("campaign", "bundle")}
+
+    def test_customers_answer_to_channel_spend_as_simulated(self, books):
+        """Elasticities of the big markets' channels, and what the recommended split would truly save."""
+        found = reallocation.responses(reallocation.panel(books, date(2026, 10, 31)))
+        found["true"] = found["channel"].map(world()["reach"])
+        big = found[found["market"].isin(["DE", "GB", "US"]) & (found["channel"] != "sms")]
+        assert (big["basis"] == "fitted").all()
+        assert ((big["elasticity"] - big["true"]).abs() < 2.5 * big["se"]).all()
+        plan = reallocation.best_split(found)
+        saving = reallocation.saving(plan)
+        assert saving.low < reallocation._saved(plan, plan["true"].to_numpy()) < saving.high
+
+    def test_signals_reach_back_far_enough_for_both_models(self, shop):
+        days = risk.days(shop.as_of, shop.window)
+        assert signals.usable(shop.table, shop.has, days) == {"tickets": "", "engagement": ""}
+
+    def test_what_goes_with_recommending_stands_in_the_order_of_its_weights(self, shop):
+        found = promoters.drivers(shop.table("surveys")).set_index("question")["value"]
+        weights = pd.DataFrame(world()["questions"]).loc["weight"]
+        assert found.sort_values().index.tolist() == weights.sort_values().index.tolist()
+
+    def test_cost_per_customer_is_the_simulated_one(self, shop, books, demo_truth):
         """The workbook leaves out what orders without a buyer share of lines spread by orders or revenue: some 2 %."""
-        books = Books(shop.table("retention_costs"), shop.orders, shop.occasions, shop.window, "EUR",
-                      tickets=shop.table("tickets"))
         period = costs.quarter(shop.as_of)
         ledger, customers = allocation.allocated(books, period), costs.customers(books, period)
         told = costs.retention_cost_per_customer(ledger, customers, "EUR")

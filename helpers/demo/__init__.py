@@ -35,7 +35,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tr
     plain = {
         "retention_costs": costs, "acquisition_spend": ledger.other_spend(spend), "fx": fx, "surveys": answers,
         "surveys_sent": sent, "refunds": voices.refunds(orders), "deliveries": voices.deliveries(orders),
-        "referrals": voices.referrals(folk, seed), "campaigns": voices.campaigns(orders, folk, arms),
+        "referrals": voices.referrals(folk, seed), "campaigns": voices.campaigns(orders, folk, arms, seed),
         "zendesk_tickets": voices.tickets(orders, folk, seed), "engagement": voices.engagement(every, folk, seed),
         "subscriptions": voices.subscriptions(orders, folk, seed),
     }

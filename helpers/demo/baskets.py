@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo.people import LAST, campaign, fact, moments, number, purchases, world
+from helpers.demo.reach import visits
 from helpers.money import exponent
 
 COUPONS = {0.10: "VIP10", 0.15: "SEASON15"}
@@ -42,11 +43,15 @@ def all_orders(folk: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFram
     orders["market"] = orders["market"].fillna(orders.pop("home"))
     orders = _timed(orders, rng)
     lines = _lines(orders, rng)
-    return _aftermath(_money(orders, lines, rng), lines, rng), lines, arms
+    orders = _aftermath(_money(orders, lines, rng), lines, rng)
+    kept = orders["status"].isin(["delivered", "paid"]) & (orders["refund"] < orders["net"])
+    won = orders["first_order"] | (kept & ~orders["person"].where(kept).duplicated())  # by what it took to win them
+    orders["visit"] = orders["channel"].where(won, visits(orders, seed)).where(orders["person"] >= 0)
+    return orders, lines, arms
 
 
 def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The moment in UTC (evenings of the market, on the day's date in Berlin), store, currency, order number, visit."""
+    """The moment in UTC (evenings of the market, on the day's date in Berlin), store, currency and order number."""
     hours = (rng.normal(19, 3.5, len(orders)) - orders["market"].map(fact("zone_hours"))) % 24
     local = moments(orders["day"]) + pd.to_timedelta((3600 * hours).to_numpy(int), unit="s")
     local = local.tz_localize("Europe/Berlin", ambiguous=np.zeros(len(local), bool), nonexistent="shift_forward")
@@ -55,10 +60,7 @@ def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     orders = orders.sort_values(["at", "person"], kind="stable", ignore_index=True)
     count = (orders.groupby("store").cumcount() + 1001).astype(str)
     places = orders["currency"].map(exponent)
-    usual = pd.Series(orders.index * 7 % 20 // 6, orders.index).map({0: "email", 1: "organic", 2: "paid_search"})
-    visit = orders["channel"].where(orders["first_order"], usual)  # what brought this order, the first one or a later
     return orders.assign(order_id=orders["store"].map({"eu": "#EU", "world": "#NW"}) + count, places=places,
-                         visit=visit.where(orders["person"] >= 0),
                          unit=orders["market"].map(fact("price")) * 10.0**places)
 
 

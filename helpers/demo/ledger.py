@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo.people import FIRST, LAST, fact, moments, text, world
+from helpers.demo.reach import pushes
 from helpers.money import exchange_rates
 
 AED_PER_USD = 3.6725  # the official peg
@@ -28,23 +29,27 @@ def dirham_rates() -> pd.DataFrame:
 
 
 def retention_costs(orders: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """retention_costs.csv: the ledger by month and component, some lines for a market, the rest to be spread.
+    """retention_costs.csv: the ledger by month and component, lines of a channel or a service for a market, the rest to
+    be spread.
 
     What is staffed and paid follows the customers of the last five months; support costs more after the price rise.
     """
-    rng, rise, rows = np.random.default_rng([seed, 6]), world()["price_rise"], []
+    rng, rise, push, rows = np.random.default_rng([seed, 6]), world()["price_rise"], pushes(seed), []
     for month, active in _served(orders).iterrows():
         for name, line in world()["costs"].items():
             euro = {"": line["each"] * active.sum() + line["fixed"] * (active.sum() / 4500) ** 0.5}
-            if line["allocation"] == "direct":
+            channel = line.get("channel", "")
+            if channel:
+                euro = {m: line["each"] * active[m] * push[str(month)[:7], m, channel] for m in active.index}
+            elif line["allocation"] == "direct":
                 euro = {m: line["each"] * active[m] * cost for m, cost in fact("service_cost").items()}
                 if name == "support" and month >= pd.Timestamp(rise["day"]):
                     euro[rise["market"]] *= rise["support_factor"]
             for market, amount in euro.items():
                 currency = fact("currency")[market] if line["currency"] == "own" else line["currency"]
                 amount = round(amount * rng.normal(1, 0.04) * EURO_PRICE[currency], 0 if currency == "JPY" else 2)
-                rows.append({"month": month, "category": line["category"], "component": name, "market": market,
-                             "channel": "email" if name == "email" else "", "amount": amount, "currency": currency,
+                rows.append({"month": month, "category": line["category"], "component": line.get("component", name), "market": market,
+                             "channel": channel, "amount": amount, "currency": currency,
                              "existing_share": line["existing_share"], "allocation": line["allocation"]})
     table = pd.DataFrame(rows).query("amount > 0")
     return table.assign(month=text(table["month"]), source="bookkeeping")

@@ -5,6 +5,9 @@ import pandas as pd
 
 from helpers.demo.people import LAST, fact, number, text, world
 
+COMMENTS = ["The kettle is lovely, thank you!", "Parcel came three days late.", "Would buy again.", "Too dear for a mug.",
+            "Please bring the green one back.", "Quick answer from your team, great.", "Box was dented, goods were fine."]
+
 
 def refunds(orders: pd.DataFrame) -> pd.DataFrame:
     """refunds.csv of the returns warehouse: dated, without tax. Shopify shows the same money without a day."""
@@ -30,38 +33,64 @@ def referrals(folk: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table[(line["channel"] == "referral") & (place > 0)]
 
 
-def campaigns(orders: pd.DataFrame, folk: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
-    """campaigns.csv: the win-back experiment of 2026-08, and a spring mailing that held nobody out."""
+def campaigns(orders: pd.DataFrame, folk: pd.DataFrame, arms: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """campaigns.csv: two experiments, of which one worked, and a spring mailing that held nobody out."""
     plan, spring = world()["campaign"], number(world()["price_rise"]["day"]) + 20
+    once = ~arms["person"].isin(orders.loc[(orders["nth"] == 2) & (orders["day"] < number(plan["day"])), "person"])
     tested = pd.DataFrame({"campaign_id": plan["id"], "email": arms["person"].map(folk["email"]),
                            "arm": np.where(arms["holdout"], "holdout", "treated"), "sent_date": str(plan["day"]),
-                           "action": "win-back coupon", "segment": "lapsed", "cost": 0.35 * ~arms["holdout"]})
+                           "segment": np.where(once, "new_without_second", "lapsed"), "action": "win-back coupon",
+                           "cost": 0.35 * ~arms["holdout"]})
     recent = orders[orders["day"].between(spring - 90, spring) & (orders["person"] >= 0)].drop_duplicates("person")
     mailed = pd.DataFrame({"campaign_id": "spring-2026", "email": recent["person"].map(folk["email"]), "arm": "none",
                            "sent_date": text(pd.Series(spring, recent.index)), "action": "replenishment reminder",
                            "segment": "active", "cost": 0.05})
-    return pd.concat([tested, mailed]).assign(channel="email", currency="EUR")
+    return pd.concat([_bundle(orders, folk, seed), tested, mailed]).assign(channel="email", currency="EUR")
+
+
+def _bundle(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """An experiment on customers with one purchase: a bundle was offered, and nobody bought for it."""
+    plan, rng = world()["bundle"], np.random.default_rng([seed, 15])
+    day = number(plan["day"])
+    seen = orders[(orders["day"] < day) & (orders["person"] >= 0)].groupby("person")["day"].agg(["size", "max"])
+    new = seen[(seen["size"] == 1) & (seen["max"] >= day - plan["new_days"])].index
+    held = rng.random(len(new)) < plan["holdout"]
+    return pd.DataFrame({"campaign_id": plan["id"], "email": folk["email"].reindex(new).to_numpy(),
+                         "arm": np.where(held, "holdout", "treated"), "sent_date": str(plan["day"]),
+                         "segment": "new_without_second", "action": "bundle offer", "cost": 0.60 * ~held})
 
 
 def surveys(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """surveys.csv (NPS, CSAT, CES) and surveys_sent.csv: customers who stay score higher and answer more often."""
+    """surveys.csv (NPS with scored questions, CSAT, CES) and surveys_sent.csv.
+
+    Customers who stay score higher and answer more often; what they think of delivery, service and price goes into
+    the recommendation with the weights of world.toml, and a late parcel into what they think of delivery.
+    """
     rng = np.random.default_rng([seed, 9])
     asked = orders[(orders["person"] >= 0) & (orders["status"] == "delivered") & (orders["day"] > 365)]
     asked = asked[rng.random(len(asked)) < 0.30].reset_index(drop=True)
-    count, sent = len(asked), asked["delivered"] + 3
+    count, sent, questions = len(asked), asked["delivered"] + 3, pd.DataFrame(world()["questions"])
     kind = pd.Series(rng.choice(["nps", "csat", "ces"], count, p=[0.6, 0.25, 0.15]))
     low, top = kind.map({"nps": 0, "csat": 1, "ces": 1}), kind.map({"nps": 10, "csat": 5, "ces": 7})
     loyal = 1 / (1 + np.exp(asked["person"].map(folk["leave"])))
-    mood = 8.2 + 4.5 * (loyal - 0.8) - 1.4 * asked["late"] + asked["market"].map(fact("praise"))
-    mood += rng.normal(0, 1.7, count)
-    score = (low + (mood / 10).clip(0, 1) * (top - low)).round().astype(int)
+    thought = pd.DataFrame(rng.normal(0, 1, (count, questions.shape[1])), columns=questions.columns)
+    thought["delivery"] -= 1.2 * asked["late"]
+    mood = 8.2 + 4.5 * (loyal - 0.8) - 0.2 * asked["late"] + asked["market"].map(fact("praise"))
+    mood += thought @ questions.loc["weight"] + rng.normal(0, 1.2, count)
     day = sent + rng.integers(0, 6, count)
     answered = (rng.random(count) < 0.16 + 0.02 * (mood - 5).clip(0, 5)) & (day <= LAST)
     number = asked.index.astype(str).str.zfill(6)
     who = pd.DataFrame({"sent_id": "S" + number, "email": asked["person"].map(folk["email"])})
+    score = low + (mood / 10).clip(0, 1) * (top - low)
+    comment = np.where(rng.random(count) < 0.22, rng.choice(COMMENTS, count), "")
     answers = who.assign(survey_id=kind + "-" + text(sent).str[:4], kind=kind, market=asked["market"], score=score,
-                         answered_date=text(day), scale_min=low, scale_max=top, direction="higher")
-    return answers[answered], who.assign(sent_date=text(sent), channel="email")[sent <= LAST]
+                         answered_date=text(day), scale_min=low, scale_max=top, direction="higher", comment=comment)
+    scored = [answers[kind == "nps"].assign(kind=name, score=5 - (5 - mean - thought[name]).clip(0, 4), scale_min=1,
+                                            scale_max=5, comment="") for name, mean in questions.loc["mean"].items()]
+    scored = [rows[answered[rows.index] & (rng.random(len(rows)) < 0.9)] for rows in scored]
+    answers = pd.concat([answers[answered], *scored])
+    answers["score"] = answers["score"].round().astype(int)
+    return answers, who.assign(sent_date=text(sent), channel="email")[sent <= LAST]
 
 
 def tickets(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -82,20 +111,21 @@ def tickets(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.DataFrame
 
 
 def engagement(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """engagement.csv: monthly visits, opens and clicks of the last year, and visitors that look like robots.
+    """engagement.csv: monthly visits, opens and clicks of the last 15 months, and visitors that look like robots.
 
     `orders` must hold the unobserved future too: who will come back visits more.
     """
     rng, frames = np.random.default_rng([seed, 11]), []
     last = orders.groupby("person")["day"].max().reindex(folk.index)
-    for day in range(LAST - 359, LAST + 1, 30):
+    for day in range(LAST - 450, LAST + 1, 30):
         near = folk[(folk["first"] < day) & (last > day - 120)]
-        for signal, often, seldom in (("visits", 2.4, 0.7), ("email_open", 1.5, 0.6), ("email_click", 0.5, 0.1)):
+        for signal, often, seldom in (("visits", 1.9, 1.0), ("email_open", 1.2, 0.7), ("email_click", 0.3, 0.1)):
             value = rng.poisson(np.where(last[near.index] > day, often, seldom))
             days = day - rng.integers(0, 28, len(near))
             frames.append(near.assign(date=days, signal=signal, value=value)[(value > 0) & (days >= near["first"])])
-    robots = folk[folk["first"] < LAST - 30].sample(frac=0.02, random_state=rng)
-    frames.append(robots.assign(date=LAST - 20, signal="bot_score", value=rng.beta(5, 2, len(robots)).round(2)))
+    robots = folk[folk["first"] < LAST - 400].sample(frac=0.04, random_state=rng)
+    day = rng.integers(LAST - 400, LAST, len(robots))
+    frames.append(robots.assign(date=day, signal="bot_score", value=rng.beta(5, 2, len(robots)).round(2)))
     table = pd.concat(frames).sort_values(["date", "signal"], kind="stable")
     return table.assign(date=text(table["date"]))[["email", "date", "signal", "value"]]
 

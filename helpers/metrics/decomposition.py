@@ -83,7 +83,7 @@ def steps(terms: pd.DataFrame, start: float, end: float, currency: str, least: f
     """The rows of a waterfall from start to end: label (component), effect, value, adding up to the cent as printed.
 
     Terms of the same component and effect are summed; those under `least` of the gross movement are put together as
-    component "other". Values are rounded so that start + steps = end in the smallest unit of the currency.
+    component "small". Values are rounded so that start + steps = end in the smallest unit of the currency.
 
     >>> terms = pd.DataFrame({"component": ["crm"], "spend": [1.006], "active_base": [-0.503], "market_mix": [0.0],
     ...                       "exchange_rate": [0.0]})
@@ -96,7 +96,7 @@ def steps(terms: pd.DataFrame, start: float, end: float, currency: str, least: f
     small = sums["value"].abs() < least * sums["value"].abs().sum()
     rest = float(sums.loc[small, "value"].sum())
     kept = sums[~small].sort_values("value", key=np.abs, ascending=False, kind="stable")
-    rows = [*kept.itertuples(index=False, name=None)] + ([("other", "", rest)] if small.any() else [])
+    rows = [*kept.itertuples(index=False, name=None)] + ([("small", "", rest)] if small.any() else [])
     minor = 10 ** exponent(currency)
     first, last = round(start * minor), round(end * minor)
     whole = to_major(np.array(round_to_sum([row[2] * minor for row in rows], last - first)), currency)

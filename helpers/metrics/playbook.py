@@ -45,7 +45,7 @@ def choose(
 
     An action fits a customer of its segment and market who has consented to its channel. Its expected value is
     least(effect, churn probability) × kept_rc − unit cost: the purchase it saves, at the margin of the next 12 months,
-    less what it costs; a customer cannot be kept more often than he would have left. Of several, the one of highest
+    less what it costs; a customer cannot be kept more often than they would have left. Of several, the one of highest
     value is taken; without positive value, none. Customers are taken in the order of value per unit of cost while the
     costs of those treated (a `holdout_share` is not) fit the budget (None: no limit). Everybody in `contacted`
     (customer_id: written to too recently) is left out.

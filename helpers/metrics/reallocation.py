@@ -20,6 +20,8 @@ ASSUMED_RANGE = (0.3, 0.7)
 ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and less
 LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
 DRAWS = 400
+Z_95 = 1.959964
+PRIOR_SE = (ASSUMED_RANGE[1] - ASSUMED_RANGE[0]) / 2 / Z_95
 CELL = ["market", "channel"]
 
 
@@ -54,7 +56,9 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
     is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
     leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
-    It is what went together in the past, not proof of cause: only a holdout (notebook 07) is.
+    A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior), since the best split of
+    noisy curves would else promise more than it keeps: it favours the curves that chance made steep. It is what went
+    together in the past, not proof of cause: only a holdout (notebook 07) is.
 
     Returns market, channel, spend and reached (means of the `recent` newest months), elasticity, se, scale, basis
     ("fitted" or "assumed"), months.
@@ -78,6 +82,25 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
         raise NotEnoughData("No channel with a cost of its own brought a customer back in the last months.")
     columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "months"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def curves(cells: pd.DataFrame, points: int = 25) -> pd.DataFrame:
+    """Each response curve from half to twice today's spend, to be drawn: market, channel, spend, reached, low, high.
+
+    low and high: with the ends of the elasticity's interval (of an assumed one: 0.3 and 0.7), through today's point.
+
+    >>> cells = pd.DataFrame({"market": ["DE"], "channel": ["email"], "spend": [100.0], "reached": [40.0], "se": [0.05],
+    ...                       "elasticity": [0.5], "basis": ["fitted"]})
+    >>> curves(cells, 3)[["spend", "reached"]].round(1).values.tolist()
+    [[50.0, 28.3], [100.0, 40.0], [200.0, 56.6]]
+    """
+    rows, size = cells.loc[cells.index.repeat(points)], np.tile(np.geomspace(*LIMITS, points), len(cells))
+    half, fitted = Z_95 * rows["se"], rows["basis"] == "fitted"
+    ends = [(rows["elasticity"] + side * half).where(fitted, end) for side, end in zip((-1, 1), ASSUMED_RANGE, strict=True)]
+    back = {name: rows["reached"] * size**b for name, b in (("one", ends[0]), ("other", ends[1]))}
+    drawn = rows[CELL].assign(spend=rows["spend"] * size, reached=rows["reached"] * size ** rows["elasticity"],
+                              low=np.minimum(*back.values()), high=np.maximum(*back.values()))
+    return drawn.reset_index(drop=True)
 
 
 def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[float, float] = LIMITS) -> pd.DataFrame:
@@ -157,4 +180,5 @@ def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
     elasticity, (low, _high) = float(fit.params[1]), fit.conf_int()[1]
     if low <= 0 or not ELASTICITIES[0] <= elasticity <= ELASTICITIES[1]:
         return assumed
-    return elasticity, float(fit.bse[1]), "fitted"
+    weight = PRIOR_SE**2 / (PRIOR_SE**2 + float(fit.bse[1]) ** 2)
+    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * float(fit.bse[1]), "fitted"

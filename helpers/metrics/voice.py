@@ -200,7 +200,9 @@ def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
 
 
 def open_answers(surveys: ir.Table, period: Period) -> Estimate:
-    """The share of answers that carry an open comment: answers with one / all answers of the period (Wilson).
+    """The share of questionnaires with an open comment: those with one / all that came back in the period (Wilson).
+
+    A questionnaire is the answers to one invitation, or else of one customer and day; an anonymous answer is one alone.
 
     Comments themselves are never read into the tables, since they name people; they stay in the survey tool.
 
@@ -208,7 +210,10 @@ def open_answers(surveys: ir.Table, period: Period) -> Estimate:
     (0.0,)
     """
     inside = _.answered_date.between(ibis.literal(period.start), ibis.literal(period.end))
-    row = surveys.filter(inside).agg(k=_.has_comment.fill_null(False).sum().fill_null(0), n=_.count()).execute().iloc[0]
+    alone = ibis.row_number().cast("string")
+    visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"), alone)
+    each = surveys.filter(inside).mutate(visit=visit).group_by("visit").agg(with_one=_.has_comment.fill_null(False).any())
+    row = each.agg(k=_.with_one.sum().fill_null(0), n=_.count()).execute().iloc[0]
     return proportion(int(row["k"]), int(row["n"]))
 
 

@@ -64,6 +64,17 @@ def test_two_equal_curves_share_by_their_squared_scales():
     assert reallocation.best_split(cells, limits=(0.01, 100))["recommended"].tolist() == pytest.approx([160.0, 40.0])
 
 
+def test_a_split_of_noisy_curves_promises_no_more_than_it_keeps():
+    """On average over simulated histories: chosen by fitted curves, it is judged by the true ones."""
+    promised, kept = [], []
+    for seed in range(15):
+        plan = reallocation.best_split(reallocation.responses(history(months=24, noise=0.25, seed=seed)))
+        truth = np.array([TRUE[cell][1] for cell in zip(plan["market"], plan["channel"], strict=True)])
+        promised.append(reallocation._saved(plan, plan["elasticity"].to_numpy()))
+        kept.append(reallocation._saved(plan, truth))
+    assert 0 < np.mean(promised) <= np.mean(kept)
+
+
 # two roads to one number
 
 

@@ -131,6 +131,11 @@ def test_comments_are_counted_and_never_read():
     assert voice.open_answers(table, JANUARY).value == pytest.approx(1 / 3)
 
 
+def test_a_comment_counts_once_for_all_answers_to_an_invitation():
+    both = said("nps", [9, 3], (0, 10)).union(said("price", [4, 2], (1, 5))).mutate(has_comment=_.score == 3)
+    assert voice.open_answers(both, JANUARY)[::3] == (0.5, 2)
+
+
 def test_one_market_keeps_its_own_answers():
     first = {"customer_id": ["0000"], "n": [1], "home_market": ["JP"], "first_acquisition_channel": ["x"]}
     bought = ibis.memtable(first)
