@@ -38,10 +38,16 @@ def _complement(rows: pd.DataFrame, counts: pd.Series, hide: pd.Series, minimum:
         before = hide.sum()
         for dimension in (column for column in labels if column not in STANDS_ALONE):
             parts = rows[~rows[dimension].map(_is_total)]
-            others = [column for column in labels if column != dimension]
+            others = [column for column in labels if column != dimension and not _follows(rows, column, dimension)]
             groups = parts.groupby(others, dropna=False, sort=False, observed=True) if others else [(None, parts)]
             for _, group in groups:
                 _hide_more(hide, counts, group.index, minimum)
+
+
+def _follows(rows: pd.DataFrame, column: str, dimension: str) -> bool:
+    """Whether one label is another in other words (a market's name beside its code), and so tells no rows apart."""
+    told_by = rows.groupby(dimension, dropna=False)[column].nunique(dropna=False)
+    return column not in STANDS_ALONE and told_by.max() <= 1
 
 
 def _hide_more(hide: pd.Series, counts: pd.Series, siblings: pd.Index, minimum: int) -> None:

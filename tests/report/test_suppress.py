@@ -89,5 +89,12 @@ def test_markets_channels_cohorts_and_tiers_add_up_and_so_does_what_nobody_thoug
     assert hidden(discounted, MINIMUM).all()
 
 
+def test_a_label_in_other_words_does_not_make_parts_of_a_total_into_strangers():
+    named = pd.DataFrame({"market": ["DE", "FR", "IT"], "label": ["Germany", "France", "Italy"], "n": [900, 40, 4]})
+    assert hidden(named, MINIMUM).tolist() == [False, True, True]
+    plan = pd.DataFrame({"segment": ["new", "new", "lapsed"], "action": ["series", "bundle", "coupon"], "n": [900, 40, 4]})
+    assert hidden(plan, MINIMUM).tolist() == [False, True, True]
+
+
 def test_measures_side_by_side_are_no_parts_of_anything():
     assert hidden(pd.DataFrame({"measure": ["csat", "nps"], "n": [4, 90]}), MINIMUM).tolist() == [True, False]
