@@ -4,6 +4,7 @@ Features are what was known on a day; the target is the margin of the months aft
 from `cut` on is trained one horizon earlier, on targets that end at `cut`.
 """
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import ibis
@@ -20,6 +21,7 @@ from helpers.metrics.histories import histories
 from helpers.metrics.occasions import bucket
 
 RECENT_DAYS = (30, 90, 180, 365)
+ENGAGED_DAYS = 90  # engagement looks this far back
 FEWEST = 500  # customers to learn from
 CATEGORIES = ("home_market", "first_acquisition_channel", "first_sales_channel")
 LEVELS = 30  # of a category told apart; rarer ones are one
@@ -57,13 +59,38 @@ def features(
     each = each.mutate(silent_days=_.T - _.t_x, gap_trend=_.last_gap.cast("float64") / _.mean_gap.nullif(0.0),
                        mean_spend=_.net_sales_rc.cast("float64") / (_.x + 1).cast("float64"))
     for name, table, day, value, since in (
-        ("refunded_rc", refunds, "date", "amount_rc", None), ("engaged", engagement, "date", "value", 90)):
+        ("refunded_rc", refunds, "date", "amount_rc", None), ("engaged", engagement, "date", "value", ENGAGED_DAYS)):
         if table is not None:
             known = table.filter(table[day] <= ibis.literal(on))
             known = known.filter(known[day] > ibis.literal(on - timedelta(days=since))) if since else known
             sums = known.group_by("customer_id").agg(**{name: known[value].sum()})
             each = each.left_join(sums, "customer_id").drop("customer_id_right").mutate(**{name: _[name].fill_null(0)})
     return each
+
+
+def known_tables(
+    table: Callable[[str], ir.Table], has: Callable[[str], bool], as_of: date, days: int
+) -> dict[str, ir.Table]:
+    """The further tables of `features`: refunds by customer and day, and engagement where it reaches back far enough.
+
+    table and has are those of the client. The judged model is trained two horizons of `days` before as_of; engagement
+    that begins later would read as customers who woke up.
+
+    >>> sold = ibis.memtable({"source": ["s"], "order_id": ["1"], "customer_id": ["a"]})
+    >>> back = ibis.memtable({"source": ["s"], "order_id": ["1"], "refund_date": [date(2026, 1, 1)], "amount_rc": [5]})
+    >>> found = known_tables({"orders": sold, "refunds": back}.get, lambda name: False, date(2026, 1, 31), 90)
+    >>> found["refunds"].select("customer_id", "amount_rc").execute().values.tolist()
+    [['a', 5]]
+    """
+    buyers = table("orders").filter(_.customer_id.notnull()).select("source", "order_id", "customer_id")
+    refunds = table("refunds").join(buyers, ["source", "order_id"])
+    found = {"refunds": refunds.select("customer_id", "amount_rc", date="refund_date")}
+    if has("engagement"):
+        engaged = table("engagement").filter(_.signal != "bot_score")
+        first = pd.Timestamp(engaged.date.min().execute())
+        if first <= pd.Timestamp(as_of - timedelta(days=2 * days + ENGAGED_DAYS)):
+            found["engagement"] = engaged
+    return found
 
 
 def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[pd.DataFrame, dict[str, list]]:

@@ -15,6 +15,7 @@ from helpers.metrics.fits import Fit
 from helpers.periods import Period
 
 BY = "home_market"
+AIC_CLEARLY = 2.0
 REST = ""  # the part of the customers whose market has no model of its own
 
 
@@ -83,7 +84,7 @@ class Forecast:
 
     @_once
     def apart(self) -> float:
-        """AIC gained by a model for each market: above 0, markets are modelled apart."""
+        """AIC gained by a model for each market: above 2 (Burnham & Anderson 2002), markets are modelled apart."""
         return group_fits.better_apart(self.rows, BY, self.pooled, self.by_market) if self.by_market else 0.0
 
     @_once
@@ -92,7 +93,7 @@ class Forecast:
         common = self.pooled  # first: where nobody came back, its reason is the one to tell
         spending = btyd.fit_spend_or_average(histories.spend_counts(self.occasions, self.as_of))
         parts = {REST: (common, spending)}
-        for market, fitted in (group_fits.shrunk(self.by_market, self.pooled) if self.apart > 0 else {}).items():
+        for market, fitted in (group_fits.shrunk(self.by_market, self.pooled) if self.apart > AIC_CLEARLY else {}).items():
             paying = histories.spend_counts(self.occasions.filter(_[BY] == market), self.as_of)
             enough = paying["weight"].sum() >= group_fits.SMALLEST
             parts[market] = (fitted, btyd.fit_spend_or_average(paying) if enough else spending)
