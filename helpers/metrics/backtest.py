@@ -84,8 +84,8 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
     """What each model, fitted on the data up to the cut, and each baseline predicts: {name: frame}.
 
     A frame has expected_occasions and expected_margin_rc in the order of held.customers. own_last_period repeats
-    what the customer did in as many days before the cut; own_average goes on at his own rate of repeat occasions per
-    day and his own mean margin. Models that do not fit are left out.
+    what the customer did in as many days before the cut; own_average goes on at their own rate of repeat occasions per
+    day and their own mean margin. Models that do not fit are left out.
 
     >>> rows = pd.DataFrame({"x": [1], "T": [59], "last_occasions": [1], "last_margin_rc": [300], "margin_rc": [600]})
     >>> predictions(None, Holdout(date(2026, 3, 1), 30, 1.0, rows), models=())["own_last_period"]

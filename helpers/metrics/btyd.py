@@ -1,4 +1,4 @@
-"""Buy-till-you-die models: how often a customer buys, when he stops for good, what he spends on an occasion.
+"""Buy-till-you-die models: how often a customer buys, when they stop for good, what they spend on an occasion.
 
 A model sees a customer as (x, t_x, T): repeat occasions, days from the first to the last, days from the first to as_of.
 Equal customers are counted, not repeated: the fit on counts is the fit on customers, many times faster.

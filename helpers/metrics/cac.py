@@ -1,4 +1,4 @@
-"""What a new customer costs (paid, blended, loaded), and how that compares with what he is worth."""
+"""What a new customer costs (paid, blended, loaded), and how that compares with what they are worth."""
 
 from collections.abc import Sequence
 

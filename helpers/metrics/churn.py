@@ -160,8 +160,8 @@ def runs(
 ) -> ir.Table:
     """How many customers were active at the ends of periods `block` … `until`, lazily: the one query behind `flows`.
 
-    Of a customer's occasions in a period only the last matters for its end. It keeps her active for W days, at most
-    until her next one: the period ends it covers run from its own, `block`, to `until`. Periods are numbered from 1
+    Of a customer's occasions in a period only the last matters for its end. It keeps them active for W days, at most
+    until their next one: the period ends it covers run from its own, `block`, to `until`. Periods are numbered from 1
     to `periods`, the last one ending on `last`; 0 is all before. is_new and is_back tell how the run began, goes_on
     whether the next one follows without a gap.
 

@@ -33,7 +33,7 @@ CLEARLY = 0.01
 def features(
     occasions: ir.Table, on: date, refunds: ir.Table | None = None, engagement: ir.Table | None = None
 ) -> ir.Table:
-    """One row per customer with what was known of him on a day (lazy), and nothing later.
+    """One row per customer with what was known of them on a day (lazy), and nothing later.
 
     x, t_x, T, silent_days, mean_gap, last_gap, gap_trend (last / mean), money to date, mean and last spend, share
     discounted, occasions and spend of the last 30, 90, 180 and 365 days, market and channels; refunded_rc (refunds: one

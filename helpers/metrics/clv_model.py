@@ -27,10 +27,10 @@ def customers(
     occasions: ir.Table, as_of: date, purchases: Fit, spending: Fit, *, horizon_months: float = 12,
     discount_rate: float = 0.10,
 ) -> ir.Table:
-    """One row per customer (lazy) with the value a model gives him; a million take seconds.
+    """One row per customer (lazy) with the value a model gives them; a million take seconds.
 
     Columns of `histories`, and: p_alive; expected_occasions in the next horizon_months; wait_days (median days to the
-    next order if he is still a customer); clv_historic (realised margin to date), clv_residual (expected margin of the
+    next order if they are still a customer); clv_historic (realised margin to date), clv_residual (expected margin of the
     horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units of the reporting
     currency. Expected spend × the realised margin rate of the home market.
 

@@ -84,7 +84,7 @@ def unbounded_retention(occasions: ir.Table, as_of: date, by: Sequence[str] = ()
     """The share of each cohort seen in a month or later. Revised upward every month: two dated reports disagree.
 
     Value at age k is customers of the cohort with an occasion in month cohort + k or later (up to as_of), divided
-    by all of them. A customer who pauses counts as soon as she returns, so old cells grow with new data; the newest
+    by all of them. A customer who pauses counts as soon as they return, so old cells grow with new data; the newest
     ages are low only because little time has passed. Shape, blanks, interval and errors as in `retention_table`.
     Source: metrics.md.
 
@@ -109,7 +109,7 @@ def rolling_retention_table(
     """As `retention_table`, with ages of 30 days counted from each customer's own first day.
 
     Age 0 is the first day and the 29 after it, age 1 the next 30. Every customer has the same time at each age,
-    whatever the day of the month she came; the two tables differ and a caption must say which one it is. A cell is
+    whatever the day of the month they came; the two tables differ and a caption must say which one it is. A cell is
     blank until the whole cohort has lived through the age. Shape, interval and errors as in `retention_table`.
     Source: metrics.md.
 

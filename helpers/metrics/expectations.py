@@ -1,4 +1,4 @@
-"""What a fitted purchase model expects: who is still a customer, how often he buys, what he spends, when he comes next.
+"""What a fitted purchase model expects: who is still a customer, how often they buy, what they spend, when they come next.
 
 Every function takes arrays in the time unit of the fit, and is evaluated once per unique row, never once per customer.
 """

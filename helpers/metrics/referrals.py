@@ -7,7 +7,7 @@ from helpers.estimates import NotEnoughData
 
 
 def referral_value(valued: ir.Table, orders: ir.Table) -> dict[str, float]:
-    """The value of referred customers, each credited once to the customer who referred his first order.
+    """The value of referred customers, each credited once to the customer who referred their first order.
 
     valued: `clv_model.customers`. Self-referrals, and referrers who are no customers themselves, are not credited.
     Keys: referred and referrers (customers), clv_total and clv_historic of the referred (minor units), per_referrer

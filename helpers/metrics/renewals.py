@@ -74,7 +74,7 @@ def log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
 
 
 def fit_sbg(table: pd.DataFrame) -> Fit:
-    """The shifted beta-geometric model by maximum likelihood: each customer leaves at a renewal with his own chance.
+    """The shifted beta-geometric model by maximum likelihood: each customer leaves at a renewal with a chance of their own.
 
     table: `lives` or `subscription_lives`. NotEnoughData where fewer than 20 left or nothing limits the parameters
     (everybody alike). Source: Fader & Hardie (2007), J. Interactive Marketing 21(1).

@@ -99,7 +99,7 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
 
     before, now: `tiers` at both dates; since: the earlier date. A customer in neither tier set is "none". Reasons:
     first_order (won since), came_back (lapsed before, ordered since), ordered (ordered since), lapsed (left the churn
-    window) and silence (no order since: time passed, or others overtook him). Columns tier_before, tier, reason, n.
+    window) and silence (no order since: time passed, or others overtook them). Columns tier_before, tier, reason, n.
 
     >>> before = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
     >>> now = ibis.memtable({"customer_id": ["a", "c"], "tier": ["medium", "vip"]})
