@@ -31,7 +31,7 @@ def needed(found):
     1
     """
     if found is None:
-        raise StepMissing("This builds on a step before it that could not be computed; the reason stands there.")
+        raise StepMissing("This rests on a number that could not be computed; the reason stands further up on this page.")
     return found
 
 

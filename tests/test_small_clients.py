@@ -54,3 +54,19 @@ def test_nothing_about_so_few_people_is_published(tiny):
 def test_the_front_page_gives_the_reason_where_an_answer_would_stand(tiny):
     _, folder = tiny
     assert "There was not enough data" not in words(folder / "index.html")
+
+
+def test_no_heading_stands_over_nothing(tiny):
+    """Every section has a chart, a table or the reason why there is none; some are words alone, or hold subheadings."""
+    _, folder = tiny
+    words_alone = {"How-we-counted", "What-this-cannot-tell-you", "Who-comes-back-more?", "Who-is-happier?"}
+    for page in sorted(folder.glob("0[1-8]*.html")):
+        for part in re.split(r"(?=<h[23] id=)", page.read_text(encoding="utf-8"))[1:]:
+            heading = re.match(r'<h[23] id="([^"]+)"', part)[1]
+            assert heading in words_alone or re.search(r'class="(missing|chart|table|heat)', part), (page.name, heading)
+
+
+def test_a_reason_is_not_followed_by_a_hint_at_it(tiny):
+    _, folder = tiny
+    for page in folder.glob("0*.html"):
+        assert not re.search(r'<p class="missing[^"]*">[^<]*</p>\s*<p class="missing step">', page.read_text("utf-8"))

@@ -58,7 +58,7 @@ def cac(
     people = _people(occasions, period)
     lines = _lines(spend, period)
     if not len(lines):
-        raise NotEnoughData(f"No acquisition spend is recorded in {period.label}, so a new customer has no known cost.")
+        raise NotEnoughData(f"No acquisition spend is recorded from {period.start} to {period.end}, so a new customer has no known cost.")
     paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
     lines = _spread(lines, people, [*by, "market"] if market else by)
     if market:

@@ -58,7 +58,7 @@ def formula_inputs(occasions: ir.Table, period: Period, window_days: int) -> dic
     row = each.agg(customers=each.count(), lost=(~each.after).sum(), orders=each.orders.sum(), sales=each.sales.sum(),
                    margin=each.margin.sum()).execute().fillna(0).iloc[0]
     if not row["customers"] or not row["orders"]:
-        raise NotEnoughData(f"No customer active on {period.t0} ordered in {period.label}: no formula CLV.")
+        raise NotEnoughData(f"No customer active on {period.t0} ordered from {period.start} to {period.end}: no formula CLV.")
     return {
         "aov": float(row["sales"] / row["orders"]), "frequency": float(row["orders"] / row["customers"]),
         "churn_rate": float(row["lost"] / row["customers"]), "margin_rate": float(row["margin"] / row["sales"]),

@@ -29,7 +29,7 @@ def _once(method):
                 self._known[method.__name__] = method(self)
             except NotEnoughData:
                 self._known[method.__name__] = StepMissing("This needs the forecast of each customer, which the data "
-                                                           "cannot carry yet; the reason stands above.")
+                                                           "cannot carry yet; the reason stands further up on this page.")
                 raise
         found = self._known[method.__name__]
         if isinstance(found, NotEnoughData):

@@ -98,14 +98,14 @@ def require_minimum(rows: pd.DataFrame, unit_days: float = 1.0) -> None:
     ...     require_minimum(rows)
     ... except NotEnoughData as reason:
     ...     print(str(reason)[:75])
-    A customer-level forecast needs 500 customers (there are 460), orders in th
+    A customer-level forecast needs 500 customers (found: 460), orders in the l
     """
     customers, days = int(rows["weight"].sum()), float(rows["T"].max() if len(rows) else 0) * unit_days
     silent = float((rows["T"] - rows["t_x"]).min() if len(rows) else 0) * unit_days
     missing = [
         text for failed, text in (
-            (customers < MINIMUM_CUSTOMERS, f"{MINIMUM_CUSTOMERS} customers (there are {customers:,})"),
-            (days < MINIMUM_DAYS, f"{MINIMUM_DAYS} days of history (there are {days:.0f})"),
+            (customers < MINIMUM_CUSTOMERS, f"{MINIMUM_CUSTOMERS} customers (found: {customers:,})"),
+            (days < MINIMUM_DAYS, f"{MINIMUM_DAYS} days of history (found: {days:.0f})"),
             (silent > NEWEST_DAYS, f"orders in the last {NEWEST_DAYS} days (the newest is {silent:.0f} days old)"),
             (not len(rows) or rows["x"].max() < 2, "a customer who bought on three days"),
         ) if failed

@@ -73,7 +73,7 @@ def identity_coverage(orders: ir.Table, by: str | None = None) -> pd.DataFrame:
     found = grouped.aggregate(known=known.sum(), n=_.count(), sales=_.net_rc.sum(where=sold), known_sales=_.net_rc.sum(where=sold & known))
     frame = (found.order_by(by) if by else found).to_pandas()
     sales = frame["sales"].astype("float64")
-    frame = with_wilson(frame, "known", "n").assign(sales_share=frame["known_sales"].astype("float64") / sales.where(sales > 0))
+    frame = with_wilson(frame, "known", "n").assign(sales_share=frame["known_sales"].fillna(0).astype("float64") / sales.where(sales > 0))
     return frame.drop(columns=["known", "sales", "known_sales"])
 
 

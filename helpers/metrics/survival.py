@@ -174,8 +174,9 @@ def churn_window(counts: pd.DataFrame) -> Window:
     if not horizon or not by_horizon.value > 0:
         known = int(table["n"].iloc[0]) if len(table) else 0
         raise NotEnoughData(
-            f"The churn window cannot be found from {known} gaps between purchases: {AT_RISK} are needed, some of them "
-            "ended by a return. Set churn_window_days in client.toml to what you know of your customers."
+            f"The churn window, after which a silent customer counts as lost, cannot be found yet: {AT_RISK} purchases "
+            f"followed long enough are needed, some of them by another one, and there {'is' if known == 1 else 'are'} "
+            f"{known}. Until then, set churn_window_days in client.toml to what you know of your customers."
         )
     reached = table[(table["value"] >= RETURN_SHARE * by_horizon.value) & (table["day"] <= horizon)]
     days = max(int(reached["day"].iloc[0]), SHORTEST_WINDOW)

@@ -79,7 +79,7 @@ def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
     if not len(rows) or rows["margin_rc"].sum() <= 0:
         raise NotEnoughData("Nobody brought any margin in the period, so there is no concentration to show.")
     if rows["n"].sum() < least:
-        raise NotEnoughData(f"{rows['n'].sum()} customers bought in the period: too few to tell how unequal their margin is.")
+        raise NotEnoughData(f"Fewer than {least} customers bought in the period: too few to tell how unequal their margin is.")
     share = {name: rows[column].cumsum() / rows[column].sum() for name, column in
              (("customers", "n"), ("margin", "margin_rc"))}
     return pd.DataFrame({**share, "n": rows["n"].sum()})

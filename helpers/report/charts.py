@@ -24,8 +24,10 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 
+from helpers.estimates import NotEnoughData
 from helpers.report import drawing
 from helpers.report.drawing import INK, PALETTE, REST, STYLE
+from helpers.report.wording import HIDDEN
 
 GAIN, LOSS = PALETTE[0], PALETTE[1]
 MOST_POINTS = 240  # a line; more than one every two units of the picture cannot be told apart
@@ -117,12 +119,21 @@ def bars(frame, label, value, low=None, high=None, number=None, reference=None, 
 def forest(frame, label, value, low, high, reference=None, number=None, xlabel=None) -> Axes:
     """A point with its interval per row, first row on top, against a dashed reference (the overall value, say).
 
+    A row without a value (its customers are too few) stands last, by name, with the mark of a hidden cell: its place
+    must not tell its rank. With no value at all there is nothing to draw: NotEnoughData.
+
     >>> frame = pd.DataFrame({"market": ["DE"], "rate": [.2], "low": [.1], "high": [.3]})
     >>> len(forest(frame, "market", "rate", "low", "high", reference=.25).lines)
     2
     """
     with matplotlib.rc_context(STYLE):
+        known = frame[value].notna()
+        if not known.any():
+            raise NotEnoughData("There are too few customers to show any of these groups.")
+        frame = pd.concat([frame[known], frame[~known].sort_values(label)])
         ax, _ = drawing.row_canvas(frame[label])
+        for place in range(known.sum(), len(frame)):
+            ax.annotate(HIDDEN, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=14)
         drawing.whiskers(ax, frame, value, low, high, PALETTE[0], width=2.2)
         ax.plot(frame[value].astype("float64"), range(len(frame)), "o", color=PALETTE[0], markersize=7)
         drawing.row_axes(ax, number, xlabel, reference)

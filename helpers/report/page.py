@@ -26,6 +26,7 @@ client's currency); any other word is kept. period is the month of as_of unless 
 Only what goes through the sheet gets into the report: other output of a cell stays in the notebook.
 """
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,11 +40,12 @@ from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
 from helpers.report import charts, drawing, rows, tables
 from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
-from helpers.report.wording import Words
+from helpers.report.wording import HIDDEN, Words
 
 MIME = "application/vnd.workbook.{}+json"
 TEMPLATES = Path(__file__).parent / "template"
 MOST_NEXT = 5
+DATE = re.compile(r"(?<![\w-])\d{4}-\d{2}(-\d{2})?(?![\w-])")  # as the metrics write a month or a day
 
 
 def start(shop, notebook: str) -> "Sheet":
@@ -112,10 +114,11 @@ class Sheet:
             charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
         figure = ax if isinstance(ax, Figure) else ax.figure
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
+        hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
         self._html(
             f'<figure class="chart"><figcaption><strong>{escaped(caption.finding)}</strong>'
             f"<span>{escaped(caption.subtitle)}</span></figcaption>{svg}"
-            f'<p class="source">{escaped(caption.source)}</p></figure>'
+            f'<p class="source">{escaped(f"{caption.source} {hides}".strip())}</p></figure>'
         )
 
     def table(
@@ -154,9 +157,11 @@ class Sheet:
         try:
             yield
         except NotEnoughData as gap:
-            self._html(f'<p class="missing">{escaped(str(gap))}</p>')
-            if not isinstance(gap, StepMissing):
-                self._record("missing", {"sentence": str(gap), "table": isinstance(gap, MissingTable)})
+            said = DATE.sub(lambda found: self.words.format_field(found[0], "day" if found[1] else "month"), str(gap))
+            follows = isinstance(gap, StepMissing)
+            self._html(f'<p class="missing{" step" if follows else ""}">{escaped(said)}</p>')
+            if not follows:
+                self._record("missing", {"sentence": said, "table": isinstance(gap, MissingTable)})
 
     def counted(self, *expressions, title: str = "common.counted") -> None:
         """Folded: the SQL the engine runs for each expression and how many rows of which tables it reads."""

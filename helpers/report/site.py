@@ -17,7 +17,8 @@ from helpers.report.wording import Words
 
 TEMPLATES = Path(__file__).parent / "template"
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
-SAID_TWICE = re.compile(r'(<p class="missing">[^<]*</p>)(?:\s*\1)+')  # two steps of one section lack the same
+# two steps of one section lack the same, or one rests on the other
+SAID_TWICE = re.compile(r'(<p class="missing(?: step)?">[^<]*</p>)(?:\s*(?:\1|<p class="missing step">[^<]*</p>))+')
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 READABLE = 4.5  # contrast of letters against white, WCAG 2.1
 

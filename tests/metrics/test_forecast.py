@@ -66,5 +66,5 @@ def test_a_failure_is_told_in_full_once_and_shortly_after(six_customers):
     forecast = Forecast(six_customers, date(2026, 6, 30))
     with pytest.raises(NotEnoughData, match="500 customers"):
         forecast.won(Period.month("2026-05"))
-    with pytest.raises(StepMissing, match="stands above"):
+    with pytest.raises(StepMissing, match="further up on this page"):
         forecast.margin_expected()

@@ -6,6 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib import rcParams
 
+from helpers.estimates import NotEnoughData
 from helpers.report import charts
 
 NAN = float("nan")
@@ -54,6 +55,15 @@ def test_bars_are_as_long_as_their_values_first_on_top():
     assert [bar.get_width() for bar in ax.patches] == [1.0, -2.0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["A", "B"]
     assert ax.yaxis_inverted()
+
+
+def test_a_hidden_row_of_a_forest_stands_last_with_its_mark_and_none_shown_is_no_chart():
+    hidden = ROWS.assign(value=[NAN, -2.0], low=[NAN, -3.0], high=[NAN, -1.0])
+    ax = charts.forest(hidden, "name", "value", "low", "high")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["B", "A"]
+    assert [(text.get_text(), text.xy[1]) for text in ax.texts] == [("·", 1)]
+    with pytest.raises(NotEnoughData, match="too few customers"):
+        charts.forest(hidden.head(1), "name", "value", "low", "high")
 
 
 def test_stacked_columns_sum_to_the_total_and_negatives_hang_below():

@@ -93,6 +93,13 @@ def test_a_section_says_what_is_missing_and_lets_errors_through(sheet):
         _ = 1 / 0
 
 
+def test_a_section_writes_its_dates_out_and_leaves_names_alone(sheet):
+    with sheet.section():
+        raise NotEnoughData("Nobody bought from 2026-05-30 to 2026-06, nor in campaign winback-2026-08.")
+    said = handed(sheet, "missing")[0]["sentence"]
+    assert said == "Nobody bought from 30 May 2026 to June 2026, nor in campaign winback-2026-08."
+
+
 def test_a_chart_shows_its_texts_beside_the_picture(sheet):
     ax = charts.bars(pd.DataFrame({"name": ["A"], "value": [1.0]}), "name", "value")
     sheet.chart(charts.finish(ax, "A <wins>", "Points by name", "Source: us"))
