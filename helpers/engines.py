@@ -14,6 +14,13 @@ from helpers.settings import Engine, SettingsError
 
 KINDS = ("duckdb", "spark", "warehouse")
 SHARE_OF_MEMORY = 0.5  # of the machine, for all jobs together: kernels and the operating system need the rest
+LOCAL_SPARK = {
+    "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false",
+    # what one machine holds is small data: compiling every query costs more than it saves
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
+    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false",
+}  # fmt: skip
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "MB": 10**6, "GB": 10**9}
 
 
@@ -114,13 +121,31 @@ def _spark(engine: Engine, scratch: Path) -> ibis.BaseBackend:
                "spark.sql.execution.arrow.pyspark.enabled": "true"}
     if url.startswith("local"):
         limit = _bytes(engine.memory_limit) / jobs()
-        options |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
-                    "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
+        options |= LOCAL_SPARK
         options |= {"spark.driver.memory": f"{int(limit / 2**20)}m"} if limit else {}
     with _stderr_into(scratch / "spark.log"):
+        _join_spark()
         session = builder.config(map=options | engine.options).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    gateway = session.sparkContext._gateway.gateway_parameters
+    os.environ |= {"PYSPARK_GATEWAY_PORT": str(gateway.port), "PYSPARK_GATEWAY_SECRET": gateway.auth_token}
     return Backend().connect(session.newSession())  # its own table names: two clients may be open at a time
+
+
+def _join_spark() -> None:
+    """The Spark that the report command started serves its notebooks too: starting and warming up Java costs minutes.
+
+    The environment names it, as it does under spark-submit, where no context is there yet and one is made as usual.
+    """
+    from pyspark import SparkContext, java_gateway
+
+    if "PYSPARK_GATEWAY_PORT" not in os.environ or SparkContext._active_spark_context:
+        return
+    gateway = java_gateway.launch_gateway()
+    spark = gateway.jvm.org.apache.spark
+    if spark.sql.SparkSession.getDefaultSession().isDefined():
+        java = gateway.jvm.org.apache.spark.api.java.JavaSparkContext
+        SparkContext(gateway=gateway, jsc=java.fromSparkContext(spark.SparkContext.getOrCreate()))
 
 
 @contextmanager

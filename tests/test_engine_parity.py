@@ -69,13 +69,6 @@ ROOT = Path(__file__).resolve().parents[1]
 AS_OF, EARLIER = date(2026, 10, 31), date(2026, 4, 30)
 W = 150
 BY = ["home_market"]
-SPARK = """
-[engine.options]  # small data: compiling every query to Java costs more than it saves
-"spark.sql.codegen.wholeStage" = "false"
-"spark.sql.codegen.factoryMode" = "NO_CODEGEN"
-"spark.sql.shuffle.partitions" = "2"
-"spark.sql.adaptive.enabled" = "false"
-"""
 MONTH, QUARTER, YEAR = Period.month("2026-10"), Period.trailing(AS_OF, 3), Period.trailing(AS_OF, 12)
 
 
@@ -88,8 +81,7 @@ def shops(tmp_path_factory):
     home = tmp_path_factory.mktemp("parity")
     folder = home / "data" / "demo"
     folder.mkdir(parents=True)
-    settings = (ROOT / "data" / "demo" / "client.toml").read_text(encoding="utf-8")
-    (folder / "client.toml").write_text(settings + SPARK, encoding="utf-8")
+    shutil.copy(ROOT / "data" / "demo" / "client.toml", folder)
     write_demo(folder / "raw", customers=1_500)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBOOK_HOME", str(home))
