@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("steady")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items):
     """Two workers share the tests by file; all that read the demo's report go to one, which starts with them."""
     for item in items:

@@ -121,7 +121,7 @@ def test_the_window_is_the_one_written_down(acme):
 
 
 def test_a_window_to_be_found_asks_for_purchases_enough(acme):
-    with pytest.raises(NotEnoughData, match="Set churn_window_days in client.toml"):
+    with pytest.raises(NotEnoughData, match="set churn_window_days in client.toml"):
         _ = clients.open_client("acme", "2026-06-30").window
 
 

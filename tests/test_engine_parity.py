@@ -176,6 +176,7 @@ CASES = {
     "histories.counts": lambda s: histories.counts(s.all, AS_OF, by=("home_market",)),
     "histories.spend_counts": lambda s: histories.spend_counts(s.all, AS_OF),
     "markets.sizes": lambda s: markets.sizes(s.all),
+    "markets.together": lambda s: markets.sizes(markets.together(s.all, {"AE": "other"}, "home_market")),
     "markets.with_strata": lambda s: markets.with_strata(s.all, AS_OF, {"AE": "other"}),
     "market_measures.retention": lambda s: market_measures.retention(s.stratified, AS_OF),
     "market_measures.repurchase": lambda s: market_measures.repurchase(s.stratified, AS_OF),

@@ -52,7 +52,7 @@ class Forecast:
     ...         forecast.rows
     ...     except NotEnoughData as reason:
     ...         print(str(reason)[:60])
-    A customer-level forecast needs 500 customers (there are 1),
+    A customer-level forecast needs 500 customers (found: 1), 18
     This needs the forecast of each customer, which the data can
     """
 

@@ -65,7 +65,7 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
         "label": label,
         "page": row["notebook"],
         "value": words.format_field(now.value, kind),
-        "interval": words.format_field(now, f"{kind}!range") if now.low == now.low else "",
+        "interval": words.format_field(now, f"{kind}!range") if now.low < now.high else "",  # none, or narrower than it is written
         "changes": changes,
         "spark": _spark(label, unbroken[::-1], kind, words),
     }

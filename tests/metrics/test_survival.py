@@ -122,7 +122,7 @@ def test_tables_by_order_number_are_those_of_the_parts(six_customers):
 # --- bad input
 
 def test_too_few_gaps_are_said_with_the_way_out(six_customers):
-    with pytest.raises(NotEnoughData, match="from 16 gaps .* 100 are needed.*churn_window_days"):
+    with pytest.raises(NotEnoughData, match="100 purchases .* there are 16.*churn_window_days"):
         survival.churn_window(survival.gaps(six_customers, END))
     with pytest.raises(NotEnoughData, match="no purchase"):
         survival.life_table(survival.gaps(six_customers, date(2020, 1, 1)))
