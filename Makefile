@@ -38,7 +38,7 @@ lab: setup  ## the notebooks in JupyterLab
 	@$(BIN)/workbook lab
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup  ## ruff, and no notebook with outputs
 	$(BIN)/ruff check .

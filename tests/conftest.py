@@ -22,12 +22,21 @@ hypothesis.settings.load_profile("steady")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Two workers share the tests by file; the files that read the demo's report go to one, which makes it once."""
+    from xdist.scheduler import LoadScopeScheduling  # xdist's own groups do nothing under pytest 9
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return "demo" if "demo_run" in (config.rootpath / file).read_text(encoding="utf-8") else file
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """Two workers share the tests by file; all that read the demo's report go to one, which starts with them."""
-    for item in items:
-        group = "demo" if "demo_run" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What reads the demo's report comes first: it takes longest."""
     items.sort(key=lambda item: "demo_run" not in getattr(item, "fixturenames", ()))
 
 
