@@ -55,7 +55,7 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
     changes = []
     for back in (1, 12):
         then = periods.label(periods.add_months(end, -back))
-        if (metric, then) in known:
+        if "value" in known.get((metric, then), {}):
             changes.append(_change(now, _estimate(known[metric, then]), kind, then, HEADLINES[metric], words))
     months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
     values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
