@@ -14,6 +14,8 @@ FIRSTS = {
     "first_discounted": "discounted",
 }
 COUNTED_STATUSES = ("paid", "delivered")
+READ = ("source", "order_id", "customer_id", "order_date", "ordered_at", "market", "sales_channel", "acquisition_channel",
+        "is_renewal", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # of an order: no more is carried along
 
 
 def occasions(
@@ -80,7 +82,7 @@ def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir
     counted = orders.filter(
         _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES), _.order_date <= ibis.literal(as_of)
     )
-    return counted.filter(~_.is_renewal) if exclude_renewals else counted
+    return (counted.filter(~_.is_renewal) if exclude_renewals else counted).select(*READ)
 
 
 def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days: int) -> ir.Table:
@@ -162,7 +164,8 @@ def _firsts(days: ir.Table, orders: ir.Table, order_lines: ir.Table) -> ir.Table
 
 
 def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Table:
-    known = firsts.left_join(customers.select("customer_id", "truncated"), "customer_id")
+    begun_earlier = customers.filter(_.truncated).select("customer_id", "truncated")  # few, or none: a small join
+    known = firsts.left_join(begun_earlier, "customer_id")
     known = known.select("customer_id", *FIRSTS, truncated=_.truncated.fill_null(False))
     joined = days.join(known, "customer_id")
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
