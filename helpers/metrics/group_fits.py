@@ -98,7 +98,8 @@ def better_apart(rows: pd.DataFrame, by: str, pooled: Fit, own: dict[str, Fit]) 
     """AIC of the pooled model less that of the groups' own: above 0, separate models describe the data better.
 
     Both are held against the same customers, without the accounts that the pooled fit set aside. Customers of groups
-    without a fit of their own keep the pooled parameters, which then count among those of the separate models.
+    without a fit of their own keep the pooled parameters, which count among those of the separate models by their share:
+    the fewer customers the own fits cover, the less have these been fitted by the pooled one already.
 
     >>> rows = pd.DataFrame({"x": [0, 1, 2, 5], "t_x": [0, 20, 30, 60], "T": [70] * 4, "weight": [60, 25, 10, 5],
     ...     "home_market": "DE"})
@@ -110,5 +111,5 @@ def better_apart(rows: pd.DataFrame, by: str, pooled: Fit, own: dict[str, Fit]) 
     parts = {name: usual[usual[by] == name] for name in own}
     gains = [btyd.log_likelihood(part, pooled.model, own[name].params)
              - btyd.log_likelihood(part, pooled.model, pooled.params) for name, part in parts.items()]
-    sets = len(own) + (sum(map(len, parts.values())) < len(usual))
-    return float(2 * sum(gains) - 2 * len(pooled.params) * (sets - 1))
+    covered = sum(part["weight"].sum() for part in parts.values()) / usual["weight"].sum()
+    return float(2 * sum(gains) - 2 * len(pooled.params) * (len(own) - covered))

@@ -61,10 +61,10 @@ def test_one_large_market_is_not_fitted_by_itself(different):
     assert group_fits.own_fits(data[data["home_market"].isin(["DE", "AE"])], "home_market", pooled) == {}
 
 
-def test_customers_without_a_model_of_their_own_cost_its_parameters(different):
+def test_customers_without_a_model_of_their_own_cost_parameters_by_their_share(different):
     data, pooled, own = different
     whole = group_fits.better_apart(data[data["home_market"] != "AE"], "home_market", pooled, own)
-    assert group_fits.better_apart(data, "home_market", pooled, own) == pytest.approx(whole - 8)
+    assert group_fits.better_apart(data, "home_market", pooled, own) == pytest.approx(whole - 8 * 100 / 4_100)
 
 
 def test_an_account_that_was_set_aside_sets_no_markets_apart():
@@ -73,3 +73,15 @@ def test_an_account_that_was_set_aside_sets_no_markets_apart():
     pooled = btyd.fit(data)
     assert pooled.set_aside == 1
     assert group_fits.better_apart(data, "home_market", pooled, group_fits.own_fits(data, "home_market", pooled)) < 2
+
+
+def test_chance_gains_what_its_parameters_cost():
+    """Alike markets at random, a third of customers in two of them, the others without: −2 × (2 − 1/3) ⋅ 4 + (2 − 1/3) ⋅ 4."""
+    data, gains = rows(DE=(FAST, 400), GB=(FAST, 400), US=(FAST, 1_600)), []
+    pooled = btyd.fit(data)
+    for seed in range(12):
+        names = data["home_market"].sample(frac=1, random_state=seed).to_numpy()
+        drawn = data.assign(home_market=np.where(names == "US", None, names))
+        gains.append(group_fits.better_apart(drawn, "home_market", pooled,
+                                             group_fits.own_fits(drawn, "home_market", pooled)))
+    assert np.mean(gains) == pytest.approx(-4 * (2 - 1 / 3), abs=2)  # their standard error is 1.1
