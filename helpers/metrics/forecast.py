@@ -155,7 +155,7 @@ class Forecast:
         """
         if [cac.DIMENSIONS.get(name) for name in by] != [self.by]:
             return self.ratios
-        return {group: self._own_ratios.get(group, self.ratios) for group in self.rows[self.by].unique()}
+        return {group: self._own_ratios.get(group, self.ratios) for group in self.rows.groupby(self.by, dropna=False).indices}
 
     def occasions_expected(self, months: float) -> Estimate:
         """Occasions expected of today's customers in the next months, with the interval of the common parameters."""
