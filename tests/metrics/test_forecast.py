@@ -18,7 +18,7 @@ SLOW = {"r": 0.6, "alpha": 90.0, "a": 1.2, "b": 2.0}
 FAST = {"r": 0.9, "alpha": 40.0, "a": 0.5, "b": 3.0}
 
 
-CHANNELS = {"email": (FAST, 1_500), "paid_social": (SLOW, 1_500), "sms": (SLOW, 60), None: (SLOW, 40)}
+CHANNELS = {"email": (FAST, 1_500), "paid_social": (SLOW, 1_500), "sms": (SLOW, 60), None: (SLOW, 240)}
 
 
 def simulated(column: str, groups: dict) -> pd.DataFrame:
@@ -52,13 +52,19 @@ def test_markets_that_differ_are_modelled_apart(by_market):
 
 def test_channels_that_differ_are_modelled_apart_and_come_nearer_to_the_truth(by_channel):
     assert by_channel.gains["first_acquisition_channel"] > 50 > by_channel.gains["home_market"]
-    assert set(by_channel.parts) == {"", "email", "paid_social"}  # sms and the unknown are too few
+    assert set(by_channel.parts) == {"", "email", "paid_social"}  # sms are too few, and the unknown no group
     for channel in ("email", "paid_social"):
         rows = by_channel.rows[by_channel.rows["first_acquisition_channel"] == channel]
         true = replace(by_channel.pooled, params=CHANNELS[channel][0])
         truth, own, pooled = (clv_model.expected(rows, fitted)["value"].iloc[0]
                               for fitted in (true, by_channel.parts[channel][0], by_channel.pooled))
         assert abs(own / truth - 1) < 0.08 < 0.12 < abs(pooled / truth - 1)
+
+
+def test_an_unknown_channel_is_no_group_however_it_is_written(by_channel):
+    named = by_channel.occasions.mutate(first_acquisition_channel=ibis._.first_acquisition_channel.fill_null("unknown"))
+    assert Forecast(named, AS_OF).gains == pytest.approx(by_channel.gains)
+    assert Forecast(named, AS_OF).margin_expected() == pytest.approx(by_channel.margin_expected())
 
 
 def test_alike_groups_share_one_model():
