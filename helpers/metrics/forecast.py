@@ -14,9 +14,9 @@ from helpers.metrics import btyd, cac, clv_learned, clv_model, group_fits, histo
 from helpers.metrics.fits import Fit
 from helpers.periods import Period
 
-BY = "home_market"
-AIC_CLEARLY = 2.0
-REST = ""  # the part of the customers whose market has no model of its own
+BY = ("home_market", "first_acquisition_channel")  # what customers may be modelled apart by
+UNKNOWN = "unknown"  # how tables that name every channel write none
+REST = ""  # the part of the customers whose group has no model of its own
 
 
 def _once(method):
@@ -40,12 +40,12 @@ def _once(method):
 
 
 class Forecast:
-    """Purchase and spend models by market where markets differ, and the value of every customer they give.
+    """Purchase and spend models by market or by first channel where either differ, and the value of every customer.
 
     Every property raises NotEnoughData where the data are too few: the whole reason the first time, a short one after.
 
     >>> nobody = ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
-    ...     "home_market": ["DE"], "date": [date(2026, 1, 1)]})
+    ...     "home_market": ["DE"], "first_acquisition_channel": ["email"], "date": [date(2026, 1, 1)]})
     >>> forecast = Forecast(nobody, date(2026, 1, 31))
     >>> for _attempt in range(2):
     ...     try:
@@ -58,13 +58,13 @@ class Forecast:
 
     def __init__(self, occasions: ir.Table, as_of: date, horizon_months: float = 12, discount_rate: float = 0.10):
         self.occasions, self.as_of = occasions, as_of
-        self.horizon_months, self.discount_rate = horizon_months, discount_rate
+        self.horizon = {"horizon_months": horizon_months, "discount_rate": discount_rate}
         self._known: dict = {}
 
     @_once
     def rows(self) -> pd.DataFrame:
-        """The unique rows by market."""
-        rows = histories.counts(self.occasions, self.as_of, by=(BY,))
+        """The unique rows by market and first channel."""
+        rows = histories.counts(self.occasions, self.as_of, by=BY)
         histories.require_minimum(rows)
         return rows
 
@@ -78,87 +78,95 @@ class Forecast:
             return btyd.fit(rows, "bg_nbd")
 
     @_once
-    def by_market(self) -> dict[str, Fit]:
-        """Each market's own fit, not yet drawn toward the common one; empty where there is one market."""
-        return group_fits.own_fits(self.rows, BY, self.pooled) if self.rows[BY].nunique() > 1 else {}
+    def own(self) -> dict[str, dict[str, Fit]]:
+        """Each market's and each channel's own fit, by column; none where fewer than two can be fitted."""
+        own = {by: group_fits.own_fits(self.rows[self.rows[by] != UNKNOWN], by, self.pooled) for by in BY}
+        return {by: fits if len(fits) > 1 else {} for by, fits in own.items()}
 
     @_once
-    def apart(self) -> float:
-        """AIC gained by a model for each market: above 2 (Burnham & Anderson 2002), markets are modelled apart."""
-        return group_fits.better_apart(self.rows, BY, self.pooled, self.by_market) if self.by_market else 0.0
+    def gains(self) -> dict[str, float]:
+        """AIC gained over the common model by a model for each market, and for each channel, where there are any."""
+        return {by: group_fits.better_apart(self.rows, by, self.pooled, fits) for by, fits in self.own.items() if fits}
+
+    @_once
+    def by(self) -> str:
+        """What customers are modelled apart by: the larger gain, if above 2 (Burnham & Anderson 2002); else ""."""
+        best = max(self.gains, key=self.gains.get, default="")
+        return best if best and self.gains[best] > group_fits.AIC_CLEARLY else ""
 
     @_once
     def parts(self) -> dict[str, tuple[Fit, Fit]]:
-        """(purchases, spending) of each market with models of its own, and of all others together under ""."""
+        """(purchases, spending) of each group with models of its own, and of all others together under ""."""
         common = self.pooled  # first: where nobody came back, its reason is the one to tell
         spending = btyd.fit_spend_or_average(histories.spend_counts(self.occasions, self.as_of))
         parts = {REST: (common, spending)}
-        for market, fitted in (group_fits.shrunk(self.by_market, self.pooled) if self.apart > AIC_CLEARLY else {}).items():
-            paying = histories.spend_counts(self.occasions.filter(_[BY] == market), self.as_of)
+        for group, fitted in group_fits.shrunk(self.own.get(self.by, {}), common).items():
+            paying = histories.spend_counts(self.occasions.filter(_[self.by] == group), self.as_of)
             enough = paying["weight"].sum() >= group_fits.SMALLEST
-            parts[market] = (fitted, btyd.fit_spend_or_average(paying) if enough else spending)
+            parts[group] = (fitted, btyd.fit_spend_or_average(paying) if enough else spending)
         return parts
 
-    def _rest(self, column, market: str):
-        return column == market if market else ~column.isin([name for name in self.parts if name]) | column.isnull()
+    @_once
+    def _rows(self) -> dict[str, pd.DataFrame]:
+        """The unique rows of each part that has customers."""
+        return dict(list(self.rows.groupby(self._part(self.rows[self.by or BY[0]]))))
 
-    def _rows_of(self, market: str) -> pd.DataFrame:
-        named = self.rows[BY].isin([name for name in self.parts if name])
-        return self.rows[self.rows[BY] == market] if market else self.rows[~named]
+    def _part(self, group: pd.Series) -> pd.Series:
+        """The part that customers of a market or channel belong to."""
+        return group.where(group.isin(list(self.parts)), REST)
+
+    def _bought(self, part: str) -> ir.Table:
+        """The occasions of a part's customers."""
+        if not self.by:
+            return self.occasions
+        group = self.occasions[self.by]
+        others = ~group.isin([name for name in self.parts if name]) | group.isnull()
+        return self.occasions.filter(group == part if part else others)
 
     @_once
     def valued(self) -> ir.Table:
-        """`clv_model.customers` of everybody, computed once; with market and acquisition_channel for grouping."""
-        tables = [
-            clv_model.customers(self.occasions.filter(self._rest(self.occasions[BY], market)), self.as_of, *fits,
-                                horizon_months=self.horizon_months, discount_rate=self.discount_rate)
-            for market, fits in self.parts.items() if len(self._rows_of(market))
-        ]
-        names = {"market": _[BY], "acquisition_channel": _.first_acquisition_channel}
-        return ibis.union(*tables).mutate(**names).cache() if len(tables) > 1 else tables[0].mutate(**names).cache()
+        """`clv_model.customers` of everybody, computed once; with market and acquisition_channel for grouping.
 
-    @_once
-    def _drawn(self) -> dict[str, tuple[float, np.ndarray]]:
-        """Per part: the expected margin, and how it moves with the parameters."""
-        found = {}
-        for market, (purchases, spending) in self.parts.items():
-            rows = self._rows_of(market)
-            if len(rows):
-                horizon = {"horizon_months": self.horizon_months, "discount_rate": self.discount_rate}
-                value = clv_model.expected(rows, purchases, spending, **horizon)["value"].iloc[0]
-                found[market] = value, clv_model.draw_ratios(rows, purchases, spending, **horizon)[:, 0]
-        return found
+        The margin rate is the one realised by the customers of the part and home market.
+        """
+        tables = [clv_model.customers(self._bought(part), self.as_of, *self.parts[part], **self.horizon)
+                  for part in self._rows]
+        return ibis.union(*tables).mutate(market=_[BY[0]], acquisition_channel=_[BY[1]]).cache()
 
     @_once
     def ratios(self) -> np.ndarray:
-        """How the expected margin of all moves with the parameters: drawn total / fitted total."""
-        return sum(value * moves for value, moves in self._drawn.values()) / sum(v for v, _ in self._drawn.values())
+        """How the expected margin of all moves with the parameters: drawn total / fitted total, of the common models.
+
+        What the models of single groups err by is independent and cancels in a total, which is as sure as theirs.
+        """
+        return clv_model.draw_ratios(self.rows, *self.parts[REST], **self.horizon)[:, 0]
+
+    @_once
+    def _own_ratios(self) -> dict[str, np.ndarray]:
+        """The same for each part with models of its own."""
+        return {part: clv_model.draw_ratios(rows, *self.parts[part], **self.horizon)[:, 0]
+                for part, rows in self._rows.items() if part}
 
     def ratios_of(self, by: tuple[str, ...]) -> np.ndarray | dict:
-        """The ratios for `clv_model.per_customer`: each market's own where the groups are markets.
+        """The ratios for `clv_model.per_customer`: each group's own where these are the groups modelled apart.
 
         >>> Forecast(None, date(2026, 1, 31)).ratios_of.__name__
         'ratios_of'
         """
-        if by != ("market",):
+        if [cac.DIMENSIONS.get(name) for name in by] != [self.by]:
             return self.ratios
-        rest = self._drawn.get(REST, (0.0, self.ratios))[1]
-        return {market: self._drawn.get(market, (0.0, rest))[1] for market in self.rows[BY].dropna().unique()}
+        return {group: self._own_ratios.get(group, self.ratios) for group in self.rows.groupby(self.by, dropna=False).indices}
 
     def occasions_expected(self, months: float) -> Estimate:
-        """Occasions expected of today's customers in the next months, with the interval of the parameters."""
-        value, drawn = 0.0, 0.0
-        for market, (purchases, _spending) in self.parts.items():
-            rows = self._rows_of(market)
-            if len(rows):
-                part = clv_model.expected(rows, purchases, horizon_months=months)["value"].iloc[0]
-                value += part
-                drawn = drawn + part * clv_model.draw_ratios(rows, purchases, horizon_months=months)[:, 0]
-        return Estimate(value, *np.quantile(drawn, [ALPHA / 2, 1 - ALPHA / 2]), int(self.rows["weight"].sum()))
+        """Occasions expected of today's customers in the next months, with the interval of the common parameters."""
+        common = clv_model.expected(self.rows, self.pooled, horizon_months=months).iloc[0]
+        value = sum(clv_model.expected(rows, self.parts[part][0], horizon_months=months)["value"].iloc[0]
+                    for part, rows in self._rows.items())
+        return Estimate(value, *(common[["low", "high"]] * value / common["value"]), int(common["n"]))
 
     def margin_expected(self) -> Estimate:
-        """Discounted margin expected of today's customers over the horizon, minor units."""
-        value = sum(value for value, _moves in self._drawn.values())
+        """Discounted margin expected of today's customers over the horizon, minor units: the sum of `valued`."""
+        value = float(self.valued.clv_residual.sum().execute())
         low, high = value * np.quantile(self.ratios, [ALPHA / 2, 1 - ALPHA / 2])
         return Estimate(value, low, high, int(self.rows["weight"].sum()))
 
@@ -169,8 +177,8 @@ class Forecast:
 
     def at(self, day: date) -> ir.Table:
         """The customers valued on an earlier day with today's parameters: what changed is then they, not the model."""
-        earlier = Forecast(self.occasions, day, self.horizon_months, self.discount_rate)
-        earlier._known = {"rows": histories.counts(self.occasions, day, by=(BY,)), "parts": self.parts}
+        earlier = Forecast(self.occasions, day, **self.horizon)
+        earlier._known = {"rows": histories.counts(self.occasions, day, by=BY), "by": self.by, "parts": self.parts}
         return earlier.valued
 
     def ranked(self, model: str, days: int, **tables) -> ir.Table:

@@ -14,11 +14,13 @@ from helpers.metrics.fits import Fit
 from helpers.periods import DAYS_PER_YEAR
 
 SMALLEST = 200  # customers below whom a group takes the common model as it is
+AIC_CLEARLY = 2.0  # the gain above which models of groups are used
 
 
 def own_fits(rows: pd.DataFrame, by: str, pooled: Fit, smallest: int = SMALLEST) -> dict[str, Fit]:
     """Each group's own fit, of the pooled model's kind; groups that are too small or cannot be fitted are left out.
 
+    None is made where only one group is large enough: it has nothing to differ from.
     rows: `histories.counts(..., by=(by,))`.
 
     >>> rows = pd.DataFrame({"x": [0, 1, 2, 5], "t_x": [0, 20, 30, 60], "T": [70] * 4, "weight": [60, 25, 10, 5],
@@ -27,10 +29,10 @@ def own_fits(rows: pd.DataFrame, by: str, pooled: Fit, smallest: int = SMALLEST)
     {}
     """
     own = {}
-    for name, group in rows.groupby(by):
-        if group["weight"].sum() >= smallest:
-            with contextlib.suppress(NotEnoughData):
-                own[name] = btyd.fit(group, pooled.model, pooled.unit_days)
+    large = {name: group for name, group in rows.groupby(by) if group["weight"].sum() >= smallest}
+    for name, group in large.items() if len(large) > 1 else ():
+        with contextlib.suppress(NotEnoughData):
+            own[name] = btyd.fit(group, pooled.model, pooled.unit_days)
     return own
 
 
@@ -93,9 +95,11 @@ def group_table(rows: pd.DataFrame, by: str, pooled: Fit, fits: dict[str, Fit]) 
 
 
 def better_apart(rows: pd.DataFrame, by: str, pooled: Fit, own: dict[str, Fit]) -> float:
-    """AIC of the pooled fit less the sum of the groups' own AICs: above 0, separate models describe the data better.
+    """AIC of the pooled model less that of the groups' own: above 0, separate models describe the data better.
 
-    Groups without a fit of their own count with the pooled parameters, at no cost of parameters.
+    Both are held against the same customers, without the accounts that the pooled fit set aside. Customers of groups
+    without a fit of their own keep the pooled parameters, which count among those of the separate models by their share:
+    the fewer customers the own fits cover, the less have these been fitted by the pooled one already.
 
     >>> rows = pd.DataFrame({"x": [0, 1, 2, 5], "t_x": [0, 20, 30, 60], "T": [70] * 4, "weight": [60, 25, 10, 5],
     ...     "home_market": "DE"})
@@ -103,9 +107,9 @@ def better_apart(rows: pd.DataFrame, by: str, pooled: Fit, own: dict[str, Fit]) 
     >>> abs(better_apart(rows, "home_market", pooled, {"DE": pooled})) < 1e-6
     True
     """
-    rest = rows[rows[by].notna() & ~rows[by].isin(list(own))]
-    alike = rows[rows[by].isin(list(own))]
-    together = -2 * sum(btyd.log_likelihood(each, pooled.model, pooled.params) for each in (rest, alike) if len(each))
-    remaining = -2 * btyd.log_likelihood(rest, pooled.model, pooled.params) if len(rest) else 0.0
-    extra = 2 * len(pooled.params) if len(alike) else 0
-    return float(together + extra - remaining - sum(fitted.aic for fitted in own.values()))
+    usual = rows.sort_values("x").iloc[:len(rows) - pooled.set_aside]
+    parts = {name: usual[usual[by] == name] for name in own}
+    gains = [btyd.log_likelihood(part, pooled.model, own[name].params)
+             - btyd.log_likelihood(part, pooled.model, pooled.params) for name, part in parts.items()]
+    covered = sum(part["weight"].sum() for part in parts.values()) / usual["weight"].sum()
+    return float(2 * sum(gains) - 2 * len(pooled.params) * (len(own) - covered))

@@ -48,9 +48,40 @@ def test_equal_markets_are_drawn_together():
     before = np.std([np.log(fitted.params["r"]) for fitted in own.values()])
     after = np.std([np.log(fitted.params["r"]) for fitted in group_fits.shrunk(own, pooled).values()])
     assert after < before
-    assert group_fits.better_apart(data, "home_market", pooled, own) < 10
+    assert group_fits.better_apart(data, "home_market", pooled, own) < 2
 
 
 def test_one_market_alone_is_the_common_model(different):
     data, pooled, own = different
     assert group_fits.shrunk({"DE": own["DE"]}, pooled)["DE"].params == pytest.approx(pooled.params)
+
+
+def test_one_large_market_is_not_fitted_by_itself(different):
+    data, pooled, _own = different
+    assert group_fits.own_fits(data[data["home_market"].isin(["DE", "AE"])], "home_market", pooled) == {}
+
+
+def test_customers_without_a_model_of_their_own_cost_parameters_by_their_share(different):
+    data, pooled, own = different
+    whole = group_fits.better_apart(data[data["home_market"] != "AE"], "home_market", pooled, own)
+    assert group_fits.better_apart(data, "home_market", pooled, own) == pytest.approx(whole - 8 * 100 / 4_100)
+
+
+def test_an_account_that_was_set_aside_sets_no_markets_apart():
+    heavy = pd.DataFrame({"x": [800], "t_x": [590.0], "T": [600.0], "weight": [1], "home_market": ["GB"]})
+    data = pd.concat([rows(DE=(FAST, 1_000), GB=(FAST, 1_000)), heavy], ignore_index=True)
+    pooled = btyd.fit(data)
+    assert pooled.set_aside == 1
+    assert group_fits.better_apart(data, "home_market", pooled, group_fits.own_fits(data, "home_market", pooled)) < 2
+
+
+def test_chance_gains_what_its_parameters_cost():
+    """Alike markets at random, a third of customers in two of them, the others without: −2 × (2 − 1/3) ⋅ 4 + (2 − 1/3) ⋅ 4."""
+    data, gains = rows(DE=(FAST, 400), GB=(FAST, 400), US=(FAST, 1_600)), []
+    pooled = btyd.fit(data)
+    for seed in range(12):
+        names = data["home_market"].sample(frac=1, random_state=seed).to_numpy()
+        drawn = data.assign(home_market=np.where(names == "US", None, names))
+        gains.append(group_fits.better_apart(drawn, "home_market", pooled,
+                                             group_fits.own_fits(drawn, "home_market", pooled)))
+    assert np.mean(gains) == pytest.approx(-4 * (2 - 1 / 3), abs=2)  # their standard error is 1.1
