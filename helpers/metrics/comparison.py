@@ -9,8 +9,8 @@ from statsmodels.stats import proportion
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
 
-from helpers.estimates import ALPHA
-from helpers.metrics.standardise import SUMS, Z_95, pooled, weighted
+from helpers.estimates import ALPHA, Z_95
+from helpers.metrics.standardise import SUMS, pooled, weighted
 
 COLUMNS = ["difference", "low", "high", "effect", "p", "n"]
 

@@ -11,15 +11,13 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy import stats
 
-from helpers.estimates import ALPHA, with_wilson
+from helpers.estimates import Z_95, with_wilson
 
 STRATA = ["age_band", "first_acquisition_channel", "first_product_category"]
 SUMS = ["n", "x", "y", "xx", "xy", "yy"]
 OWN_VARIANCE_FROM = 10  # customers in a stratum; below it the variance of both groups together is used
 LEAST_COVERAGE = 0.8
-Z_95 = stats.norm.ppf(1 - ALPHA / 2)
 
 
 def moments(units: ir.Table, by: list[str]) -> pd.DataFrame:
