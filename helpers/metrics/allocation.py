@@ -28,11 +28,25 @@ def split(amount: int, weights) -> list[int]:
     weights = np.asarray(weights, dtype="float64")
     if not len(weights) or weights.min() < 0 or weights.sum() <= 0:
         raise ValueError("The weights of a split must not be negative and must not all be zero.")
-    exact = abs(amount) * (weights / weights.sum())
-    parts = np.floor(exact).astype("int64")
-    left = abs(amount) - int(parts.sum())
-    parts[np.argsort(parts - exact, kind="stable")[:left]] += 1
-    return [int(part) if amount >= 0 else -int(part) for part in parts]
+    parts = round_to_sum(abs(amount) * (weights / weights.sum()), abs(amount))
+    return [part if amount >= 0 else -part for part in parts]
+
+
+def round_to_sum(values, total: int) -> list[int]:
+    """Numbers rounded to whole ones that add up to a given total: floors first, the rest to the largest remainders.
+
+    >>> round_to_sum([1.4, 1.4, -0.8], 2)
+    [2, 1, -1]
+    """
+    values = np.asarray(values, dtype="float64")
+    if not len(values):
+        return []
+    floors = np.floor(values)
+    whole, odd = divmod(int(total - floors.sum()), len(values))
+    order = np.argsort(floors - values, kind="stable")
+    floors += whole
+    floors[order[:odd]] += 1
+    return [int(each) for each in floors]
 
 
 def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:

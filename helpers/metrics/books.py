@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from helpers.metrics import markets
 from helpers.periods import Period, add_months, month_start, months_between
 
 UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
@@ -40,16 +41,9 @@ def together(books: Books, names: dict[str, str]) -> Books:
     >>> sorted(together(example(), {"DE": "DE", "FR": "other"}).orders.market.execute().unique())
     ['DE', 'other']
     """
-    moved = {market: name for market, name in names.items() if market != name}
-    if not moved:
-        return books
-    home = _.home_market.cases(*moved.items(), else_=_.home_market)
-    changed = {"occasions": books.occasions.mutate(home_market=home)}
-    for name in ("costs", "orders", "tickets"):
-        table = getattr(books, name)
-        if table is not None:
-            changed[name] = table.mutate(market=_.market.cases(*moved.items(), else_=_.market))
-    return books._replace(**changed)
+    tables = {name: getattr(books, name) for name in ("costs", "orders", "tickets")}
+    changed = {name: markets.together(table, names) for name, table in tables.items() if table is not None}
+    return books._replace(**changed, occasions=markets.together(books.occasions, names, "home_market"))
 
 
 def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from ibis import _
-from scipy import optimize, stats
+from scipy import optimize
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.cac import won
 from helpers.periods import Period, months_of
 
@@ -17,7 +17,6 @@ MONTHS = 24  # of spend and customers won that a response is read from
 FEWEST_MONTHS = 8
 STEP = 0.05  # change of spend between two quarters below which no marginal cost is read off
 ELASTICITY = (0.05, 0.95)  # a fitted response is kept inside: more spend wins more customers, at a falling rate
-Z = stats.norm.ppf(1 - ALPHA / 2)
 
 
 def monthly(
@@ -69,7 +68,7 @@ def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
         quarters = group.tail(months), group.iloc[-2 * months:-months]
         now, before = (quarter[["spend_rc", "won"]].sum() for quarter in quarters)
         step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
-        spread = Z * np.sqrt(now["won"] + before["won"])
+        spread = Z_95 * np.sqrt(now["won"] + before["won"])
         moved = before["spend_rc"] > 0 and abs(step) >= STEP * before["spend_rc"] and step * more > 0
         sure = moved and abs(more) > spread
         ends = sorted([step / (more - spread), step / (more + spread)]) if sure else [np.nan, np.nan]
@@ -103,7 +102,7 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
         elasticity = float(np.clip(fitted, *ELASTICITY))
         scale = people.sum() / (spend ** elasticity).sum()
         average = spend.sum() / people.sum()
-        rows.append((channel, elasticity, fitted - Z * error, fitted + Z * error, scale, spend.mean(), spend.min(),
+        rows.append((channel, elasticity, fitted - Z_95 * error, fitted + Z_95 * error, scale, spend.mean(), spend.min(),
                      spend.max(), average, average / elasticity, int(people.sum())))
     if not rows:
         raise NotEnoughData(f"No channel has {FEWEST_MONTHS} months of different media spend, so what more or less "

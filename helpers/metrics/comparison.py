@@ -9,8 +9,10 @@ from statsmodels.stats import proportion
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
 
-from helpers.estimates import ALPHA
-from helpers.metrics.standardise import SUMS, Z_95, pooled, weighted
+from helpers.estimates import ALPHA, Z_95
+from helpers.metrics.standardise import SUMS, pooled, weighted
+
+COLUMNS = ["difference", "low", "high", "effect", "p", "n"]
 
 
 def against_rest(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
@@ -26,10 +28,10 @@ def against_rest(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd
     >>> found[["market", "difference", "adjusted"]].round(3).values.tolist()
     [['A', -0.155, 0.015], ['B', 0.295, 0.0], ['C', -0.14, 0.02]]
     """
-    markets = sorted(table["market"].unique())
-    rows = [(market, *_compare(table[table["market"] == market], table[table["market"] != market], share, list(strata)))
-            for market in markets]  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", "difference", "low", "high", "effect", "p", "n"]))
+    markets, sums = _sums(table, strata)
+    rows = [(market, *_compare(sums[k], np.delete(sums, k, axis=0).sum(axis=0), share, bool(strata)))
+            for k, market in enumerate(markets)]  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", *COLUMNS]))
 
 
 def pairwise(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
@@ -40,11 +42,9 @@ def pairwise(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.Dat
     >>> pairwise(shares(counts, "k", "of"), share=True)[["market", "other", "difference"]].round(2).values.tolist()
     [['A', 'B', -0.3]]
     """
-    markets = sorted(table["market"].unique())
-    parts = {market: table[table["market"] == market] for market in markets}
-    rows = [(one, other, *_compare(parts[one], parts[other], share, list(strata)))
-            for one, other in combinations(markets, 2)]  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", "other", "difference", "low", "high", "effect", "p", "n"]))
+    rows = [(one, other, *_compare(mine, theirs, share, bool(strata)))
+            for (one, mine), (other, theirs) in combinations(zip(*_sums(table, strata), strict=True), 2)]  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
 
 
 def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
         effect, z = (difference / each if each > 0 else float("nan") for each in (spread, error))
         rows.append((one.market, other.market, difference, difference - Z_95 * error, difference + Z_95 * error, effect,
                      2 * stats.norm.sf(abs(z)), one.n))  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", "other", "difference", "low", "high", "effect", "p", "n"]))
+    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
 
 
 def largest_first(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -102,44 +102,59 @@ def shrunk(found: pd.DataFrame) -> pd.DataFrame:
     return found.assign(shrunk=pull * average + (1 - pull) * found["value"], pull=pull)
 
 
-def _compare(one: pd.DataFrame, other: pd.DataFrame, share: bool, strata: list[str]) -> tuple:
-    """(difference, low, high, effect, p, n of the first)."""
-    strata = strata or ["all"]
-    a, b = (part.assign(all="").groupby(strata, dropna=False)[SUMS].sum() for part in (one, other))
-    common = a.index.intersection(b.index)
-    a, b = a.loc[common].reset_index(), b.loc[common].reset_index()
-    if not len(common):
-        return (*[float("nan")] * 5, 0)
-    cells = pd.concat([a, b], ignore_index=True)
-    fallback, weights = pooled(cells, strata), (a["y"] + b["y"]).to_numpy(dtype="float64")
-    (value, se), (rest, rest_se) = (
-        weighted(part, fallback[k : k + len(a)], weights) for part, k in ((a, 0), (b, len(a)))
-    )
-    difference, error, n = value - rest, float(np.hypot(se, rest_se)), int(a["n"].sum())
-    if share:
-        effect = 2 * (np.arcsin(np.sqrt(np.clip(value, 0, 1))) - np.arcsin(np.sqrt(np.clip(rest, 0, 1))))
-    else:
-        spread = np.sqrt(np.average(fallback * cells["n"], weights=cells["n"]))  # of one customer
-        effect = difference / spread if spread > 0 else float("nan")
-    if share and strata == ["all"]:
-        k = [int(part["x"].iloc[0]) for part in (a, b)], [int(part["y"].iloc[0]) for part in (a, b)]
-        (k1, k2), (n1, n2) = k
-        low, high = proportion.confint_proportions_2indep(k1, n1, k2, n2, method="newcomb")
-        p = _score_p(k1, n1, k2, n2)
-        return difference, float(low), float(high), float(effect), p, n
-    p = float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else float("nan")
-    return difference, difference - Z_95 * error, difference + Z_95 * error, float(effect), p, n
+def adjusted(p: pd.Series) -> pd.Series:
+    """p-values corrected for the number of tests (Benjamini–Hochberg); missing ones were not tested and stay missing.
+
+    >>> adjusted(pd.Series([0.01, None, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
+    tested = p.dropna().astype("float64")
+    corrected = multipletests(tested, alpha=ALPHA, method="fdr_bh")[1] if len(tested) else []
+    return pd.Series(corrected, tested.index, dtype="float64").reindex(p.index)
 
 
-def _score_p(k1: int, n1: int, k2: int, n2: int) -> float:
+def score_p(k1: int, n1: int, k2: int, n2: int) -> float:
+    """The p-value of the score test that k1 of n1 and k2 of n2 are the same share; 1 where nobody, or everybody, is.
+
+    >>> round(score_p(30, 100, 60, 100), 6), score_p(0, 50, 0, 50)
+    (2.1e-05, 1.0)
+    """
     if not 0 < k1 + k2 < n1 + n2:
         return 1.0
     return float(proportion.test_proportions_2indep(k1, n1, k2, n2, method="score").pvalue)
 
 
+def _sums(table: pd.DataFrame, strata: list[str]) -> tuple[pd.Index, np.ndarray]:
+    """The markets in order, and their moments as an array market × stratum × SUMS; zero where a market has nobody."""
+    market, markets = pd.factorize(table["market"], sort=True)
+    stratum = table.groupby(list(strata), dropna=False).ngroup() if len(strata) else pd.Series(0, table.index)
+    sums = np.zeros((len(markets), stratum.max() + 1, len(SUMS)))
+    np.add.at(sums, (market, stratum), table[SUMS].to_numpy(dtype="float64"))
+    return markets, sums
+
+
+def _compare(one: np.ndarray, other: np.ndarray, share: bool, stratified: bool) -> tuple:
+    """COLUMNS of two groups given by their moments per stratum; n is that of the first."""
+    common = (one[:, 0] > 0) & (other[:, 0] > 0)
+    if not common.any():
+        return (*[float("nan")] * 5, 0)
+    a, b = one[common], other[common]
+    whole, fallback = a + b, [pooled(each, a + b) for each in (a, b)]
+    (value, se), (rest, rest_se) = (weighted(part, own, whole[:, 2]) for part, own in zip((a, b), fallback, strict=True))
+    difference, error, n = value - rest, float(np.hypot(se, rest_se)), int(a[:, 0].sum())
+    if share:
+        effect = proportion.proportion_effectsize(*np.clip([value, rest], 0, 1))
+    else:
+        customers = np.concatenate([a[:, 0], b[:, 0]])
+        spread = np.sqrt(np.average(np.concatenate(fallback) * customers, weights=customers))  # of one customer
+        effect = difference / spread if spread > 0 else float("nan")
+    if share and not stratified:
+        counts = [int(each[0, column]) for each in (a, b) for column in (1, 2)]
+        low, high = proportion.confint_proportions_2indep(*counts, method="newcomb")
+        return difference, float(low), float(high), float(effect), score_p(*counts), n
+    p = float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else float("nan")
+    return difference, difference - Z_95 * error, difference + Z_95 * error, float(effect), p, n
+
+
 def _adjusted(found: pd.DataFrame) -> pd.DataFrame:
-    known = found["p"].notna()
-    adjusted = pd.Series(float("nan"), found.index)
-    if known.any():
-        adjusted[known] = multipletests(found.loc[known, "p"], alpha=ALPHA, method="fdr_bh")[1]
-    return found.assign(adjusted=adjusted)
+    return found.assign(adjusted=adjusted(found["p"]))

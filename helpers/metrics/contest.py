@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.estimates import Estimate, NotEnoughData, with_wilson
+from helpers.estimates import Z_95, Estimate, NotEnoughData, with_wilson
 from helpers.metrics import risk
-from helpers.metrics.risk import Z_95
 
 TOP_SHARE = 0.10
 BINS = 10

@@ -22,13 +22,12 @@ class FixedAndVariable(NamedTuple):
     """Monthly cost = fixed + unit_cost × active existing customers, with 95 % intervals, in major units.
 
     >>> FixedAndVariable._fields
-    ('fixed', 'unit_cost', 'fixed_share', 'r_squared', 'months')
+    ('fixed', 'unit_cost', 'fixed_share', 'months')
     """
 
     fixed: Estimate
     unit_cost: Estimate
     fixed_share: float
-    r_squared: float
     months: int
 
 
@@ -106,7 +105,7 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
         raise NotEnoughData("Fixed and variable cost cannot be told apart: the customer count hardly moved.")
     fit = sm.OLS(spend, sm.add_constant(active)).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
     fixed, unit = (Estimate(float(fit.params[k]), *map(float, fit.conf_int()[k])) for k in (0, 1))
-    return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), float(fit.rsquared), len(active))
+    return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), len(active))
 
 
 def history_percentile(by_month: pd.DataFrame) -> float:

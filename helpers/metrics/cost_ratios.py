@@ -10,11 +10,11 @@ from ibis import _
 from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.allocation import DISCOUNTS, EXISTING
 from helpers.metrics.costs import QUARTERS_PER_YEAR, retention_cost_per_customer
+from helpers.metrics.tiers import TIERS
 from helpers.money import MissingRate, exchange_rates, to_major
 
 BANDS = ("adjust", "watch", "healthy")
 FIVE_POINTS = 0.05
-TIERS = ["vip", "medium", "low"]
 MONTHS = 12
 
 
@@ -43,22 +43,10 @@ def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
     return BANDS[0] if ratio < low else BANDS[1] if ratio <= high else BANDS[2]
 
 
-def margin_before_retention(margin, discounts, service=0.0):
-    """Expected margin with the retention costs it already bears put back: margin + discounts + service, per customer.
+def expected_margin(valued: ir.Table, customers: ir.Table, currency: str) -> pd.DataFrame:
+    """What a model expects of the active existing customers in the next 12 months: home_market, margin, n.
 
-    CLV is after discounts. `ltv_to_retention_cost` has the discounts to existing customers (and service, if the
-    client's margin rate already pays for it) in its denominator, so they must not also be taken off above the line.
-
-    >>> margin_before_retention(50.0, 4.0)
-    54.0
-    """
-    return margin + discounts + service
-
-
-def expected_margin(valued: ir.Table, customers: ir.Table, currency: str, by: str = "home_market") -> pd.DataFrame:
-    """What a model expects of the active existing customers in the next 12 months: columns by, margin, n.
-
-    valued: a lazy row per customer with clv_residual (minor units) and, unless it is home_market, the column `by`;
+    valued: a lazy row per customer with clv_residual (minor units);
     customers: `books.existing` of the period. margin is the mean per customer in major units.
 
     >>> import ibis
@@ -67,8 +55,8 @@ def expected_margin(valued: ir.Table, customers: ir.Table, currency: str, by: st
     >>> expected_margin(valued, customers, "EUR").values.tolist()
     [['DE', 20.0, 2]]
     """
-    joined = customers.join(valued.select("customer_id", "clv_residual", *[by] * (by != "home_market")), "customer_id")
-    sums = joined.group_by(by).agg(margin=_.clv_residual.mean(), n=_.count()).execute().sort_values(by)
+    joined = customers.join(valued.select("customer_id", "clv_residual"), "customer_id")
+    sums = joined.group_by("home_market").agg(margin=_.clv_residual.mean(), n=_.count()).execute().sort_values("home_market")
     return sums.assign(margin=to_major(sums["margin"].astype("float64"), currency)).reset_index(drop=True)
 
 
@@ -115,43 +103,39 @@ def ltv_by_tier(
     theirs = customers.filter(_.home_market == market) if market else customers
     joined = theirs.join(tiered.select("customer_id", "tier", "clv_residual"), "customer_id")
     sums = joined.group_by("tier").agg(margin=_.clv_residual.mean(), discounts=_.discount_rc.mean(), n=_.count())
-    found = sums.execute().set_index("tier").reindex(TIERS).dropna().reset_index()
+    found = sums.execute().set_index("tier").reindex(list(TIERS)).dropna().reset_index()
     found[["margin", "discounts"]] = to_major(found[["margin", "discounts"]].astype("float64"), currency)
     found["discounts"] *= QUARTERS_PER_YEAR
     return found.astype({"n": "int64"}).assign(annual_cost=whole["annual_cost"] - whole["discounts"] + found["discounts"])
 
 
-def ltv_to_retention_cost(
-    frame: pd.DataFrame, annual_cost="annual_cost", thresholds: tuple[float, float] = (1.0, 3.0)
-) -> pd.DataFrame:
+def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] = (1.0, 3.0)) -> pd.DataFrame:
     """Expected margin of the next 12 months over a year's retention cost, its band, and the way to the next band.
 
     frame has a row per market, tier or whole: margin (12 months, per active existing customer, after discounts),
     discounts (a year, per customer), the annual cost per customer (trailing quarter × 4) and n (active existing
     customers). All money is per customer, in major units. Adds
 
-    ltv (margin before the discounts), value (ltv / cost), band, next_band, cheaper (how much less a customer may cost,
-    for the next band), cheaper_total (the same for all n customers and a year), more_customers (how many more active
-    customers at the same spend reach it), reconcile (ltv − cost − (margin − the cost without discounts): always 0).
+    ltv (margin before the discounts, which stand in the cost), value (ltv / cost), band, cheaper (how much less a
+    customer may cost, for the next band), cheaper_total (the same for all n customers and a year) and more_customers
+    (how many more active customers at the same spend reach it).
 
     >>> row = pd.DataFrame({"margin": [30.0], "discounts": [10.0], "annual_cost": [20.0], "n": [1000]})
     >>> found = ltv_to_retention_cost(row)
-    >>> found[["ltv", "value", "band", "next_band", "cheaper_total", "more_customers", "reconcile"]].values.tolist()
-    [[40.0, 2.0, 'watch', 'healthy', 6666.67, 500, 0.0]]
+    >>> found[["ltv", "value", "band", "cheaper_total", "more_customers"]].values.tolist()
+    [[40.0, 2.0, 'watch', 6666.67, 500]]
     """
-    cost = frame[annual_cost].where(frame[annual_cost] > 0)
-    ltv = margin_before_retention(frame["margin"], frame["discounts"])
+    cost = frame["annual_cost"].where(frame["annual_cost"] > 0)
+    ltv = frame["margin"] + frame["discounts"]
     ratio = ltv / cost
     bands = [band(each, thresholds) for each in ratio]
     goal = pd.Series(bands, frame.index).map(dict(zip(BANDS, (*thresholds, float("nan")), strict=True)))
     goal = goal.astype("float64")
     cheaper = (cost - ltv / goal).clip(lower=0)
     more = (frame["n"] * (cost * goal / ltv.where(ltv > 0) - 1)).clip(lower=0)
-    following = dict(zip(BANDS, (*BANDS[1:], ""), strict=True)) | {"": ""}
     return frame.assign(
-        ltv=ltv, value=ratio, band=bands, next_band=[following[each] for each in bands], cheaper=cheaper,
-        cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
-        reconcile=((ltv - cost) - (frame["margin"] - (cost - frame["discounts"]))).round(6),
+        ltv=ltv, value=ratio, band=bands, cheaper=cheaper, cheaper_total=(cheaper * frame["n"]).round(2),
+        more_customers=more.round().astype("Int64"),
     )  # fmt: skip
 
 

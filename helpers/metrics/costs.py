@@ -133,7 +133,7 @@ def by_base(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str
     return pd.DataFrame(rows, columns=["base", "value", "low", "high", "n"])
 
 
-def by_market(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, of: str = "active_existing") -> pd.DataFrame:
+def by_market(ledger: pd.DataFrame, base: pd.DataFrame, currency: str) -> pd.DataFrame:
     """Retention cost per customer of each market: market, spend (major units), value, low, high, n.
 
     A last row, market "unallocated", holds what no rule could place: spend without customers. The spend adds up.
@@ -144,7 +144,7 @@ def by_market(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, of: str =
     spent = ledger[ledger["part"] == EXISTING].groupby("market")["amount_rc"].sum()
     markets = sorted({*spent.index, *base["market"]} - {UNALLOCATED}) + [UNALLOCATED] * (UNALLOCATED in spent.index)
     rows = [(each, to_major(int(spent.get(each, 0)), currency),
-             *retention_cost_per_customer(ledger, base, currency, of, each)) for each in markets]  # fmt: skip
+             *retention_cost_per_customer(ledger, base, currency, market=each)) for each in markets]  # fmt: skip
     return pd.DataFrame(rows, columns=["market", "spend", "value", "low", "high", "n"])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.estimates import NotEnoughData
+from helpers.metrics.allocation import round_to_sum
 from helpers.metrics.books import UNALLOCATED
 from helpers.money import exponent, to_major
 
@@ -103,24 +104,6 @@ def steps(terms: pd.DataFrame, start: float, end: float, currency: str, least: f
     middle = [(row[0], row[1], float(value)) for row, value in zip(rows, whole, strict=True)]
     ends = [("start", "", first / minor), ("end", "", last / minor)]
     return pd.DataFrame([ends[0], *middle, ends[1]], columns=["component", "effect", "value"])
-
-
-def round_to_sum(values, total: int) -> list[int]:
-    """Numbers rounded to whole ones that add up to a given total: floors first, the rest to the largest remainders.
-
-    >>> round_to_sum([1.4, 1.4, -0.8], 2)
-    [2, 1, -1]
-    """
-    values = np.asarray(values, dtype="float64")
-    if not len(values):
-        return []
-    floors = np.floor(values)
-    missing = int(total - floors.sum())
-    whole, odd = divmod(missing, len(values))
-    order = np.argsort(floors - values, kind="stable")
-    floors += whole
-    floors[order[:odd]] += 1
-    return [int(each) for each in floors]
 
 
 def _cells(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers.estimates import ALPHA
-from helpers.metrics.risk import KINDS, Z_95, Model, kind_sizes
+from helpers.estimates import ALPHA, Z_95
+from helpers.metrics.risk import KINDS, Model, kind_sizes
 
 
 def odds_ratios(model: Model) -> pd.DataFrame:

@@ -11,9 +11,9 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 from statsmodels.stats import proportion
-from statsmodels.stats.multitest import multipletests
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
+from helpers.metrics.comparison import adjusted, score_p
 from helpers.money import to_major
 
 HORIZON_DAYS = 60  # a purchase within this many days of the contact counts as kept
@@ -100,7 +100,8 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     t, h = (arm[enough] for arm in arms)
     frames = [_shares(t, h), _means(t, h, currency, adjusted=False), _means(t, h, currency, adjusted=True)]
     named = zip(("repurchase", "margin_raw", "margin"), frames, strict=True)
-    table = pd.concat([_adjusted(frame.assign(outcome=name)) for name, frame in named]).reset_index()
+    frames = [frame.assign(outcome=name, p_adjusted=adjusted(frame["p_value"])) for name, frame in named]
+    table = pd.concat(frames).assign(called=lambda rows: rows["p_adjusted"] < ALPHA).reset_index()
     sizes = {"n_treated": t["n"], "n_holdout": h["n"], "n": t["n"] + h["n"]}
     sizes = pd.DataFrame(sizes).astype("int64").reset_index()
     return table.merge(sizes, on=["campaign_id", *by])
@@ -109,17 +110,10 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
 def _shares(t: pd.DataFrame, h: pd.DataFrame) -> pd.DataFrame:
     counts = [column.to_numpy() for column in (t["bought"], t["n"], h["bought"], h["n"])]
     low, high = proportion.confint_proportions_2indep(*counts, method="newcomb", compare="diff", alpha=ALPHA)
-    p_values = [_score_p(*row) for row in zip(*counts, strict=True)]
+    p_values = [score_p(*row) for row in zip(*counts, strict=True)]
     treated, holdout = t["bought"] / t["n"], h["bought"] / h["n"]
     return pd.DataFrame({"treated": treated, "holdout": holdout, "value": treated - holdout, "low": low,
                          "high": high, "p_value": p_values})
-
-
-def _score_p(bought_t, n_t, bought_h, n_h) -> float:
-    if bought_t + bought_h in (0, n_t + n_h):
-        return 1.0  # nobody, or everybody, came back in both arms: nothing differs
-    test = proportion.test_proportions_2indep(bought_t, n_t, bought_h, n_h, compare="diff", method="score")
-    return float(test.pvalue)
 
 
 def _means(t: pd.DataFrame, h: pd.DataFrame, currency: str, adjusted: bool) -> pd.DataFrame:
@@ -150,11 +144,6 @@ def _welch(mean_t, mean_h, squared_t, squared_h, n_t, n_h) -> pd.DataFrame:
     p_value = 2 * stats.t.sf(np.abs(value / error.where(error > 0)), freedom)
     return pd.DataFrame({"treated": mean_t, "holdout": mean_h, "value": value, "low": value - half,
                          "high": value + half, "p_value": np.where(error > 0, p_value, 1.0)})
-
-
-def _adjusted(frame: pd.DataFrame) -> pd.DataFrame:
-    called, p_adjusted, *_rest = multipletests(frame["p_value"], alpha=ALPHA, method="fdr_bh")
-    return frame.assign(p_adjusted=p_adjusted, called=called)
 
 
 def arm_rates(sums: pd.DataFrame, currency: str) -> pd.DataFrame:

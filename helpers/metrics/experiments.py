@@ -7,13 +7,12 @@ from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
-from helpers.estimates import ALPHA
+from helpers.estimates import ALPHA, Z_95
 from helpers.metrics import effect
 
 POWER = 0.8
 RATIO_ALARM = 0.001  # Fabijan et al. 2019: a stricter level than 5 %, since it is looked at every month
 LEAST_EXPERIMENTS = 3  # fewer experiments than this say nothing about how far assumptions can be trusted
-Z_95 = stats.norm.ppf(1 - ALPHA / 2)
 
 
 def sample_ratio(n_treated: int, n_holdout: int, planned_holdout: float) -> tuple[float, float]:

@@ -47,9 +47,7 @@ def repurchase(stratified: ir.Table, as_of: date) -> dict[str, Measure]:
     return {"repeat_purchase_rate": Measure(shares(_named(counts), "repeaters", "n"), True, "percent")}
 
 
-def churned(
-    stratified: ir.Table, as_of: date, window: int, data_start: date | None = None, months: int = 3
-) -> dict[str, Measure]:
+def churned(stratified: ir.Table, as_of: date, window: int, data_start: date | None = None) -> dict[str, Measure]:
     """The churn rate of the newest quarter: of those active on its eve, not active on its last day.
 
     A quarter, so that small markets lose some. The sets are `churn.active`'s; no measure when the eve lies before the
@@ -59,7 +57,7 @@ def churned(
     >>> found["churn_rate_quarter"].table.groupby("market")[["x", "n"]].sum().values.tolist()
     [[1, 1], [1, 1]]
     """
-    period = quarter(as_of) if months == 3 else Period.trailing(as_of, months)
+    period = quarter(as_of)
     if data_start is not None and data_start + timedelta(days=window) > period.t0:
         return {}
     strata = stratified.filter(_.n == 1).select("customer_id", *BY)
@@ -69,9 +67,7 @@ def churned(
     return {"churn_rate_quarter": Measure(table, True, "percent", -1)} if len(table) else {}
 
 
-def spending(
-    stratified: ir.Table, as_of: date, currency_unit: float, costed: bool = True
-) -> dict[str, Measure]:
+def spending(stratified: ir.Table, as_of: date, currency_unit: float, costed: bool = True) -> dict[str, Measure]:
     """Of 12 months' purchase occasions: order_value (net sales / occasions) and margin_rate (margin / net sales).
 
     Ratios of sums, which vary between customers. costed: whether any order line knows its unit cost; a margin that is

@@ -7,7 +7,6 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
-from statsmodels.stats.multitest import multipletests
 
 from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums
 from helpers.metrics import comparison, standardise
@@ -116,12 +115,7 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
         raise NotEnoughData("There is only one market with enough customers, so there is nothing to compare it with.")
     parts = [_compared(name, measure) for name, measure in measures.items() if len(measure.table)]
     found = pd.concat(parts, ignore_index=True)
-    for p, adjusted in (("p", "adjusted"), ("even_p", "even_adjusted")):
-        known = found[p].notna()
-        found[adjusted] = float("nan")
-        if known.any():
-            found.loc[known, adjusted] = multipletests(found.loc[known, p], alpha=ALPHA, method="fdr_bh")[1]
-    return found
+    return found.assign(adjusted=comparison.adjusted(found["p"]), even_adjusted=comparison.adjusted(found["even_p"]))
 
 
 def verdicts(found: pd.DataFrame) -> pd.Series:

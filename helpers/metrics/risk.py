@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from ibis import _
-from scipy import linalg, special, stats
+from scipy import linalg, special
 
-from helpers.estimates import ALPHA, Estimate, NotEnoughData
+from helpers.estimates import Z_95, Estimate, NotEnoughData
 from helpers.metrics import btyd, histories
 from helpers.metrics.fits import Fit
 from helpers.metrics.occasions import bucket
@@ -25,7 +25,6 @@ LEAST_OF_A_KIND = 50  # customers of a market or channel before it is told apart
 KINDS = ("home_market", "first_acquisition_channel")
 NOT_SIGNALS = {"customer_id", *KINDS, "times", "age_days", "span_days", "silent_days", "usual_gap_days",
                "last_gap_days", "margin_rc", "left", "alive_log_odds"}
-Z_95 = stats.norm.ppf(1 - ALPHA / 2)
 
 
 class Model(NamedTuple):

@@ -108,6 +108,5 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
             | ratio_of_sums(to_major(part["margin"], currency), part["n"], int(part["n"].sum()))._asdict()
             for key, part in sums.groupby(["recency", "times"])]
     table = pd.DataFrame(rows, columns=["recency", "times", *Estimate._fields])
-    order = {"recency": lambda r: r.replace(0, 10**6), "times": lambda k: k.map(TIMES.index)}
-    ranks = pd.DataFrame({name: rank(table[name]) for name, rank in order.items()})
-    return table.loc[ranks.sort_values(["recency", "times"]).index].reset_index(drop=True)
+    places = [*edges, 0, *TIMES]
+    return table.sort_values(["recency", "times"], key=lambda column: column.map(places.index), ignore_index=True)

@@ -11,15 +11,13 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy import stats
 
-from helpers.estimates import ALPHA, with_wilson
+from helpers.estimates import Z_95, with_wilson
 
 STRATA = ["age_band", "first_acquisition_channel", "first_product_category"]
 SUMS = ["n", "x", "y", "xx", "xy", "yy"]
 OWN_VARIANCE_FROM = 10  # customers in a stratum; below it the variance of both groups together is used
 LEAST_COVERAGE = 0.8
-Z_95 = stats.norm.ppf(1 - ALPHA / 2)
 
 
 def moments(units: ir.Table, by: list[str]) -> pd.DataFrame:
@@ -54,7 +52,7 @@ def raw(table: pd.DataFrame, share: bool) -> pd.DataFrame:
     [[0.3, 0.108, 0.603]]
     """
     sums = table.groupby("market")[SUMS].sum().reset_index()
-    value, variance = ratio(sums)
+    value, variance = ratio(sums[SUMS])
     se = np.sqrt(variance)
     if share:
         return with_wilson(sums, "x", "y").assign(se=se)[["market", "value", "low", "high", "n", "se"]]
@@ -78,10 +76,10 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
     cells = table.groupby(["market", *strata], dropna=False)[SUMS].sum().reset_index()
     weights = cells.groupby(strata, dropna=False)["y"].sum().rename("weight").reset_index()
     cells = cells.merge(weights, on=strata, how="left")
-    fallback = pooled(cells, strata)
+    fallback = pooled(cells[SUMS], cells.groupby(strata, dropna=False)[SUMS].transform("sum"))
     rows = []
     for market, part in cells.groupby("market"):
-        value, se = weighted(part, fallback[part.index], part["weight"].to_numpy(dtype="float64"))
+        value, se = weighted(part[SUMS], fallback[part.index], part["weight"].to_numpy(dtype="float64"))
         rows.append((market, value, se, int(part["n"].sum()), part["weight"].sum() / weights["weight"].sum()))
     found = pd.DataFrame(rows, columns=["market", "value", "se", "n", "coverage"])
     low, high = found["value"] - Z_95 * found["se"], found["value"] + Z_95 * found["se"]
@@ -134,43 +132,41 @@ def reversals(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values("standardised", kind="stable", ignore_index=True)
 
 
-def ratio(cells: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Σx / Σy of each row and its variance between customers (linearised, with the small-sample factor).
+def ratio(sums) -> tuple[np.ndarray, np.ndarray]:
+    """Σx / Σy of each row of SUMS and its variance between customers (linearised, with the small-sample factor).
 
-    >>> [each.round(4).tolist() for each in ratio(shares(pd.DataFrame({"k": [3], "of": [10]}), "k", "of"))]
+    >>> [each.round(4).tolist() for each in ratio(shares(pd.DataFrame({"k": [3], "of": [10]}), "k", "of")[SUMS])]
     [[0.3], [0.0233]]
     """
-    n, x, y, xx, xy, yy = cells[SUMS].to_numpy(dtype="float64").T
+    n, x, y, xx, xy, yy = np.asarray(sums, dtype="float64").T
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(y > 0, x / y, np.nan)
         spread = np.maximum(xx - 2 * value * xy + value**2 * yy, 0.0)
         return value, np.where(n > 1, spread / y**2 * n / (n - 1), np.nan)
 
 
-def pooled(cells: pd.DataFrame, strata: list[str]) -> np.ndarray:
-    """For each row the variance it would have with the spread of its whole stratum.
+def pooled(sums, whole) -> np.ndarray:
+    """For each row of SUMS the variance it would have with the spread of its whole stratum (`whole`, row by row).
 
-    >>> two = shares(pd.DataFrame({"market": ["A", "B"], "k": [0, 5], "of": [5, 5]}), "k", "of")
-    >>> pooled(two.assign(all=""), ["all"]).round(3).tolist()
+    >>> two = shares(pd.DataFrame({"k": [0, 5], "of": [5, 5]}), "k", "of")[SUMS]
+    >>> pooled(two, [two.sum()] * 2).round(3).tolist()
     [0.056, 0.056]
     """
-    whole = cells.groupby(strata, dropna=False)[SUMS].transform("sum")
-    _value, variance = ratio(whole)
-    n, y = cells["n"].to_numpy(dtype="float64"), cells["y"].to_numpy(dtype="float64")
+    n, _x, y, *_rest = np.asarray(sums, dtype="float64").T
+    of, _x, weight, *_rest = np.asarray(whole, dtype="float64").T
     with np.errstate(divide="ignore", invalid="ignore"):
-        each = variance * (whole["y"] ** 2 / whole["n"]).to_numpy() * n / y**2
-    return np.nan_to_num(np.where(y > 0, each, 0.0))
+        return np.nan_to_num(np.where(y > 0, ratio(whole)[1] * (weight**2 / of) * n / y**2, 0.0))
 
 
-def weighted(cells: pd.DataFrame, fallback: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The weighted mean of the cells' measures and its standard error; small cells take the fallback variance.
+def weighted(sums, fallback: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """The weighted mean of the rows' measures and its standard error; small cells take the fallback variance.
 
-    >>> two = shares(pd.DataFrame({"k": [30, 10], "of": [100, 100]}), "k", "of")
+    >>> two = shares(pd.DataFrame({"k": [30, 10], "of": [100, 100]}), "k", "of")[SUMS]
     >>> weighted(two, np.zeros(2), np.array([1.0, 3.0]))[0]
     0.15000000000000002
     """
-    value, variance = ratio(cells)
-    own = (cells["n"].to_numpy() >= OWN_VARIANCE_FROM) & (variance > 0)
+    value, variance = ratio(sums)
+    own = (np.asarray(sums, dtype="float64")[:, 0] >= OWN_VARIANCE_FROM) & (variance > 0)
     share = np.where(np.isnan(value), 0.0, weights)
     if not share.sum() > 0:
         return float("nan"), float("nan")

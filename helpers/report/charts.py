@@ -6,11 +6,11 @@
 
     lines(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel)   over time or age, bands from low to high
     steps(… the same …)                                                      survival curves
-    bars(frame, label, value, low, high, number, reference, xlabel)          a row each, value at its end
+    bars(frame, label, value, number)                                        a row each, value at its end
     forest(frame, label, value, low, high, reference, number, xlabel)        points with their interval
-    stacked(frame, x, y, by, number, names, ylabel)                          parts of a whole over time, in columns
-    waterfall(frame, label, value, number, xlabel)                           from first to last row by the steps between
-    scatter(frame, x, y, label, number, xlabel, ylabel, diagonal)            e.g. predicted against observed
+    stacked(frame, x, y, by, number, names)                                  parts of a whole over time, in columns
+    waterfall(frame, label, value, number)                                   from first to last row by the steps between
+    scatter(frame, x, y, number, xlabel, ylabel, diagonal)                   e.g. predicted against observed
     finish(ax, finding, subtitle, source, alt)
 
 `number` writes a value for an axis or a label (sheet.number("percent.0"), sheet.number("money")); `names` turns codes
@@ -19,6 +19,8 @@ sheet.text("churn.axis"). For row labels, put finished names into the column:
 frame.assign(name=frame.market.map(sheet.name("market"))). Missing values leave a gap. All return the matplotlib Axes
 and touch no global style. Groups that may be small are drawn from sheet.shown(frame).
 """
+
+from itertools import cycle
 
 import matplotlib
 import pandas as pd
@@ -79,7 +81,7 @@ def _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, dra
     stepped = drawstyle == "steps-post"
     with matplotlib.rc_context(STYLE):
         ax = drawing.canvas()
-        for color, (name, part) in zip(drawing.colors(), drawing.parts(frame, by, names), strict=False):
+        for color, (name, part) in zip(cycle(PALETTE), drawing.parts(frame, by, names), strict=False):
             part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
             values = part[y].astype("float64")
@@ -96,23 +98,20 @@ def _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, dra
     return ax
 
 
-def bars(frame, label, value, low=None, high=None, number=None, reference=None, xlabel=None) -> Axes:
-    """A horizontal bar per row, first row on top, with its value at its end and its interval where given.
+def bars(frame, label, value, number=None) -> Axes:
+    """A horizontal bar per row, first row on top, with its value at its end.
 
     >>> len(bars(pd.DataFrame({"market": ["DE", "FR"], "cost": [9.8, 12.5]}), "market", "cost").patches)
     2
     """
     with matplotlib.rc_context(STYLE):
         ax, thick = drawing.row_canvas(frame[label])
-        values = ends = frame[value].astype("float64")
+        values = frame[value].astype("float64")
         ax.barh(range(len(frame)), values, height=thick, color=PALETTE[0])
-        if low and high:
-            drawing.whiskers(ax, frame, value, low, high, INK)
-            ends = frame[[value, high]].astype("float64").max(axis=1)
-        for place, (end, each) in enumerate(zip(ends, values, strict=True)):
-            _write(ax, max(end, 0.0), place, number, each)
+        for place, each in enumerate(values):
+            _write(ax, max(each, 0.0), place, number, each)
         ax.margins(x=ROOM)
-        drawing.row_axes(ax, number, xlabel, reference)
+        drawing.row_axes(ax, number)
     return ax
 
 
@@ -140,7 +139,7 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
     return ax
 
 
-def stacked(frame, x, y, by, number=None, names=None, ylabel=None) -> Axes:
+def stacked(frame, x, y, by, number=None, names=None) -> Axes:
     """A column per x made of the parts `by`, in order of first appearance; negative parts hang below zero.
 
     >>> frame = pd.DataFrame({"month": ["a", "a", "b"], "cost": [1, 2, 3], "component": ["crm", "email", "crm"]})
@@ -152,18 +151,18 @@ def stacked(frame, x, y, by, number=None, names=None, ylabel=None) -> Axes:
         wide = frame.pivot(index=x, columns=by, values=y).astype("float64").fillna(0.0)
         wide = wide.reindex(frame[x].unique())[list(frame[by].unique())]
         tops = bottoms = pd.Series(0.0, wide.index)
-        for color, part in zip(drawing.colors(), wide, strict=False):
+        for color, part in zip(cycle(PALETTE), wide, strict=False):
             start = tops.where(wide[part] >= 0, bottoms)
             ax.bar(range(len(wide)), wide[part], bottom=start, width=0.8, color=color, label=drawing.named(names, part))
             tops, bottoms = tops + wide[part].clip(lower=0), bottoms + wide[part].clip(upper=0)
         ticks, every = [drawing.tick(each) for each in wide.index], max(1, -(-len(wide) // 6))
         ax.set_xticks(range(0, len(ticks), every), ticks[::every])
-        drawing.value_axes(ax, number, None, ylabel)
+        drawing.value_axes(ax, number)
         drawing.legend(ax, by)
     return ax
 
 
-def waterfall(frame, label, value, number=None, xlabel=None) -> Axes:
+def waterfall(frame, label, value, number=None) -> Axes:
     """From the first row's value to the last row's through the steps between: a bar per row, first on top.
 
     Where the steps are small beside the totals, the totals are cut, and marked as cut, so that the steps can be seen.
@@ -184,12 +183,12 @@ def waterfall(frame, label, value, number=None, xlabel=None) -> Axes:
             levels.append(level)
         ax.margins(x=ROOM)
         _cut(ax, levels)
-        drawing.row_axes(ax, number, xlabel, None)
+        drawing.row_axes(ax, number)
     return ax
 
 
-def scatter(frame, x, y, label=None, number=None, xlabel=None, ylabel=None, diagonal=False) -> Axes:
-    """A point per row; `diagonal` adds the line x = y, `label` writes a column's text beside each point.
+def scatter(frame, x, y, number=None, xlabel=None, ylabel=None, diagonal=False) -> Axes:
+    """A point per row; `diagonal` adds the line x = y.
 
     >>> len(scatter(pd.DataFrame({"said": [1, 2], "was": [1, 3]}), "said", "was", diagonal=True).lines)
     1
@@ -200,8 +199,6 @@ def scatter(frame, x, y, label=None, number=None, xlabel=None, ylabel=None, diag
         if diagonal:
             middle = float(frame[[x, y]].astype("float64").mean(axis=None))
             ax.axline((middle, middle), slope=1, **drawing.DASHES)
-        for _, row in frame.iterrows() if label else ():
-            ax.annotate(str(row[label]), (row[x], row[y]), (6, 4), textcoords="offset points", fontsize=10)
         drawing.value_axes(ax, number, xlabel, ylabel, grid="both")
         if number:
             ax.xaxis.set_major_formatter(lambda each, _: number(each))

@@ -2,7 +2,6 @@
 
 import html
 import io
-import itertools
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 INK, MUTED, GRID, REST = "#1c2126", "#5b6570", "#d9dee3", "#7d8791"
 # seaborn's "colorblind", in an order that keeps neighbours apart; its pale pink and yellow are too light for a line
@@ -75,11 +74,6 @@ def row_canvas(labels) -> tuple[Axes, float]:
     return ax, 0.36 if above else 0.62
 
 
-def colors():
-    """The palette, over and over."""
-    return itertools.cycle(PALETTE)
-
-
 def parts(frame: pd.DataFrame, by: str | None, names) -> list[tuple[str | None, pd.DataFrame]]:
     """The frame's parts by a column with their names, in order of appearance; one nameless part without a column."""
     if by is None:
@@ -115,7 +109,7 @@ def whiskers(ax: Axes, frame, value, low, high, color: str, width: float = 1.4) 
     ax.errorbar(middle, range(len(frame)), xerr=reach, fmt="none", ecolor=color, elinewidth=width, capsize=0)
 
 
-def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
+def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> None:
     """Values upward: their numbers, light grid lines, and what is measured."""
     ax.grid(axis=grid, visible=True)
     if number:
@@ -130,7 +124,7 @@ def value_axes(ax: Axes, number, xlabel, ylabel, grid: str = "y") -> None:
     ax.set_ylabel(ylabel or "")
 
 
-def row_axes(ax: Axes, number, xlabel, reference) -> None:
+def row_axes(ax: Axes, number, xlabel=None, reference=None) -> None:
     """Values to the right: their numbers, light grid lines, and a dashed line at the reference."""
     ax.grid(axis="x", visible=True)
     ax.xaxis.set_major_locator(MaxNLocator(4))
@@ -151,6 +145,21 @@ def date_axis(ax: Axes, x) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 3, 6, 10]))
     elif isinstance(first, str):
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+
+
+def rewrite_ticks(figure: Figure, write) -> None:
+    """What is written under the axes goes through the function `write`: months there come as 2026-10, in no language.
+
+    >>> ax = canvas()
+    >>> _ticks = ax.set_xticks([0], ["2026-10"])
+    >>> rewrite_ticks(ax.figure, lambda text: text.replace("2026-10", "Oct 2026"))
+    >>> ax.get_xticklabels()[0].get_text()
+    'Oct 2026'
+    """
+    for ax in figure.axes:
+        plain = ax.xaxis.get_major_formatter()
+        if not isinstance(plain, ScalarFormatter):  # plain numbers, written all together
+            ax.xaxis.set_major_formatter(lambda each, place, plain=plain: write(plain(each, place)))
 
 
 def legend(ax: Axes, by: str | None) -> None:

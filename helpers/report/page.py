@@ -113,6 +113,7 @@ class Sheet:
             alt = self.text(f"{key}.alt", **values) if self.words.has(f"{key}.alt") else None
             charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
         figure = ax if isinstance(ax, Figure) else ax.figure
+        drawing.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
         self._html(
@@ -157,13 +158,13 @@ class Sheet:
         try:
             yield
         except NotEnoughData as gap:
-            said = DATE.sub(lambda found: self.words.format_field(found[0], "day" if found[1] else "month"), str(gap))
+            said = self._dated(str(gap))
             follows = isinstance(gap, StepMissing)
             self._html(f'<p class="missing{" step" if follows else ""}">{escaped(said)}</p>')
             if not follows:
                 self._record("missing", {"sentence": said, "table": isinstance(gap, MissingTable)})
 
-    def counted(self, *expressions, title: str = "common.counted") -> None:
+    def counted(self, *expressions) -> None:
         """Folded: the SQL the engine runs for each expression and how many rows of which tables it reads."""
         parts = []
         for expression in expressions:
@@ -173,7 +174,7 @@ class Sheet:
             sql = escaped(str(ibis.to_sql(expression, pretty=True)))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
-        summary = escaped(self.text(title))
+        summary = escaped(self.text("common.counted"))
         self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
 
     def do_next(self, key: str, frame: pd.DataFrame) -> None:
@@ -221,6 +222,10 @@ class Sheet:
 
     def _topic(self, key: str) -> str:
         return key.split(".")[0] if key else "common"
+
+    def _dated(self, text: str, part: str = "") -> str:
+        """The text with its months and days (2026-10, 2026-10-31) in the words of the language."""
+        return DATE.sub(lambda found: self.words.format_field(found[0], ("day" if found[1] else "month") + part), text)
 
     def _key(self) -> str:
         self._count += 1

@@ -25,7 +25,7 @@ def test_direct_standardisation_by_hand():
 
 
 def test_the_variance_of_a_share_is_the_binomial_one():
-    _value, variance = ratio(shares(pd.DataFrame({"k": [30], "of": [100]}), "k", "of"))
+    _value, variance = ratio(shares(pd.DataFrame({"k": [30], "of": [100]}), "k", "of")[SUMS])
     assert variance[0] == pytest.approx(0.3 * 0.7 / 99)
 
 

@@ -19,11 +19,11 @@ ROWS = pd.DataFrame({"name": ["A", "B"], "value": [1.0, -2.0], "low": [0.5, -3.0
 DRAW = {
     "lines": lambda: charts.lines(MONTHS, "month", "value", "low", "high", by="market", mark=pd.Timestamp(2026, 2, 1)),
     "steps": lambda: charts.steps(MONTHS, "month", "value", "low", "high", by="market"),
-    "bars": lambda: charts.bars(ROWS, "name", "value", "low", "high", reference=0.5),
+    "bars": lambda: charts.bars(ROWS, "name", "value"),
     "forest": lambda: charts.forest(ROWS, "name", "value", "low", "high", reference=0.5),
     "stacked": lambda: charts.stacked(MONTHS, "month", "value", "market"),
     "waterfall": lambda: charts.waterfall(ROWS, "name", "value"),
-    "scatter": lambda: charts.scatter(ROWS, "low", "high", label="name", diagonal=True),
+    "scatter": lambda: charts.scatter(ROWS, "low", "high", diagonal=True),
 }
 
 
