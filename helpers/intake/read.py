@@ -112,6 +112,14 @@ def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
             yield from ((path, layout) for layout in _header_lines(text, encoding))
 
 
+def is_empty(found) -> bool:
+    """Whether a file holds a header and nothing else, as a template not filled in yet does."""
+    if found.raw.kind == "parquet":
+        return pq.read_metadata(found.path).num_rows == 0
+    sample = _sample(found.path)
+    return len(sample) < SAMPLE_BYTES and len(sample.rstrip().splitlines()) <= found.layout.skip
+
+
 def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
     """The first of the encodings in which every byte of the file makes sense."""
     for encoding in encodings:

@@ -130,7 +130,7 @@ def match(header: list[str], one: Format, crosswalk: dict[str, str] | None = Non
             found = next((m for p in patterns if (m := re.fullmatch(p, name.strip("\ufeff "), re.IGNORECASE))), None)
             if found:
                 columns[ours], captured[ours] = name, (found.groups() or ("",))[0].upper()
-    fixed = {ours for ours, value in (crosswalk or {}).items() if _is_constant(value)}
+    fixed = {ours for ours, value in (crosswalk or {}).items() if is_constant(value)}
     missing = [name for name in one.required if name not in columns and name not in fixed]
     missing += [" or ".join(names) for names in one.rule("any_of", []) if not (set(names) & (set(columns) | fixed))]
     return Match(one, columns, tuple(missing), captured)
@@ -178,14 +178,15 @@ def _known_headers(one: Format, crosswalk: dict) -> list[str]:
         *(h for group in one.rule("any_of", []) for h in group),
         *one.rule("optional", []),
         *one.rule("aliases", {}),
-        *(k for k, v in crosswalk.items() if not _is_constant(v)),
+        *(k for k, v in crosswalk.items() if not is_constant(v)),
     ]
     return list(dict.fromkeys(used))
 
 
 def _crossed(crosswalk: dict, ours: str) -> list[str]:
-    return [crosswalk[ours]] if ours in crosswalk and not _is_constant(crosswalk[ours]) else []
+    return [crosswalk[ours]] if ours in crosswalk and not is_constant(crosswalk[ours]) else []
 
 
-def _is_constant(value) -> bool:
+def is_constant(value) -> bool:
+    """Whether a crosswalk's value is a constant, "=text" or no text at all, and not a header."""
     return not isinstance(value, str) or value.startswith("=")
