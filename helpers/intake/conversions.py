@@ -12,39 +12,11 @@ from helpers.money import exponent
 
 COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
 COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel knows; "" is no country
-    "uk": "GB",
-    "greatbritain": "GB",
-    "england": "GB",
-    "scotland": "GB",
-    "wales": "GB",
-    "northernireland": "GB",
-    "eire": "IE",
-    "unitedstatesofamerica": "US",
-    "rsa": "ZA",
-    "korea": "KR",
-    "republicofkorea": "KR",
-    "hongkong": "HK",
-    "macau": "MO",
-    "macao": "MO",
-    "turkey": "TR",
-    "czechrepublic": "CZ",
-    "holland": "NL",
-    "thenetherlands": "NL",
-    "russianfederation": "RU",
-    "vietnam": "VN",
-    "taiwan": "TW",
-    "uae": "AE",
-    "channelislands": "JE",
-    "mainlandchina": "CN",
-    "中国大陆": "CN",
-    "香港": "HK",
-    "台湾": "TW",
-    "unspecified": "",
-    "unknown": "",
-    "europeancommunity": "",
-    "westindies": "",
-    "international": "",
-    "na": "NA",
+    "uk": "GB", "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northernireland": "GB", "eire": "IE",
+    "unitedstatesofamerica": "US", "rsa": "ZA", "korea": "KR", "republicofkorea": "KR", "hongkong": "HK", "macau": "MO", "macao": "MO",
+    "turkey": "TR", "czechrepublic": "CZ", "holland": "NL", "thenetherlands": "NL", "russianfederation": "RU", "vietnam": "VN",
+    "taiwan": "TW", "uae": "AE", "channelislands": "JE", "mainlandchina": "CN", "中国大陆": "CN", "香港": "HK", "台湾": "TW", "na": "NA",
+    "unspecified": "", "unknown": "", "europeancommunity": "", "westindies": "", "international": "",
 }
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
@@ -117,7 +89,7 @@ def minor_factor(currency: str) -> float:
 def teach(con) -> None:
     """Give the connection the words that conversions use."""
     odd = " ".join(f"WHEN currency = '{c}' THEN {10.0 ** exponent(c)}" for c in known_currencies() if exponent(c) != 2)
-    con.raw_sql(MACROS.replace("%s", f"{odd}"))
+    con.raw_sql(MACROS.replace("%s", odd))
 
 
 @cache
@@ -143,9 +115,7 @@ def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
     >>> print(in_words(ibis.literal("a"), {"a": "b"}).execute())
     b
     """
-    if not words:
-        return ibis.null("string")
-    return text.cases(*((key, str(word)) for key, word in words.items()), else_=ibis.null("string"))
+    return text.cases(*((key, str(word)) for key, word in words.items())) if words else ibis.null("string")
 
 
 def known_currencies() -> list[str]:

@@ -119,9 +119,9 @@ def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
     hash_udf = ibis.udf.scalar.pyarrow(hashed, signature=((str,), str))
     parts = [t.filter(t.buyer.notnull()).select("buyer") for t in found]
     every = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
-    every = con.create_table("distinct_buyers", every, overwrite=True)
+    every = con.create_table("distinct_buyers", every)
     scope = ibis.cases((_.customer_id.isnull(), "none"), (_.buyer.startswith("a:"), "channel_account"), else_="email")
-    known = con.create_table("buyers", every.mutate(customer_id=hash_udf(every.buyer)), overwrite=True)
+    known = con.create_table("buyers", every.mutate(customer_id=hash_udf(every.buyer)))
     return known.mutate(customer_id=known.customer_id.nullif("")).mutate(identity_scope=scope)
 
 
@@ -129,4 +129,4 @@ def impossible_addresses(con, orders: ir.Table, limit: int) -> ir.Table:
     """Buyers with an e-mail address that placed `limit` orders or more on one day: a shared placeholder, not a person."""
     mailed = orders.filter(orders.buyer.startswith("e:"))
     days = mailed.group_by("buyer", day=mailed.ordered_at.date()).aggregate(n=_.count())
-    return con.create_table("impossible", days.filter(_.n >= limit).select("buyer").distinct(), overwrite=True)
+    return con.create_table("impossible", days.filter(_.n >= limit).select("buyer").distinct())

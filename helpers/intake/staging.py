@@ -59,16 +59,14 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
     batch.rows = rows
-    texts = rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()})
-    texts = con.create_view(f"texts_{name}", texts)
+    texts = con.create_view(f"texts_{name}", rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()}))
     reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
     columns, used = {}, {}
     for target, spec in form.tables.items():
         made = _target_columns(reader, _target(target), spec)
         used[target] = [key for key in made if key != "in"]
         columns |= {f"{target}__{key}": value for key, value in made.items()}
-    for where, kind, what, bad in form.rule("checks", []):
-        reader.checks.append(Check(where, kind, what, reader.value(bad), NOTHING))
+    reader.checks += [Check(where, kind, what, reader.value(bad), NOTHING) for where, kind, what, bad in form.rule("checks", [])]
     reader.checks += _line_checks(texts, match.columns.values(), found[0].layout)
     ignored = _ignored(reader, form, terms)
     reader.parsed[ignored.op()] = "ignored"
@@ -191,32 +189,21 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
         groups = table.filter(table.bad, table.group.notnull()).select("file_index", "group").distinct().mutate(spread=True)
         spread = table.left_join(groups, ["file_index", "group"]).drop("file_index_right", "group_right")
         table = con.create_table(f"spread_{name}", spread.mutate(bad=(_.bad | _.spread.fill_null(False)) & ~_.ignored).drop("spread"))
-    counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum())).set_index(
-        "file_index"
-    )
-    money = con.to_pandas(
-        table.filter(_.control_currency.notnull())
-        .group_by("file_index", currency=_.control_currency)
-        .aggregate(raw_minor=_.control_minor.sum())
-        .order_by("currency")
-    )
+    counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum()))
+    counts = counts.set_index("file_index")
+    money = table.filter(_.control_currency.notnull()).group_by("file_index", currency=_.control_currency)
+    money = con.to_pandas(money.aggregate(raw_minor=_.control_minor.sum()).order_by("currency"))
     for one in batch.accounts:
         total, ignored, bad = counts.loc[one.index] if one.index in counts.index else (0, 0, 0)
         lost = broken.get(one.index, [])
         one.ignored, one.rejected, one.read = int(ignored), int(bad) + len(lost), int(total - ignored) + len(lost)
         one.money = money[money["file_index"] == one.index].drop(columns="file_index")
         if lost:
-            one.problems.append(
-                Problem(
-                    "the file",
-                    f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} ({lost[0][1]})",
-                    "Look for an unclosed quote or a missing separator there.",
-                )
-            )
+            what = f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} ({lost[0][1]})"
+            one.problems.append(Problem("the file", what, "Look for an unclosed quote or a missing separator there."))
         if one.rejected:
-            marked = table.filter(table.bad, table.file_index == one.index).select(
-                "row", *(f"{contract.BREAKS}{k}" for k in range(len(checks)))
-            )
+            broken_by = [f"{contract.BREAKS}{k}" for k in range(len(checks))]
+            marked = table.filter(table.bad, table.file_index == one.index).select("row", *broken_by)
             mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row))
             mine = mine.select(*(c for c in batch.rows.columns if c != "file_index"), **contract.shown(checks)).join(marked, "row")
             mine = con.create_table(f"bad_{one.index}", mine)

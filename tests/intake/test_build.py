@@ -92,7 +92,7 @@ def test_placeholder_addresses_become_nobody_and_are_reported(shop):
     shop.write("orders.csv", GOOD + "3,2026-03-03,noreply@shop.test,DE,EUR,1.00\n" + many)
     result = shop.build()
     assert (shop.table("orders")["identity_scope"] == "none").sum() == 31 and len(shop.table("customers")) == 2
-    assert any("31 orders carry a placeholder address (2 different)" in remark for remark in result.remarks)
+    assert any("31 orders share 2 placeholder addresses;" in remark for remark in result.remarks)
 
 
 def test_one_buyer_however_the_address_is_typed(shop):
