@@ -1,4 +1,4 @@
-"""The canonical tables: every column's type, unit and meaning. The codebook in data/README.md is made from this."""
+"""The canonical tables: every column's type, unit and meaning. The codebook in data/README.md says the same, and a test keeps it so."""
 
 from typing import NamedTuple
 
@@ -241,22 +241,3 @@ TABLES: dict[str, Table] = {
 
 ALWAYS = ("orders", "order_lines", "refunds", "customers", "fx", "files")
 OPTIONAL = tuple(name for name in TABLES if name not in ALWAYS)
-
-
-def codebook() -> str:
-    """Every table and column as Markdown, for data/README.md.
-
-    >>> codebook().splitlines()[0]
-    '### orders'
-    """
-    lines = []
-    for name, table in TABLES.items():
-        unique = f" Unique by {', '.join(table.key)}." if table.key else ""
-        lines += [f"### {name}", "", f"One row per {table.row}.{unique}", ""]
-        lines += ["| column | type | meaning |", "| --- | --- | --- |"]
-        for column in table.columns:
-            kind = column.dtype.split("(")[0] + ("" if column.required else ", may be null")
-            values = f" ({', '.join(column.values)})" if column.values else ""
-            lines.append(f"| {column.name} | {kind} | {column.meaning}{values} |")
-        lines.append("")
-    return "\n".join(lines)
