@@ -54,8 +54,7 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
     """The staged rows of each target under one another, with buyers replaced by pseudonyms."""
     parts, identified = {}, []
     for target in dict.fromkeys(t for batch in batches for t in batch.tables):
-        several = [_full(batch, target) for batch in batches if target in batch.tables]
-        stacked = ibis.union(*several, distinct=False) if len(several) > 1 else several[0]
+        stacked = ibis.union(*(_full(batch, target) for batch in batches if target in batch.tables))
         if "email" in kinds(target):
             stacked = stacked.mutate(buyer=privacy.buyer(stacked))
             identified.append(stacked)
