@@ -22,8 +22,7 @@ from helpers.intake import privacy
 from helpers.intake.contract import defused
 from helpers.money import to_minor
 
-COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market",
-           "churn_probability")
+COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market", "churn_probability")
 CONTACTS = ("campaign_id", "customer_id", "arm", "sent_date", "channel", "action", "segment", "cost_rc")
 DRAW_DIGITS = 13  # of the hash: 52 bits, what a float holds exactly
 
@@ -137,8 +136,7 @@ def contacts(shop: Client) -> ir.Table:
 
 def _as_contacts(shop: Client, month: str) -> pd.DataFrame:
     listed = read(list_path(shop, month))
-    cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency)
-            for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
+    cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency) for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
     return listed.assign(campaign_id=campaign_id(month), sent_date=_sent_date(month).isoformat(), cost_rc=cost)
 
 

@@ -156,9 +156,7 @@ def demo(debug: Debug = False) -> None:
 
 @app.command()
 @_in_a_sentence
-def forget(
-    client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False
-) -> None:
+def forget(client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False) -> None:
     """Erase a person from a client's raw exports, tables and action lists."""
     from helpers.intake.forget import forget as erase
 
