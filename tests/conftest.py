@@ -116,4 +116,4 @@ def demo_truth():
     from helpers.demo import write_demo
 
     with tempfile.TemporaryDirectory() as folder:
-        return truth.facts(write_demo(Path(folder)))
+        return truth.facts(*write_demo(Path(folder)))

@@ -6,7 +6,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from helpers.demo import Simulated
 from helpers.demo.baskets import WHOLESALE
 from helpers.demo.people import FIRST, LAST, fact, moments, number, world
 from helpers.money import exchange_rates
@@ -45,9 +44,8 @@ class Truth:
         return {market: float(rows.idxmax()) if rows.any() else np.nan for market, rows in reached.items()}
 
 
-def facts(simulated: Simulated) -> Truth:
+def facts(every, spend, costs, answers, fx) -> Truth:
     """The truth about one simulated demo, from all orders of its people and what was spent on them."""
-    every, spend, costs, answers, fx = simulated
     rates = exchange_rates(list(fact("currency").values()), "EUR", FIRST, moments([LAST])[0].date(), fx)
     rates, plan = rates.set_index(["currency", "date"])["rate"], world()["campaign"]
     days = _occasions(every)

@@ -1,7 +1,6 @@
 """The demo client: a seeded simulation of an invented seller, written as the exports its platforms would give."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -10,27 +9,20 @@ from helpers.demo import baskets, ledger, people, shops, voices
 CUSTOMERS, SEED = 12_000, 20261031
 
 
-class Simulated(NamedTuple):
-    """What the exports were written from: all orders, the unobserved future too, media spend, the ledger, answers, rates."""
-
-    orders: pd.DataFrame
-    spend: pd.DataFrame
-    costs: pd.DataFrame
-    answers: pd.DataFrame
-    fx: pd.DataFrame
-
-
-def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> Simulated:
-    """Write the raw exports of the demo client into a folder; returns what was simulated.
+def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tuple[pd.DataFrame, ...]:
+    """Write the raw exports of the demo client into a folder.
 
     Files: Shopify orders by store and year, Shopify customers, Amazon All Orders by year (2024 in cp1252), ad reports
     of Google, Meta and TikTok, a Zendesk list, and plain CSV files whose headers are the canonical names with an e-mail
     in place of customer_id. The same seed gives the same bytes. Needs customers ≥ 200 to fill every file.
 
+    Returns what they were written from: all orders (the unobserved future too), media spend, the ledger of retention
+    costs, survey answers, and the dirham's rates.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     simulated = write_demo(Path(folder), customers=300, seed=1)
-    ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), simulated.costs["currency"].nunique()
+    ...     orders, spend, costs, answers, rates = write_demo(Path(folder), customers=300, seed=1)
+    ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), costs["currency"].nunique()
     (True, 5)
     """
     folder = Path(folder)
@@ -52,7 +44,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> Si
     }
     for name, frame in plain.items():
         shops.write_rows(frame, folder / f"{name}.csv")
-    return Simulated(every, spend, costs, answers, fx)
+    return every, spend, costs, answers, fx
 
 
 def _write_shops(folder: Path, orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame, seed: int) -> None:

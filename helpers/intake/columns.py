@@ -80,14 +80,14 @@ class Reader:
         zone = self.source.time_zone or self.match.format.rule("time_zone") or self.time_zone
         value = conversions.to_utc(zone, conversions.wall_clock(stamp, naive))
         value = ibis.coalesce(conversions.moment_with_offset(stamp, aware), value) if aware else value
-        return self._parsed(where, "date", "not a date", text, conversions.plausible_moment(value))
+        return self._parsed(where, "date", "not a date", text, conversions.plausible(value))
 
     def date(self, text: ir.StringValue, where: str) -> ir.DateValue:
         """A local day: the day written when there is no offset, else the day in the client's time zone."""
         aware, naive = self._timestamps()
         value, moment = conversions.wall_clock(text, naive), conversions.moment_with_offset(_with_offset(text), aware)
         value = ibis.coalesce(conversions.to_local(self.time_zone, moment), value) if aware else value
-        return self._parsed(where, "date", "not a date", text, conversions.plausible_clock(value).date())
+        return self._parsed(where, "date", "not a date", text, conversions.plausible(value).date())
 
     def currency(self, text: ir.StringValue, where: str) -> ir.StringValue:
         """A known currency code in capitals."""

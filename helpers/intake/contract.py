@@ -52,27 +52,18 @@ class IntakeError(ValueError):
 
     def __init__(self, problems: dict[str, list[Problem]]):
         self.problems = problems
-        super().__init__(report(problems))
+        lines = []
+        for file, found in problems.items():
+            lines.append(f"{file} has {len(found)} problem{'s' if len(found) != 1 else ''}:")
+            for number, problem in enumerate(found, 1):
+                lines.append(f"  {number}. {problem.where}: {problem.what}.")
+                lines += [f"     {problem.advice}"] if problem.advice else []
+        super().__init__("\n".join(lines))
 
     @property
     def listed(self) -> list[Problem]:
         """All problems, whatever their file."""
         return [problem for several in self.problems.values() for problem in several]
-
-
-def report(problems: dict[str, list[Problem]]) -> str:
-    """All problems of all files as one text, numbered within a file.
-
-    >>> report({})
-    ''
-    """
-    lines = []
-    for file, found in problems.items():
-        lines.append(f"{file} has {len(found)} problem{'s' if len(found) != 1 else ''}:")
-        for number, problem in enumerate(found, 1):
-            lines.append(f"  {number}. {problem.where}: {problem.what}.")
-            lines += [f"     {problem.advice}"] if problem.advice else []
-    return "\n".join(lines)
 
 
 def shown(checks: list[Check]) -> dict[str, ir.Value]:

@@ -36,7 +36,6 @@ CREATE OR REPLACE MACRO iso_moment(t) AS timezone('UTC',
     try_cast(t[:19] AS TIMESTAMP) - to_minutes(offset_minutes(right(replace(right(t, 6), ':', ''), 5))));
 CREATE OR REPLACE MACRO moment_with_offset(t, formats) AS CASE
     WHEN regexp_full_match(t, '\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d ?[-+]\d\d:?\d\d') THEN iso_moment(t) ELSE try_strptime(t, formats) END;
-CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
 CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
 """
 
@@ -59,16 +58,6 @@ def to_utc(zone, local):
 @ibis.udf.scalar.builtin(name="timezone", signature=((str, "timestamp('UTC')"), "timestamp"))
 def to_local(zone, moment):
     """What clocks in the zone show at the moment."""
-
-
-@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp('UTC')",), "timestamp('UTC')"))
-def plausible_moment(moment):
-    """The moment if its year is one an export can hold, else null."""
-
-
-@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp",), "timestamp"))
-def plausible_clock(local):
-    """The wall-clock time if its year is one an export can hold, else null."""
 
 
 @ibis.udf.scalar.builtin
@@ -125,6 +114,11 @@ def known_currencies() -> list[str]:
     True
     """
     return sorted(get_global("all_currencies"))
+
+
+def plausible(moment: ir.TimestampValue) -> ir.TimestampValue:
+    """The moment if its year is one an export can hold, else null."""
+    return moment.year().between(1990, 2100).ifelse(moment, ibis.null(moment.type()))
 
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:

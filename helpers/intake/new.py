@@ -14,7 +14,7 @@ from babel.core import get_global
 from ibis import _
 
 from helpers.intake import build, privacy, read
-from helpers.intake.contract import report
+from helpers.intake.contract import IntakeError
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
@@ -76,7 +76,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         stores = [store for batch in batches if "orders" in batch.tables for store in _stores(con, batch)]
         con.disconnect()
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
-    said = [f"{file}: {title}" for file, title in taken.items()] + ([report(problems)] if problems else [])
+    said = [f"{file}: {title}" for file, title in taken.items()] + ([str(IntakeError(problems))] if problems else [])
     supplied = {target for batch in batches for target in batch.tables}
     lacking = {table.replace("_", " "): pages for table, pages in PAGES.items() if table not in supplied}
     missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]

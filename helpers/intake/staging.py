@@ -153,8 +153,8 @@ def _header_of(spec, column: str, reader: Reader) -> str:
     """The name by which whoever has the file open knows a column."""
     if isinstance(spec, str):
         return reader.match.columns.get(spec, spec)
-    named = (v for v in spec.values() if isinstance(v, str) and v in reader.match.columns) if isinstance(spec, dict) else ()
-    return next((reader.match.columns[v] for v in named), column)
+    named = [v for v in spec.values() if isinstance(v, str) and v in reader.match.columns] if isinstance(spec, dict) else []
+    return reader.match.columns[named[0]] if named else column
 
 
 def _ignored(reader: Reader, form, terms: Source) -> ir.BooleanValue:
@@ -186,9 +186,8 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
     """Each file's counts, problems and reject file; and the staged table with `bad` spread over whole orders."""
     broken = read.broken_lines(con, name, batch.accounts)
     if con.to_pandas(table.filter(table.bad).count()):
-        groups = table.filter(table.bad, table.group.notnull()).select("file_index", "group").distinct().mutate(spread=True)
-        spread = table.left_join(groups, ["file_index", "group"]).drop("file_index_right", "group_right")
-        table = con.create_table(f"spread_{name}", spread.mutate(bad=(_.bad | _.spread.fill_null(False)) & ~_.ignored).drop("spread"))
+        order = table.bad.any().over(ibis.window(group_by=["file_index", "group"]))
+        table = con.create_table(f"spread_{name}", table.mutate(bad=(_.bad | (order & _.group.notnull())) & ~_.ignored))
     counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum()))
     counts = counts.set_index("file_index")
     money = table.filter(_.control_currency.notnull()).group_by("file_index", currency=_.control_currency)

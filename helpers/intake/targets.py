@@ -9,18 +9,14 @@ DERIVED = {
     "customer_id", "identity_scope", "source", "order_date", "opened_date", "referred_by", "truncated", "first_order_date", "has_comment",
     "net_minor", "rate_date",
 }
-ADDED = {
+ADDED = dict.fromkeys(("customers", "surveys_sent", "engagement", "subscriptions"), BUYER) | {
     "orders": {**BUYER, "goods_tax": "money", "tax_included": "flag", "tax_rate": "number"},
     "order_lines": {"amount": "number", "unit_cost": "number"},
     "refunds": {**BUYER, "product_id": "text", "refunded_at": "moment"},
-    "customers": BUYER,
     "retention_costs": {"source": "text"},
     "tickets": {**BUYER, "cost": "money", "currency": "currency"},
     "surveys": {**BUYER, "comment": "text"},
     "campaigns": {**BUYER, "cost": "money", "currency": "currency"},
-    "surveys_sent": BUYER,
-    "engagement": BUYER,
-    "subscriptions": BUYER,
 }
 HELPING = {  # tables that complete others and are not kept
     "deliveries": {"order_id": "text", "delivered_date": "date", "promised_date": "date", "status": "text"},
