@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import tempfile
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -92,10 +93,8 @@ def _write_once(path: Path, listed: pd.DataFrame) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             safe.to_csv(file, index=False, lineterminator="\n")
-        if not path.exists():
+        with suppress(FileExistsError):
             os.link(part, path)
-    except FileExistsError:
-        pass
     finally:
         part.unlink()
 
@@ -130,7 +129,7 @@ def contacts(shop: Client) -> ir.Table:
         parts.append(ibis.memtable(pd.concat(frames, ignore_index=True)).cast(types).select(*CONTACTS))
     if not parts:
         return shop.table("campaigns")  # raises, and says how to supply it
-    every = parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
+    every = ibis.union(*parts)
     return every.semi_join(shop.occasions, "customer_id") if shop.market else every
 
 

@@ -87,16 +87,15 @@ def _full(batch: Batch, target: str) -> ir.Table:
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     """The fx table: every currency and day that any money needs, or an error naming each currency without a rate."""
-    spans, latest = [], pd.NaT
+    spans = []
     for target, day in RATED.items():
         if target in parts:
             rows = parts[target].filter(_.currency.notnull())
             rows = rows.select("currency", when=ibis.coalesce(ibis.null("date"), *(rows[d].cast("date") for d in day)))
             spans.append(con.to_pandas(rows.group_by("currency").aggregate(first=rows.when.min(), last=rows.when.max())))
-    if "returns" in parts:
-        latest = pd.Timestamp(con.to_pandas(parts["returns"].return_date.max()))
+    latest = con.to_pandas(parts["returns"].return_date.max()) if "returns" in parts else None
     need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"}).apply(pd.to_datetime)
-    first, last = need["first"].min(), max(d for d in (need["last"].max(), latest) if not pd.isna(d))
+    first, last = need["first"].min(), pd.to_datetime([need["last"].max(), latest]).max()
     own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
     costed = set(con.to_pandas(parts["products"].currency)) if "products" in parts else set()
     rates, problems = [], []
@@ -202,7 +201,7 @@ def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> 
     if key := [name for name in table.key if name in rows.columns]:
         rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("file_index"), "row"]))
         rows = rows.mutate(rank=rank).filter(_.rank == 0)
-    return rows.order_by("file_index", "row")
+    return rows.order_by("file_index", "row", *table.names[:2])  # a row of several questions gives several answers
 
 
 def _at_month_end(costs: ir.Table) -> ir.Table:

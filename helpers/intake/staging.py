@@ -77,11 +77,12 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     wanted = texts.select("row", "file_index", ignored=ignored, bad=bad, group=group, **broken, **control, **columns)
     table = con.create_table(f"stage_{name}", _parsed_once(con, reader, wanted, name))
     table = _account(con, batch, texts, table, reader.checks, rejected, name)
-    filled = con.to_pandas(table.filter(~table.bad, ~table.ignored).aggregate(**{part: table[f"{part}__in"].sum() for part in form.tables}))
+    kept = table.filter(~table.bad, ~table.ignored)
+    filled = con.to_pandas(kept.aggregate(**{part: kept[f"{part}__in"].sum().fill_null(0) for part in form.tables})).iloc[0]
     for part, spec in form.tables.items():
-        if part != "orders" and not filled[part].fillna(0).iloc[0]:
+        if part != "orders" and not filled[part]:
             continue
-        made = _target_rows(table, part, spec, used[part])
+        made = _target_rows(kept, part, spec, used[part])
         before = batch.tables.get(_target(part))
         batch.tables[_target(part)] = made if before is None else before.union(made)
     return batch
@@ -211,10 +212,9 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
     return table
 
 
-def _target_rows(table, target: str, spec: dict, used: list[str]) -> ir.Table:
+def _target_rows(rows: ir.Table, target: str, spec: dict, used: list[str]) -> ir.Table:
     """The accepted rows of one target: one row each, or summed to one per order."""
-    kept = table.filter(table[f"{target}__in"].fill_null(False), ~table.ignored, ~table.bad)
-    kept = kept.select("row", "file_index", **{column: table[f"{target}__{column}"] for column in used})
+    kept = rows.filter(rows[f"{target}__in"]).select("row", "file_index", **{column: f"{target}__{column}" for column in used})
     if key := spec.get("one_per"):
         sums = {c: _[c].sum().cast("int64") for c in used if c.endswith("_minor")}
         firsts = {c: _[c].argmin(_.row) for c in used if c != key and c not in sums}
