@@ -3,19 +3,21 @@
 import csv
 import io
 import os
+import re
 import shutil
 import stat
 import zipfile
 from decimal import Decimal
 
 import exports
+import ibis
 import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from helpers.intake import build, read
+from helpers.intake import build, read, staging
 from helpers.intake.contract import IntakeError
 
 HEADER = "order_id,ordered_at,email,market,currency,amount"
@@ -303,6 +305,24 @@ def test_the_key_is_outside_the_data_and_only_its_owners(shop):
     key.unlink()
     assert not shop.build().reused, "a new key means new pseudonyms"
     assert not before & set(shop.table("customers")["customer_id"])
+
+
+def test_each_text_is_parsed_once(shop, monkeypatch):
+    """Checks and values read the parsed columns of a view; DuckDB would parse a text again at every mention."""
+    made, real = [], staging._parsed_once
+    monkeypatch.setattr(staging, "_parsed_once", lambda *given: made.append(real(*given)) or made[-1])
+    shop.write("orders.csv", exports.SHOPIFY)
+    shop.build()
+    assert not re.search("number_point|try_strptime|trim", ibis.to_sql(made[0], dialect="duckdb"), re.IGNORECASE)
+
+
+def test_a_template_not_filled_in_is_counted_and_not_loaded(shop, monkeypatch):
+    loaded, real = [], read.load
+    monkeypatch.setattr(read, "load", lambda con, name, found, *rest: loaded.extend(one.raw.file for one in found) or real(con, name, found, *rest))
+    shop.write("orders.csv", GOOD)
+    shop.write("refunds.csv", "order_id,refund_date,amount,currency,reason\n\n")
+    files = shop.build().files.set_index("file")
+    assert loaded == ["orders.csv"] and files.loc["refunds.csv", ["format", "rows_read"]].tolist() == ["refunds", 0]
 
 
 def test_check_says_what_each_file_was_taken_for(shop):
