@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import tempfile
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,8 +23,7 @@ from helpers.intake import privacy
 from helpers.intake.contract import defused
 from helpers.money import to_minor
 
-COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market",
-           "churn_probability")
+COLUMNS = ("customer_id", "segment", "action", "channel", "arm", "expected_value", "low", "high", "cost", "market", "churn_probability")
 CONTACTS = ("campaign_id", "customer_id", "arm", "sent_date", "channel", "action", "segment", "cost_rc")
 DRAW_DIGITS = 13  # of the hash: 52 bits, what a float holds exactly
 
@@ -93,10 +93,8 @@ def _write_once(path: Path, listed: pd.DataFrame) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             safe.to_csv(file, index=False, lineterminator="\n")
-        if not path.exists():
+        with suppress(FileExistsError):
             os.link(part, path)
-    except FileExistsError:
-        pass
     finally:
         part.unlink()
 
@@ -131,14 +129,13 @@ def contacts(shop: Client) -> ir.Table:
         parts.append(ibis.memtable(pd.concat(frames, ignore_index=True)).cast(types).select(*CONTACTS))
     if not parts:
         return shop.table("campaigns")  # raises, and says how to supply it
-    every = parts[0].union(parts[1]) if len(parts) > 1 else parts[0]
+    every = ibis.union(*parts)
     return every.semi_join(shop.occasions, "customer_id") if shop.market else every
 
 
 def _as_contacts(shop: Client, month: str) -> pd.DataFrame:
     listed = read(list_path(shop, month))
-    cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency)
-            for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
+    cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency) for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
     return listed.assign(campaign_id=campaign_id(month), sent_date=_sent_date(month).isoformat(), cost_rc=cost)
 
 

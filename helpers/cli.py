@@ -80,8 +80,8 @@ def report(
 
     if engine:
         os.environ["WORKBOOK_ENGINE"] = engine
-    if client == DEMO and raw is None and not _has_exports(DEMO):
-        _write_demo()
+    if client == DEMO and raw is None:
+        _write_demo(only_if_none=True)
     settings = load_settings(client)
     files = _build(settings, raw, max_rejected)
     day = _last_day(settings, files, month, as_of)
@@ -111,8 +111,7 @@ def check(
     from helpers.settings import load_settings
 
     settings = load_settings(client)
-    found = build.check(settings, raw)
-    _print_files(found)
+    _print_files(build.check(settings, raw))
     built = _build(settings, raw, max_rejected)
     through = _covered(settings, built)
     out.print(f"Tables built. The exports cover every day to {through:%Y-%m-%d}.")
@@ -130,10 +129,9 @@ def new(
     """Make data/CLIENT with a commented client.toml and CSV templates to fill, from a folder of exports if given."""
     from helpers.intake.new import new_client
 
-    made = new_client(client, raw)
-    for line in made.found:
+    folder, found = new_client(client, raw)
+    for line in found:
         out.print(line, markup=False)
-    folder = made.folder
     todo = "Go" if raw else f"Put the exports into {folder / 'raw'}, go"
     out.print(f"{folder} is ready. {todo} through client.toml, then:", markup=False)
     out.print(f"  workbook check {client}", style="bold", markup=False)
@@ -158,9 +156,7 @@ def demo(debug: Debug = False) -> None:
 
 @app.command()
 @_in_a_sentence
-def forget(
-    client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False
-) -> None:
+def forget(client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False) -> None:
     """Erase a person from a client's raw exports, tables and action lists."""
     from helpers.intake.forget import forget as erase
 
@@ -176,18 +172,13 @@ def contacts(client: ClientName, month: Month, raw: RawFolder = None, debug: Deb
     out.print(str(join(client, month, raw)), markup=False)
 
 
-def _has_exports(client: str) -> bool:
-    from helpers.settings import client_folder
-
-    raw = client_folder(client) / "raw"
-    return raw.is_dir() and any(each.is_file() and not each.name.startswith(".") for each in raw.iterdir())
-
-
-def _write_demo() -> None:
+def _write_demo(only_if_none: bool = False) -> None:
     from helpers.demo import write_demo
     from helpers.settings import client_folder
 
     folder = client_folder(DEMO) / "raw"
+    if only_if_none and any(path.is_file() for path in folder.glob("[!.]*")):
+        return
     with err.status("Simulating the demo client's exports"):
         write_demo(folder)
     err.print(f"Wrote the demo client's exports into {folder}.", markup=False)

@@ -55,9 +55,7 @@ def _ecb_rates() -> pd.DataFrame:
     return rates.drop(columns=[c for c in rates.columns if c.startswith("Unnamed")]).assign(EUR=1.0).astype(float)
 
 
-def exchange_rates(
-    currencies: list[str], reporting: str, start: date, end: date, own: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def exchange_rates(currencies: list[str], reporting: str, start: date, end: date, own: pd.DataFrame | None = None) -> pd.DataFrame:
     """What one unit of each currency is worth in the reporting currency, for each day from start to end.
 
     The client's own rates come first, then the ECB's through the euro. A day without a rate takes the last known one,

@@ -210,9 +210,7 @@ def checked_name(client: str) -> str:
     'acme-outdoor'
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", client):
-        raise SettingsError(
-            f"'{client}' cannot be a client name. Use small letters, digits and hyphens, such as acme-outdoor."
-        )
+        raise SettingsError(f"'{client}' cannot be a client name. Use small letters, digits and hyphens, such as acme-outdoor.")
     return client
 
 

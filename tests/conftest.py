@@ -11,6 +11,7 @@ import pandas as pd
 import postgres
 import pytest
 import report_runs
+import truth
 from pencil import REFUND, TIMELINE, orders_of
 
 from helpers import schema
@@ -115,4 +116,4 @@ def demo_truth():
     from helpers.demo import write_demo
 
     with tempfile.TemporaryDirectory() as folder:
-        return write_demo(Path(folder))
+        return truth.facts(*write_demo(Path(folder)))

@@ -27,9 +27,10 @@ SMALL, SMALL_SEED = 900, 5
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A small demo's folder and its truth."""
+    """A small demo's folder."""
     folder = tmp_path_factory.mktemp("raw")
-    return folder, write_demo(folder, SMALL, SMALL_SEED)
+    write_demo(folder, SMALL, SMALL_SEED)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ class TestWriting:
 
         write_demo(tmp_path / "again", SMALL, SMALL_SEED)
         write_demo(tmp_path / "other", SMALL, SMALL_SEED + 1)
-        assert digests(tmp_path / "again") == digests(small[0])
-        assert digests(tmp_path / "other") != digests(small[0])
+        assert digests(tmp_path / "again") == digests(small)
+        assert digests(tmp_path / "other") != digests(small)
 
     def test_the_whole_demo_takes_less_than_ten_seconds_of_work(self, tmp_path):
         started = time.process_time()
@@ -63,7 +64,7 @@ class TestWriting:
         assert time.process_time() - started < 10
 
     def test_every_address_and_telephone_number_is_one_reserved_for_examples(self, small):
-        text = "".join(path.read_text("utf-8", errors="replace") for path in small[0].iterdir())
+        text = "".join(path.read_text("utf-8", errors="replace") for path in small.iterdir())
         found = set(re.findall(r"[\w.+'-]+@([\w.-]+)", text.casefold()))
         assert found
         assert all(re.search(r"(^|\.)example\.(com|org|net)$", domain) for domain in found)
@@ -74,17 +75,17 @@ class TestWriting:
 
 class TestShopify:
     def test_has_the_79_columns_in_shopifys_order(self, small):
-        for path in orders_files(small[0]):
+        for path in orders_files(small):
             header = next(csv.reader(path.open(encoding="utf-8")))
             assert header == shops.headers("shopify")
             assert (len(header), header[0], header[-1]) == (79, "Name", "Payment References")
 
     def test_one_store_stands_in_several_files_by_year(self, small):
-        names = [path.name for path in orders_files(small[0])]
+        names = [path.name for path in orders_files(small)]
         assert names == [f"orders_export_{s}_{y}.csv" for s in ("eu", "world") for y in (2023, 2024, 2025, 2026)]
 
     def test_continuation_rows_carry_the_line_and_little_else(self, small):
-        rows = pd.concat([read(path) for path in orders_files(small[0])])
+        rows = pd.concat([read(path) for path in orders_files(small)])
         later = rows[rows["Name"].duplicated()]
         carried = {c for c in rows if (later[c] != "").any()}
         assert carried == {"Name", "Email", "Created at", "Vendor", "Lineitem discount"} | {
@@ -93,12 +94,12 @@ class TestShopify:
 
     def test_times_are_shop_local_with_both_offsets_of_the_year(self, small):
         for store, offsets in (("eu", {"+0100", "+0200"}), ("world", {"-0500", "-0400"})):
-            created = pd.concat([read(p)["Created at"] for p in small[0].glob(f"orders_export_{store}_*.csv")])
+            created = pd.concat([read(p)["Created at"] for p in small.glob(f"orders_export_{store}_*.csv")])
             assert created.str.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}").all()
             assert set(created.str[-5:]) == offsets
 
     def test_the_amounts_of_an_order_add_up_as_they_do_in_shopify(self, small):
-        for path in orders_files(small[0]):
+        for path in orders_files(small):
             rows = read(path)
             money = rows[["Subtotal", "Shipping", "Taxes", "Total", "Discount Amount"]]
             money = money.replace("", np.nan).astype(float)
@@ -110,13 +111,13 @@ class TestShopify:
             assert np.allclose(head["Total"], head["Subtotal"] + head["Shipping"] + tax_on_top, atol=0.005)
 
     def test_yen_have_no_decimals_and_zips_an_apostrophe(self, small):
-        rows = pd.concat([read(path) for path in small[0].glob("orders_export_world_*.csv")])
+        rows = pd.concat([read(path) for path in small.glob("orders_export_world_*.csv")])
         yen = rows[rows["Currency"] == "JPY"]
         assert yen["Total"].str.fullmatch(r"\d+").all()
         assert yen["Shipping Zip"].str.startswith("'").all()
 
     def test_some_orders_have_no_buyer_and_some_share_a_placeholder(self, small):
-        rows = pd.concat([read(path) for path in orders_files(small[0])]).drop_duplicates("Name")
+        rows = pd.concat([read(path) for path in orders_files(small)]).drop_duplicates("Name")
         assert (rows["Email"] == "").sum() == round(SMALL * baskets.PER_CUSTOMER[baskets.TILL])
         plain = rows["Email"].str.strip().str.casefold()
         assert plain.str.startswith("noreply@").sum() == int(SMALL * baskets.PER_CUSTOMER[baskets.IMPORTED])
@@ -125,17 +126,17 @@ class TestShopify:
 
 class TestOtherPlatforms:
     def test_amazon_is_tab_separated_without_buyers_and_one_year_is_in_the_windows_code_page(self, small):
-        for path in small[0].glob("amazon_all_orders_*.txt"):
+        for path in small.glob("amazon_all_orders_*.txt"):
             rows = read(path, sep="\t", encoding="cp1252" if "2024" in path.name else "utf-8")
             assert list(rows) == shops.headers("amazon")
             assert "München" in set(rows["ship-city"])
         with pytest.raises(UnicodeDecodeError):
-            (small[0] / "amazon_all_orders_2024.txt").read_text("utf-8")
+            (small / "amazon_all_orders_2024.txt").read_text("utf-8")
 
     def test_amazon_repeats_shopify_orders_it_only_shipped(self, small):
-        rows = pd.concat([read(p, sep="\t", encoding="cp1252") for p in small[0].glob("amazon_all_orders_*.txt")])
+        rows = pd.concat([read(p, sep="\t", encoding="cp1252") for p in small.glob("amazon_all_orders_*.txt")])
         shipped = rows[rows["sales-channel"] == "Non-Amazon"]
-        ours = pd.concat([read(path)["Name"] for path in small[0].glob("orders_export_eu_*.csv")])
+        ours = pd.concat([read(path)["Name"] for path in small.glob("orders_export_eu_*.csv")])
         assert len(shipped)
         assert set(shipped["merchant-order-id"]) <= set(ours)
         unpriced = rows["order-status"].isin(["Pending", "Cancelled"]) | (rows["sales-channel"] == "Non-Amazon")
@@ -143,20 +144,20 @@ class TestOtherPlatforms:
         assert (rows.loc[~unpriced, "item-price"] != "").all()
 
     def test_ad_reports_have_the_platforms_preamble_currency_and_totals(self, small):
-        google = (small[0] / "google_ads_report.csv").read_text("utf-8").splitlines()
+        google = (small / "google_ads_report.csv").read_text("utf-8").splitlines()
         assert google[2].startswith("Day,Campaign,")
         assert google[-1].startswith("Total: Account")
-        meta = (small[0] / "meta_ads_report.csv").read_bytes()
+        meta = (small / "meta_ads_report.csv").read_bytes()
         assert meta.startswith(b"\xef\xbb\xbfReporting starts")
         assert b"Amount spent (USD)" in meta
-        tiktok = (small[0] / "tiktok_ads_report.csv").read_text("utf-8").splitlines()
+        tiktok = (small / "tiktok_ads_report.csv").read_text("utf-8").splitlines()
         assert (tiktok[1][:10], tiktok[-1].split()[0]) == ("2025-01-01", "Total")
 
     def test_nothing_is_later_than_the_last_day(self, small):
         columns = {"refunds": "refund_date", "surveys": "answered_date", "engagement": "date",
                    "surveys_sent": "sent_date", "subscriptions": "date", "deliveries": "delivered_date"}
         for name, column in columns.items():
-            days = read(small[0] / f"{name}.csv")[column]
+            days = read(small / f"{name}.csv")[column]
             assert days[days != ""].between("2023-11-01", "2026-10-31").all(), name
 
 

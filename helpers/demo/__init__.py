@@ -4,23 +4,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.demo import baskets, ledger, people, shops, truth, voices
+from helpers.demo import baskets, ledger, people, shops, voices
 
 CUSTOMERS, SEED = 12_000, 20261031
 
 
-def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> truth.Truth:
-    """Write the raw exports of the demo client into a folder; returns what is true about them.
+def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tuple[pd.DataFrame, ...]:
+    """Write the raw exports of the demo client into a folder.
 
     Files: Shopify orders by store and year, Shopify customers, Amazon All Orders by year (2024 in cp1252), ad reports
     of Google, Meta and TikTok, a Zendesk list, and plain CSV files whose headers are the canonical names with an e-mail
     in place of customer_id. The same seed gives the same bytes. Needs customers ≥ 200 to fill every file.
 
+    Returns what they were written from: all orders (the unobserved future too), media spend, the ledger of retention
+    costs, survey answers, and the dirham's rates.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     facts = write_demo(Path(folder), customers=300, seed=1)
-    ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), facts.campaign_lift
-    (True, 0.05)
+    ...     orders, spend, costs, answers, rates = write_demo(Path(folder), customers=300, seed=1)
+    ...     (Path(folder) / "orders_export_eu_2024.csv").exists(), costs["currency"].nunique()
+    (True, 5)
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tr
     }
     for name, frame in plain.items():
         shops.write_rows(frame, folder / f"{name}.csv")
-    return truth.facts(every, spend, costs, answers, fx)
+    return every, spend, costs, answers, fx
 
 
 def _write_shops(folder: Path, orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame, seed: int) -> None:

@@ -19,8 +19,7 @@ def catalogue() -> pd.DataFrame:
     >>> catalogue().loc[0, "sku"]
     'NL-101'
     """
-    rows = [(f"NL-{c}{k:02d}", name, category, price)
-            for c, (category, goods) in enumerate(world()["products"].items(), 1)
+    rows = [(f"NL-{c}{k:02d}", name, category, price) for c, (category, goods) in enumerate(world()["products"].items(), 1)
             for k, (name, price) in enumerate(goods.items(), 1)]
     return pd.DataFrame(rows, columns=["sku", "product", "category", "price"])
 

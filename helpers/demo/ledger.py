@@ -92,8 +92,7 @@ def write_ads(spend: pd.DataFrame, folder: Path) -> None:
         "google_ads_report.csv": [
             "Campaign performance", '"November 1, 2023 - October 31, 2026"',
             "Day,Campaign,Country/Territory (User location),Currency code,Clicks,Impr.,Cost",
-            *(f"{r.day},{r.campaign},{r.country},EUR,{r.clicks:.0f},--,{_thousands(r.euro)}"
-              for r in search.itertuples()),
+            *(f"{r.day},{r.campaign},{r.country},EUR,{r.clicks:.0f},--,{_thousands(r.euro)}" for r in search.itertuples()),
             f"Total: Account,--,--,EUR,--,--,{_thousands(search['euro'].round(2).sum())}"],
         "meta_ads_report.csv": [
             "Reporting starts,Reporting ends,Campaign name,Day,Country,Amount spent (USD),Impressions,Link clicks",

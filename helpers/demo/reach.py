@@ -16,8 +16,7 @@ def pushes(seed: int) -> pd.Series:
     """
     rng, unsteady = np.random.default_rng([seed, 153]), world()["flights"]
     months = text(pd.Series(pd.date_range(FIRST, periods=36, freq="MS"))).str[:7]
-    cells = pd.MultiIndex.from_product([months, world()["markets"], world()["reach"]],
-                                       names=["month", "market", "channel"])
+    cells = pd.MultiIndex.from_product([months, world()["markets"], world()["reach"]], names=["month", "market", "channel"])
     return pd.Series(rng.lognormal(-(unsteady**2) / 2, unsteady, len(cells)), cells)
 
 

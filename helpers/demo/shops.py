@@ -85,8 +85,7 @@ def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
     status, person, currency, shown = orders["status"], orders["person"], orders["currency"], orders["refund_shown"]
     stamp = pd.concat([_local(rows["at"], STORES[store]) for store, rows in orders.groupby("store")]).sort_index()
     void, due = status.isin(["cancelled", "refused"]), status == "pending"
-    paid = np.select([void, due, shown >= orders["total"], shown > 0],
-                     ["voided", "pending", "refunded", "partially_refunded"], "paid")
+    paid = np.select([void, due, shown >= orders["total"], shown > 0], ["voided", "pending", "refunded", "partially_refunded"], "paid")
     method = np.select([person == TILL, orders["cod"], orders.index % 4 == 0],
                        ["Cash", "Cash on Delivery (COD)", "PayPal Express Checkout"], "Shopify Payments")
     money = {"Subtotal": "subtotal", "Shipping": "shipping", "Taxes": "tax", "Total": "total", "Tax 1 Value": "tax",
@@ -100,8 +99,7 @@ def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
         "Outstanding Balance": amounts(orders["total"].where(due, 0), currency), "Discount Code": orders["code"],
         "Shipping Method": "Standard", "Payment Method": method, "Id": (5_400_000_000_000 + orders.index).astype(str),
         "Tags": _tags(orders), "Risk Level": "Low", "Location": np.where(person == TILL, "Berlin Mitte", ""),
-        "Source": np.select([orders["renewal"], person == TILL, person == IMPORTED],
-                            ["subscription_contract", "pos", "2329312"], "web"),
+        "Source": np.select([orders["renewal"], person == TILL, person == IMPORTED], ["subscription_contract", "pos", "2329312"], "web"),
         "Tax 1 Name": orders["market"] + " " + (100 * orders["rate"]).round(1).astype(str) + "%",
     })
 

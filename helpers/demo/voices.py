@@ -143,8 +143,7 @@ def subscriptions(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.Dat
     again = ended[(rng.random(len(ended)) < 0.12) & (ended["last"] < LAST - 130)]
     moves = pd.concat([
         table.assign(kind="new", date=table["first"], mrr_delta=table["mrr"]),
-        changed.assign(kind=np.where(change > 0, "expansion", "contraction"), date=changed["first"] + 45,
-                       mrr_delta=change),
+        changed.assign(kind=np.where(change > 0, "expansion", "contraction"), date=changed["first"] + 45, mrr_delta=change),
         ended.assign(kind="churn", date=ended["last"] + 60, mrr_delta=-held),
         again.assign(kind="reactivation", date=again["last"] + 120, mrr_delta=again["mrr"]),
     ]).sort_values(["date", "subscription_id"])

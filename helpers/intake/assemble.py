@@ -1,6 +1,5 @@
 """All staged files together: one set of canonical tables, written as Parquet, and the account of each file."""
 
-from datetime import date
 from pathlib import Path
 
 import ibis
@@ -17,23 +16,11 @@ from helpers.intake.targets import kinds, stored
 from helpers.money import MissingRate, exchange_rates
 from helpers.settings import Settings
 
-PLAIN_MONEY = {
-    "retention_costs": ("month", {"amount_rc": "amount_minor"}),
-    "acquisition_spend": ("date", {"amount_rc": "amount_minor"}),
-    "subscriptions": ("date", {"mrr_delta_rc": "mrr_delta_minor"}),
-    "campaigns": ("sent_date", {"cost_rc": "cost_minor"}),
-    "tickets": ("opened_date", {"cost_rc": "cost_minor"}),
-}
-RATED = {
-    "orders": ["ordered_at"],
-    "refunds": ["refund_date", "refunded_at"],
-    "retention_costs": ["month"],
-    "campaigns": ["sent_date"],
-    "acquisition_spend": ["date"],
-    "subscriptions": ["date"],
-    "tickets": ["opened_at"],
-    "products": [],
-}
+RATED = {  # the days on which a table's money needs a rate; none: on the days of any order
+    "orders": ["ordered_at"], "refunds": ["refund_date", "refunded_at"], "retention_costs": ["month"], "campaigns": ["sent_date"],
+    "acquisition_spend": ["date"], "subscriptions": ["date"], "tickets": ["opened_at"], "products": [],
+}  # fmt: skip
+DEFAULTS = {"acquisition_spend": {"kind": "media"}, "campaigns": {"arm": "none"}, "surveys": {"direction": "higher"}}
 ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
 
 
@@ -44,7 +31,7 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
     fx = _rates(con, parts, settings)
     tables, remarks = _order_tables(con, parts, fx, settings)
     tables["fx"] = fx
-    for target in parts.keys() & (set(schema.OPTIONAL) - {"files"}):
+    for target in parts.keys() & set(schema.OPTIONAL):
         tables[target] = _optional(parts[target], target, fx, settings)
     for name, table in tables.items():
         con.to_parquet(_as_in_schema(table, name), folder / f"{name}.parquet")
@@ -67,8 +54,7 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
     """The staged rows of each target under one another, with buyers replaced by pseudonyms."""
     parts, identified = {}, []
     for target in dict.fromkeys(t for batch in batches for t in batch.tables):
-        several = [_full(batch, target) for batch in batches if target in batch.tables]
-        stacked = ibis.union(*several, distinct=False) if len(several) > 1 else several[0]
+        stacked = ibis.union(*(_full(batch, target) for batch in batches if target in batch.tables))
         if "email" in kinds(target):
             stacked = stacked.mutate(buyer=privacy.buyer(stacked))
             identified.append(stacked)
@@ -76,21 +62,12 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
                 stacked = stacked.mutate(referrer=ibis.literal("e:").concat(stacked.referrer_email.strip().lower()))
                 identified.append(stacked.select(buyer="referrer"))
         parts[target] = _at_month_end(stacked) if target == "retention_costs" else stacked
-    if not identified:
-        return parts
-    if "orders" in parts:
-        parts["orders"] = con.create_table("orders_stacked", parts["orders"], overwrite=True)
+    parts["orders"] = con.create_table("orders_stacked", parts["orders"])
     buyers = privacy.buyers_table(con, identified, settings)
-    if "orders" in parts:
-        shared = privacy.impossible_addresses(con, parts["orders"], settings.privacy.placeholder_orders_per_day)
-        fake = buyers.buyer.isin(shared.buyer)
-        buyers = con.create_table(
-            "buyers_kept",
-            buyers.mutate(
-                customer_id=fake.ifelse(ibis.null("string"), buyers.customer_id), identity_scope=fake.ifelse("none", buyers.identity_scope)
-            ),
-            overwrite=True,
-        )
+    shared = privacy.impossible_addresses(con, parts["orders"], settings.privacy.placeholder_orders_per_day)
+    fake = buyers.buyer.isin(shared.buyer)
+    customer, scope = fake.ifelse(ibis.null("string"), buyers.customer_id), fake.ifelse("none", buyers.identity_scope)
+    buyers = con.create_table("buyers_kept", buyers.mutate(customer_id=customer, identity_scope=scope))
     for target, stacked in parts.items():
         if "buyer" in stacked.columns:
             named = stacked.drop("customer_id").left_join(buyers, "buyer").drop("buyer_right")
@@ -104,24 +81,21 @@ def _full(batch: Batch, target: str) -> ir.Table:
     """A batch's rows with every column of the target, null where the export has none, in one order."""
     rows = batch.tables[target]
     columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in stored(target).items()}
-    return rows.select(
-        "row", "file_index", **columns, source_name=ibis.literal(batch.source), format_name=ibis.literal(batch.match.format.name)
-    )
+    names = {"source_name": batch.source, "format_name": batch.match.format.name}
+    return rows.select("row", "file_index", **columns, **{name: ibis.literal(value) for name, value in names.items()})
 
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     """The fx table: every currency and day that any money needs, or an error naming each currency without a rate."""
-    spans, latest = [], pd.NaT
+    spans = []
     for target, day in RATED.items():
         if target in parts:
             rows = parts[target].filter(_.currency.notnull())
-            when = ibis.coalesce(*(rows[d].cast("date") for d in day)) if day else ibis.null("date")
-            rows = rows.select("currency", when=when)
+            rows = rows.select("currency", when=ibis.coalesce(ibis.null("date"), *(rows[d].cast("date") for d in day)))
             spans.append(con.to_pandas(rows.group_by("currency").aggregate(first=rows.when.min(), last=rows.when.max())))
-    if "returns" in parts:
-        latest = pd.Timestamp(con.to_pandas(parts["returns"].return_date.max()))
+    latest = con.to_pandas(parts["returns"].return_date.max()) if "returns" in parts else None
     need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"}).apply(pd.to_datetime)
-    first, last = need["first"].min(), max(d for d in (need["last"].max(), latest) if not pd.isna(d))
+    first, last = need["first"].min(), pd.to_datetime([need["last"].max(), latest]).max()
     own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
     costed = set(con.to_pandas(parts["products"].currency)) if "products" in parts else set()
     rates, problems = [], []
@@ -137,7 +111,7 @@ def _rates(con, parts: dict, settings: Settings) -> ir.Table:
         raise IntakeError({"the exchange rates": problems})
     table = pd.concat(rates, ignore_index=True)
     table["date"], table["rate_date"] = table["date"].dt.date, pd.to_datetime(table["rate_date"]).dt.date
-    return con.create_table("fx", _as_in_schema(ibis.memtable(table), "fx"), overwrite=True)
+    return con.create_table("fx", _as_in_schema(ibis.memtable(table), "fx"))
 
 
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
@@ -151,20 +125,15 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         status=_.status.fill_null("paid"),
     )
     orders = sales.converted(dated, fx, "order_date", reporting, {"net_rc": "net_minor", "discount_rc": "discount_minor"})
-    orders = con.create_table("orders_converted", orders, overwrite=True)
-    refs = {
-        name: sales.located(con, parts[name], orders, f"{name}_located") for name in ("deliveries", "refunds", "returns") if name in parts
-    }
+    orders = con.create_table("orders_converted", orders)
+    helping = [name for name in ("deliveries", "refunds", "returns") if name in parts]
+    refs = {name: sales.located(con, parts[name], orders, f"{name}_located") for name in helping}
     orders = sales.with_referrers(sales.delivered(orders, refs.get("deliveries")), parts.get("referrals"))
     lines = None
     if "order_lines" in parts:
-        kept = (
-            parts["order_lines"]
-            .semi_join(orders, [_.source_name == orders.source, _.order_id == orders.order_id, _.file_index == orders.file_index])
-            .mutate(source=_.source_name)
-        )
+        kept = parts["order_lines"].mutate(source=_.source_name).semi_join(orders, ["source", "order_id", "file_index"])
         lines = sales.order_lines(kept, orders.rename(order_currency="currency"), parts.get("products"), fx, reporting)
-        lines = con.create_table("order_lines", lines, overwrite=True)
+        lines = con.create_table("order_lines", lines)
     refunds = _refunds(con, refs.get("refunds"), orders, lines, fx, settings)
     if "returns" in refs and lines is not None:
         valued = sales.returned_goods(refs["returns"], orders, lines, refunds)
@@ -174,37 +143,36 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         refunds = con.create_table("refunds_and_returns", refunds.order_by("refund_date", "source", "order_id"))
     if refunds is not None:
         orders = _less_dated(orders, refunds)
-    orders = con.create_table("orders", orders, overwrite=True)
-    start = settings.data_start or con.to_pandas(orders.aggregate(first=orders.order_date.min()))["first"].iloc[0]
-    people = sales.customers(orders, parts.get("customers"), settings.history_complete, _day(start))
-    empty = {
-        name: con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes), overwrite=True)
-        for name in ("order_lines", "refunds")
-    }
+    orders = con.create_table("orders", orders)
+    start = settings.data_start or reconcile.as_day(con.to_pandas(orders.order_date.min()))
+    people = sales.customers(orders, parts.get("customers"), settings.history_complete, start)
     tables = {
         "orders": orders.order_by("ordered_at", "source", "order_id"),
-        "order_lines": lines if lines is not None else empty["order_lines"],
-        "refunds": refunds if refunds is not None else empty["refunds"],
+        "order_lines": _or_empty(con, lines, "order_lines"),
+        "refunds": _or_empty(con, refunds, "refunds"),
         "customers": people.order_by("customer_id"),
     }
     return tables, reconcile.order_remarks(con, parts, orders, refunds)
+
+
+def _or_empty(con, rows: ir.Table | None, name: str) -> ir.Table:
+    return con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes)) if rows is None else rows
 
 
 def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
     if refunds is None:
         return None
     refunds = refunds.mutate(refund_row=_.file_index.cast("string").concat("/", _.row.cast("string")))
-    refunds = (
-        sales.cancelled_purchases(con, refunds, orders, lines)
-        if lines is not None
-        else refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
-    )
+    if lines is None:
+        refunds = refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
+    else:
+        refunds = sales.cancelled_purchases(con, refunds, orders, lines)
     refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, _.refunded_at.pipe(_local_day, settings.time_zone)))
     sold = orders.select("source", "order_id", sold_on="order_date")
     dated = refunds.left_join(sold, ["source", "order_id"]).drop("source_right", "order_id_right")
     dated = dated.mutate(rate_day=ibis.coalesce(_.sold_on, _.refund_date))  # a refund in full leaves nothing of the sale
     made = sales.converted(dated, fx, "rate_day", settings.currency, {"amount_rc": "amount_minor"})
-    return con.create_table("refunds", made.order_by("refund_date", "source", "order_id", "refund_row"), overwrite=True)
+    return con.create_table("refunds", made.order_by("refund_date", "source", "order_id", "refund_row"))
 
 
 def _less_dated(orders: ir.Table, refunds: ir.Table) -> ir.Table:
@@ -223,19 +191,17 @@ def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> 
         rows = rows.mutate(opened_date=_.opened_at.pipe(_local_day, settings.time_zone))
     if target == "surveys":
         rows = rows.mutate(has_comment=_.comment.notnull())
-    if target in PLAIN_MONEY:
-        day, money = PLAIN_MONEY[target]
-        rows = sales.converted(rows, fx, day, settings.currency, money)
-    defaults = {"acquisition_spend": {"kind": "media"}, "campaigns": {"arm": "none"}, "surveys": {"direction": "higher"}}.get(target, {})
-    rows = rows.mutate(**{name: rows[name].fill_null(value) for name, value in defaults.items()})
-    key = [k for k in schema.TABLES[target].key if k in rows.columns]
-    if key:
-        rows = rows.filter(*(rows[k].notnull() for k in key))
+    table = schema.TABLES[target]
+    if money := {name: f"{name.removesuffix('_rc')}_minor" for name in table.names if name.endswith("_rc")}:
+        rows = sales.converted(rows, fx, table.day, settings.currency, money)
+    rows = rows.mutate(**{name: rows[name].fill_null(value) for name, value in DEFAULTS.get(target, {}).items()})
+    filled = {*table.key, *(c.name for c in table.columns if c.required and c.name == "customer_id")}
+    for name in filled & set(rows.columns):
+        rows = rows.filter(rows[name].notnull())
+    if key := [name for name in table.key if name in rows.columns]:
         rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("file_index"), "row"]))
         rows = rows.mutate(rank=rank).filter(_.rank == 0)
-    required = [c.name for c in schema.TABLES[target].columns if c.required and c.name == "customer_id"]
-    rows = rows.filter(*(rows[c].notnull() for c in required)) if required else rows
-    return rows.order_by("file_index", "row")
+    return rows.order_by("file_index", "row", *table.names[:2])  # a row of several questions gives several answers
 
 
 def _at_month_end(costs: ir.Table) -> ir.Table:
@@ -249,7 +215,3 @@ def _as_in_schema(rows: ir.Table, name: str) -> ir.Table:
 
 def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:
     return to_local(zone, moment).date()
-
-
-def _day(value) -> date | None:
-    return None if value is None or pd.isna(value) else pd.Timestamp(value).date()

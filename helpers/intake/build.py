@@ -44,30 +44,31 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
     folder = raw or settings.folder / "raw"
     share = settings.max_rejected if max_rejected is None else max_rejected
     fingerprint = _fingerprint(settings, folder)
-    if (last := _manifest(settings)).get("fingerprint") == fingerprint and last["largest_rejected_share"] <= share:
-        return BuildResult(settings.folder / "tables", pd.read_parquet(settings.folder / "tables" / "files.parquet"), True, last["remarks"])
+    tables, last = settings.folder / "tables", _manifest(settings)
+    if last.get("fingerprint") == fingerprint and last["largest_rejected_share"] <= share:
+        return BuildResult(tables, pd.read_parquet(tables / "files.parquet"), True, last["remarks"])
     settings.folder.mkdir(parents=True, exist_ok=True)
     workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
     con = open_workbench(workbench, folder)
     try:
         found, batches, problems = staged(con, settings, folder, workbench)
         _stop_if_too_many(settings, found, batches, problems, share)
-        tables = workbench / "tables"
-        files, remarks = assemble.write_tables(con, batches, settings, tables)
+        files, remarks = assemble.write_tables(con, batches, settings, workbench / "tables")
         accounts = [one for batch in batches for one in batch.accounts]
-        worst = max((one.rejected / one.read for one in accounts if one.read), default=0.0)
         manifest = {
             "fingerprint": fingerprint,
             "remarks": remarks,
-            "largest_rejected_share": worst,
+            "largest_rejected_share": max((one.rejected / one.read for one in accounts if one.read), default=0.0),
             "inputs": {one.raw.file: one.raw.sha256 for one in accounts},
         }
-        (tables / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
+        (workbench / "tables" / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
         con.disconnect()
-        _swap(workbench, settings.folder)
+        if tables.exists():  # the old ones go only when the new ones stand
+            tables.rename(workbench / "old")
+        (workbench / "tables").rename(tables)
     finally:
         shutil.rmtree(workbench, ignore_errors=True)
-    return BuildResult(settings.folder / "tables", files, False, remarks, problems)
+    return BuildResult(tables, files, False, remarks, problems)
 
 
 def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
@@ -83,24 +84,11 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     accounts = {one.raw.file: one for batch in batches for one in batch.accounts}
     rows = []
     for one in found:
-        account, label = accounts.get(one.raw.file), _label(settings, one.raw.file)
-        rows.append(
-            {
-                "file": one.raw.file,
-                "source": one.source,
-                "format": one.match.format.title if one.match else "not recognised",
-                "rows_read": account.read if account else 0,
-                "rows_rejected": account.rejected if account else 0,
-                "rows_ignored": account.ignored if account else 0,
-                "problems": "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(label, [])),
-            }
-        )
+        counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
+        said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
+        taken = one.match.format.title if one.match else "not recognised"
+        rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
-
-
-def up_to_date(settings: Settings, raw: Path | None = None) -> bool:
-    """Whether the tables rest on exactly these raw files, settings, formats, rates and this code."""
-    return _manifest(settings).get("fingerprint") == _fingerprint(settings, raw or settings.folder / "raw")
 
 
 def remarks(settings: Settings) -> list[str]:
@@ -131,8 +119,7 @@ def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list
             batches.append(staging.stage(con, alike, settings, workbench, rejected))
             problems |= {_label(settings, a.raw.file): a.problems for a in batches[-1].accounts if a.problems}
         except IntakeError as error:
-            said = [p for several in error.problems.values() for p in several]
-            problems |= {_label(settings, one.raw.file): said for one in alike}
+            problems |= {_label(settings, one.raw.file): error.listed for one in alike}
     return found, batches, problems
 
 
@@ -145,13 +132,9 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
     accounts = [one for batch in batches for one in batch.accounts]
     too_many = [one for one in accounts if one.rejected > share * one.read]
     for one in too_many:
-        problems[_label(settings, one.raw.file)].append(
-            Problem(
-                "the file",
-                f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be",
-                "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit.",
-            )
-        )
+        what = f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be"
+        advice = "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."
+        problems[_label(settings, one.raw.file)].append(Problem("the file", what, advice))
     if too_many or len(accounts) < len(found):
         raise IntakeError(problems)
     if not any("orders" in batch.tables for batch in batches):
@@ -177,11 +160,3 @@ def _fingerprint(settings: Settings, folder: Path) -> str:
 def _manifest(settings: Settings) -> dict:
     path = settings.folder / "tables" / "build.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _swap(workbench: Path, folder: Path) -> None:
-    """Put the new tables where the old ones are; the old ones go only when the new ones stand."""
-    old, new = folder / "tables", workbench / "tables"
-    if old.exists():
-        old.rename(workbench / "old")
-    new.rename(old)

@@ -18,33 +18,36 @@ A specification is a header name, or a table with one of these keys:
     {total = a, per = b}, {shared = a, per = b}     the sum, or the one value, of all rows with the same b
 """
 
+import math
 from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
 
 from helpers.intake import conversions
-from helpers.intake.contract import Check
-from helpers.intake.recognise import Match, plain
+from helpers.intake.contract import NOTHING, Check
+from helpers.intake.recognise import Match, is_constant, plain
+from helpers.intake.targets import DTYPES
 from helpers.settings import Source
 
 YES, NO = ("true", "yes", "1", "y", "t", "x", "是"), ("false", "no", "0", "n", "f", "否")
 MAX_WORDS = 5_000
-NOTHING = ibis.null("string")
+TEXT = "text of "  # a column without the spaces around it, null when nothing is left
 
 
 @dataclass
 class Reader:
-    """Turns specifications into typed columns of one file, and remembers what can go wrong in each."""
+    """Turns specifications into typed columns of one file, and remembers what was parsed and what can go wrong in each."""
 
     con: object
     rows: ir.Table
     match: Match
     source: Source
     time_zone: str
-    decimal: str = "."
-    timestamps: tuple[str, ...] = ()
+    decimal: str
+    timestamps: tuple[str, ...]
     checks: list[Check] = field(default_factory=list)
+    parsed: dict = field(default_factory=dict)
     written: dict = field(default_factory=dict)
 
     def value(self, spec) -> ir.Value:
@@ -60,38 +63,31 @@ class Reader:
 
     def typed(self, spec, kind: str, where: str) -> ir.Value:
         """The value as text, number, money, integer, flag, date, moment, currency or country, with its check kept."""
-        value = self.value(spec)
-        if kind in ("string", "text"):
-            return value.cast("string") if not isinstance(value, ir.StringValue) else value
-        if not isinstance(value, ir.StringValue):
-            return value.cast({"flag": "boolean", "integer": "int64"}.get(kind, "float64")) if kind not in ("date", "moment") else value
-        return self._kinds[kind](self, value, where)
+        value, kind = self.value(spec), "number" if kind == "money" else kind
+        if kind == "text" or not isinstance(value, ir.StringValue):
+            return value.cast(DTYPES[kind])
+        return getattr(self, kind)(value, where)
 
     def number(self, text: ir.StringValue, where: str) -> ir.FloatingValue:
         """A number written with the file's decimal mark; thousands marks must stand where thousands do."""
         value = conversions.number_comma(text) if self.decimal == "," else conversions.number_point(text)
-        self._check(where, "number", "not a number", text.notnull() & value.isnull(), text)
-        return value
+        return self._parsed(where, "number", "not a number", text, value)
 
     def moment(self, text: ir.StringValue, where: str) -> ir.TimestampValue:
         """A moment in UTC: by its own offset, else as a clock of the source's time zone shows it."""
         aware, naive = self._timestamps()
-        text = text.re_replace("(?i)( UTC|Z)$", "+00:00")
+        stamp = _with_offset(text)
         zone = self.source.time_zone or self.match.format.rule("time_zone") or self.time_zone
-        found = conversions.to_utc(zone, conversions.wall_clock(text, naive))
-        value = conversions.plausible_moment(ibis.coalesce(conversions.moment_with_offset(text, aware), found) if aware else found)
-        self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
-        return value
+        value = conversions.to_utc(zone, conversions.wall_clock(stamp, naive))
+        value = ibis.coalesce(conversions.moment_with_offset(stamp, aware), value) if aware else value
+        return self._parsed(where, "date", "not a date", text, conversions.plausible(value))
 
     def date(self, text: ir.StringValue, where: str) -> ir.DateValue:
         """A local day: the day written when there is no offset, else the day in the client's time zone."""
         aware, naive = self._timestamps()
-        stamp = text.re_replace("(?i)( UTC|Z)$", "+00:00")
-        value = conversions.wall_clock(text, naive)
-        value = ibis.coalesce(conversions.to_local(self.time_zone, conversions.moment_with_offset(stamp, aware)), value) if aware else value
-        value = conversions.plausible_clock(value)
-        self._check(where, "date", "not a date", text.notnull() & value.isnull(), text)
-        return value.date()
+        value, moment = conversions.wall_clock(text, naive), conversions.moment_with_offset(_with_offset(text), aware)
+        value = ibis.coalesce(conversions.to_local(self.time_zone, moment), value) if aware else value
+        return self._parsed(where, "date", "not a date", text, conversions.plausible(value).date())
 
     def currency(self, text: ir.StringValue, where: str) -> ir.StringValue:
         """A known currency code in capitals."""
@@ -101,24 +97,10 @@ class Reader:
         """An ISO 3166 alpha-2 code from a code or a country's name in several languages."""
         return self._looked_up(text, where, "country", conversions.countries()).nullif("")
 
-    def _looked_up(self, text: ir.StringValue, where: str, kind: str, words: dict[str, str]) -> ir.StringValue:
-        """The word of each text: looked up once for each different text, so that a million rows cost what fifty do."""
-        if isinstance(text, ir.Scalar):
-            text = self.rows.row.isnull().ifelse(NOTHING, text)
-        if text.op() not in self.written:
-            self.written[text.op()] = self.con.to_pandas(self.rows.select(text=text).distinct().limit(MAX_WORDS))["text"].tolist()
-        written = self.written[text.op()]
-        known = {word: words[plain(word)] for word in written if isinstance(word, str) and plain(word) in words}
-        value = conversions.in_words(text, known)
-        self._check(where, kind, f"not a known {kind}", text.notnull() & value.isnull(), text)
-        return value
-
     def flag(self, text: ir.StringValue, where: str) -> ir.BooleanValue:
         """Yes or no."""
-        word = text.lower()
-        value = ibis.cases((word.isin(YES), True), (word.isin(NO), False), else_=ibis.null("boolean"))
-        self._check(where, "flag", "neither yes nor no", text.notnull() & value.isnull(), text)
-        return value
+        value = ibis.cases((text.lower().isin(YES), True), (text.lower().isin(NO), False))
+        return self._parsed(where, "flag", "neither yes nor no", text, value)
 
     def integer(self, text: ir.StringValue, where: str) -> ir.IntegerValue:
         """A whole number."""
@@ -126,53 +108,66 @@ class Reader:
         self._check(where, "number", "not a whole number", (value.round() != value).fill_null(False), text)
         return value.round().cast("int64")
 
+    def _looked_up(self, text: ir.StringValue, where: str, kind: str, words: dict[str, str]) -> ir.StringValue:
+        """The word of each text: looked up once for each different text, so that a million rows cost what fifty do."""
+        if isinstance(text, ir.Scalar):
+            text = self.rows.row.isnull().ifelse(NOTHING, text)
+        if text.op() not in self.written:
+            self.written[text.op()] = self.con.to_pandas(self.rows.select(text=text).distinct().limit(MAX_WORDS))["text"].tolist()
+        known = {word: words[plain(word)] for word in self.written[text.op()] if isinstance(word, str) and plain(word) in words}
+        return self._parsed(where, kind, f"not a known {kind}", text, conversions.in_words(text, known))
+
+    def _parsed(self, where: str, kind: str, what: str, text: ir.StringValue, value: ir.Value) -> ir.Value:
+        """The value of a text, with the check that it has one; kept, so that each text is parsed once (staging.parsed_once)."""
+        self.parsed.setdefault(value.op(), f"parsed {len(self.parsed)}")
+        self._check(where, kind, what, text.notnull() & value.isnull(), text)
+        return value
+
+    def _check(self, where, kind, what, bad, shown):
+        if all((check.where, check.what) != (where, what) for check in self.checks):
+            self.checks.append(Check(where, kind, what, bad, shown))
+
+    def _timestamps(self) -> tuple[list[str], list[str]]:
+        return [f for f in self.timestamps if "%z" in f], [f for f in self.timestamps if "%z" not in f]
+
     def _text(self, header: str) -> ir.StringValue:
-        crossed = self.source.columns.get(header)
-        if crossed is not None and (not isinstance(crossed, str) or crossed.startswith("=")):
+        crossed = self.source.columns.get(header, "")
+        if is_constant(crossed):
             return ibis.literal(str(crossed).removeprefix("="))
         if header not in self.match.columns:
-            return ibis.null("string")
-        return self.rows[self.match.columns[header]].strip().nullif("")
+            return NOTHING
+        return self.rows[f"{TEXT}{self.match.columns[header]}"]
 
     def _numeric(self, spec) -> ir.FloatingValue:
         value = self.value(spec)
         return self.number(value, _label(spec)) if isinstance(value, ir.StringValue) else value.cast("float64")
 
+    def _numerics(self, specs) -> list[ir.FloatingValue]:
+        return [self._numeric(spec) for spec in specs]
+
     def _first(self, spec):
         parts = [self.value(part) for part in spec["first"]]
-        if any(isinstance(part, ir.NumericValue) for part in parts):
-            parts = [self._numeric(part) for part in spec["first"]]
-        return ibis.coalesce(*parts)
+        return ibis.coalesce(*(self._numerics(spec["first"]) if any(isinstance(part, ir.NumericValue) for part in parts) else parts))
 
     def _sum(self, spec):
-        parts = [self._numeric(part) for part in spec["sum"]]
-        some = ibis.or_(*(part.notnull() for part in parts))
-        return some.ifelse(sum((part.fill_null(0.0) for part in parts), ibis.literal(0.0)), ibis.null("float64"))
+        parts = self._numerics(spec["sum"])
+        return ibis.or_(*(part.notnull() for part in parts)).ifelse(_total(parts), ibis.null("float64"))
 
     def _minus(self, spec):
-        first, *rest = [self._numeric(part) for part in spec["minus"]]
-        return first - sum((part.fill_null(0.0) for part in rest), ibis.literal(0.0))
-
-    def _product(self, spec):
-        first, *rest = [self._numeric(part) for part in spec["product"]]
-        for part in rest:
-            first = first * part
-        return first
+        first, *rest = self._numerics(spec["minus"])
+        return first - _total(rest)
 
     def _mapped(self, spec):
         text = self.value(spec["of"])
-        known = {str(k).casefold(): v for k, v in spec["map"].items()}
-        value = conversions.in_words(text.lower(), known)
+        value = conversions.in_words(text.lower(), {str(k).casefold(): v for k, v in spec["map"].items()})
         if "otherwise" in spec:
             return ibis.coalesce(value, self.value(spec["otherwise"])).nullif("")
         self._check(_label(spec["of"]), "value", "not a value this format knows", text.notnull() & value.isnull(), text)
         return value.nullif("")
 
     def _once(self, spec):
-        rows, group = self.rows, self.value(self.match.format.rule("group"))
-        first = rows.row == rows.row.min().over(ibis.window(group_by=[rows.file_index, group]))
-        value = self._numeric(spec["once"])
-        return first.ifelse(value, ibis.null("float64"))
+        group = ibis.window(group_by=[self.rows.file_index, self.value(self.match.format.rule("group"))])
+        return (self.rows.row == self.rows.row.min().over(group)).ifelse(self._numeric(spec["once"]), ibis.null("float64"))
 
     def _over(self, spec):
         value = self._numeric(spec["total"]).sum() if "total" in spec else self.value(spec["shared"]).max()
@@ -186,21 +181,6 @@ class Reader:
         branches = [(self.value(condition), self.value(value)) for condition, value in spec["cases"]]
         return ibis.cases(*branches, else_=self.value(spec["otherwise"]) if "otherwise" in spec else None)
 
-    def _extract(self, spec):
-        text = self.value(spec["of"])
-        return text.re_extract(spec["extract"], 1).nullif("")
-
-    def _joined(self, spec):
-        parts = [self.value(part) for part in spec["join"]]
-        return ibis.literal(spec.get("with", "")).join(parts)
-
-    def _timestamps(self) -> tuple[list[str], list[str]]:
-        return [f for f in self.timestamps if "%z" in f], [f for f in self.timestamps if "%z" not in f]
-
-    def _check(self, where, kind, what, bad, shown):
-        if all((check.where, check.what) != (where, what) for check in self.checks):
-            self.checks.append(Check(where, kind, what, bad.fill_null(False), shown))
-
     _words = {
         "constant": lambda self, spec: ibis.literal(spec["constant"]),
         "setting": lambda self, spec: ibis.literal(str(getattr(self.source, spec["setting"]) or "")).nullif(""),
@@ -208,12 +188,12 @@ class Reader:
         "first": _first,
         "sum": _sum,
         "minus": _minus,
-        "product": _product,
+        "product": lambda self, spec: math.prod(self._numerics(spec["product"])),
         "negative": lambda self, spec: -self._numeric(spec["negative"]),
         "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),
         "map": _mapped,
-        "extract": _extract,
-        "join": _joined,
+        "extract": lambda self, spec: self.value(spec["of"]).re_extract(spec["extract"], 1).nullif(""),
+        "join": lambda self, spec: ibis.literal(spec.get("with", "")).join([self.value(part) for part in spec["join"]]),
         "filled": lambda self, spec: self.value(spec["filled"]).notnull(),
         "matches": lambda self, spec: self.value(spec["of"]).re_search(spec["matches"]).fill_null(False),
         "once": _once,
@@ -227,16 +207,14 @@ class Reader:
         "not": lambda self, spec: ~self.value(spec["not"]),
         "cases": _cases,
     }
-    _kinds = {
-        "number": number,
-        "money": number,
-        "integer": integer,
-        "flag": flag,
-        "date": date,
-        "moment": moment,
-        "currency": currency,
-        "country": country,
-    }
+
+
+def _with_offset(text: ir.StringValue) -> ir.StringValue:
+    return text.re_replace("(?i)( UTC|Z)$", "+00:00")
+
+
+def _total(parts: list) -> ir.FloatingValue:
+    return sum((part.fill_null(0.0) for part in parts), ibis.literal(0.0))
 
 
 def _label(spec) -> str:

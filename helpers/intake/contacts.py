@@ -42,21 +42,16 @@ def addresses(settings: Settings, raw: Path | None = None) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
         con = build.open_workbench(Path(name), folder)
         for one in find(settings, folder, Path(name)):
-            headers = email_headers(one)
-            if headers:
-                only = replace(one, match=replace(one.match, columns={h: one.match.columns[h] for h in headers}))
+            if one.match is None:
+                continue
+            specs = [spec.get(c) for spec in one.match.format.tables.values() for c in ("email", "referrer_email")]
+            columns = {ours: theirs for ours, theirs in one.match.columns.items() if ours in headers_in(specs)}
+            if columns:
+                only = replace(one, match=replace(one.match, columns=columns))
                 rows = read.load(con, f"raw_{one.index}", [only], Path(name), one.match.format.rule("quote", '"'))
-                for header in only.match.columns.values():
+                for header in columns.values():
                     for email in con.to_pandas(rows.select(email=rows[header]).distinct())["email"].dropna():
                         mail = privacy.normalised(email, settings.privacy.gmail_aliases)
                         found[privacy.pseudonym(key, mail)] = mail
         con.disconnect()
     return found
-
-
-def email_headers(one) -> list[str]:
-    """Our names of the columns of a recognised file that hold e-mail addresses."""
-    if one.match is None:
-        return []
-    specs = [spec.get(c) for spec in one.match.format.tables.values() for c in ("email", "referrer_email")]
-    return sorted(headers_in(specs) & set(one.match.columns))

@@ -15,13 +15,10 @@ ADVICE = {
     "currency": "Use ISO 4217 codes such as EUR, or set currency under [sources.<name>] in client.toml.",
     "country": "Use ISO codes such as DE or country names, or leave the cell empty.",
     "value": "Use one of the values listed.",
-    "twice": "Export the file again, or delete the rows that repeat it.",
     "flag": "Write yes or no.",
     "sum": "Export the file again, whole.",
     "line": "Open the file there: a value with a separator or a line break must stand in quotes.",
 }
-
-
 BREAKS, SHOWN = "breaks ", "shown "
 NOTHING = ibis.null("string")
 
@@ -55,22 +52,18 @@ class IntakeError(ValueError):
 
     def __init__(self, problems: dict[str, list[Problem]]):
         self.problems = problems
-        super().__init__(report(problems))
+        lines = []
+        for file, found in problems.items():
+            lines.append(f"{file} has {len(found)} problem{'s' if len(found) != 1 else ''}:")
+            for number, problem in enumerate(found, 1):
+                lines.append(f"  {number}. {problem.where}: {problem.what}.")
+                lines += [f"     {problem.advice}"] if problem.advice else []
+        super().__init__("\n".join(lines))
 
-
-def report(problems: dict[str, list[Problem]]) -> str:
-    """All problems of all files as one text, numbered within a file.
-
-    >>> report({})
-    ''
-    """
-    lines = []
-    for file, found in problems.items():
-        lines.append(f"{file} has {len(found)} problem{'s' if len(found) != 1 else ''}:")
-        for number, problem in enumerate(found, 1):
-            lines.append(f"  {number}. {problem.where}: {problem.what}.")
-            lines += [f"     {problem.advice}"] if problem.advice else []
-    return "\n".join(lines)
+    @property
+    def listed(self) -> list[Problem]:
+        """All problems, whatever their file."""
+        return [problem for several in self.problems.values() for problem in several]
 
 
 def shown(checks: list[Check]) -> dict[str, ir.Value]:
@@ -81,22 +74,16 @@ def shown(checks: list[Check]) -> dict[str, ir.Value]:
 
 def breaches(con, rows: ir.Table, checks: list[Check], total: int) -> list[Problem]:
     """What rejected rows break, one problem a check: how many rows of the file, the first row and its value."""
-    sums = {f"n{k}": rows[f"{BREAKS}{k}"].sum() for k in range(len(checks))}
+    sums = {f"n{k}": rows[f"{BREAKS}{k}"].sum().fill_null(0) for k in range(len(checks))}
     firsts = {f"row{k}": rows.row.min(where=rows[f"{BREAKS}{k}"]) for k in range(len(checks))}
     values = {f"value{k}": rows[f"{SHOWN}{k}"].argmin(rows.row, where=rows[f"{BREAKS}{k}"]) for k in range(len(checks))}
     found = con.to_pandas(rows.aggregate(**sums, **firsts, **values)).iloc[0]
     problems = []
     for k, check in enumerate(checks):
-        if not pd.isna(found[f"n{k}"]) and (count := int(found[f"n{k}"])):
-            sample = _shown(found[f"value{k}"])
-            problems.append(
-                Problem(
-                    check.where,
-                    f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}, first {sample}in row "
-                    f"{int(found[f'row{k}'])}",
-                    ADVICE.get(check.kind, ""),
-                )
-            )
+        if count := int(found[f"n{k}"]):
+            said = f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}"
+            where = f"first {_shown(found[f'value{k}'])}in row {int(found[f'row{k}'])}"
+            problems.append(Problem(check.where, f"{said}, {where}", ADVICE.get(check.kind, "")))
     return problems
 
 

@@ -12,39 +12,11 @@ from helpers.money import exponent
 
 COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
 COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel knows; "" is no country
-    "uk": "GB",
-    "greatbritain": "GB",
-    "england": "GB",
-    "scotland": "GB",
-    "wales": "GB",
-    "northernireland": "GB",
-    "eire": "IE",
-    "unitedstatesofamerica": "US",
-    "rsa": "ZA",
-    "korea": "KR",
-    "republicofkorea": "KR",
-    "hongkong": "HK",
-    "macau": "MO",
-    "macao": "MO",
-    "turkey": "TR",
-    "czechrepublic": "CZ",
-    "holland": "NL",
-    "thenetherlands": "NL",
-    "russianfederation": "RU",
-    "vietnam": "VN",
-    "taiwan": "TW",
-    "uae": "AE",
-    "channelislands": "JE",
-    "mainlandchina": "CN",
-    "中国大陆": "CN",
-    "香港": "HK",
-    "台湾": "TW",
-    "unspecified": "",
-    "unknown": "",
-    "europeancommunity": "",
-    "westindies": "",
-    "international": "",
-    "na": "NA",
+    "uk": "GB", "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northernireland": "GB", "eire": "IE",
+    "unitedstatesofamerica": "US", "rsa": "ZA", "korea": "KR", "republicofkorea": "KR", "hongkong": "HK", "macau": "MO", "macao": "MO",
+    "turkey": "TR", "czechrepublic": "CZ", "holland": "NL", "thenetherlands": "NL", "russianfederation": "RU", "vietnam": "VN",
+    "taiwan": "TW", "uae": "AE", "channelislands": "JE", "mainlandchina": "CN", "中国大陆": "CN", "香港": "HK", "台湾": "TW", "na": "NA",
+    "unspecified": "", "unknown": "", "europeancommunity": "", "westindies": "", "international": "",
 }
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
@@ -64,7 +36,6 @@ CREATE OR REPLACE MACRO iso_moment(t) AS timezone('UTC',
     try_cast(t[:19] AS TIMESTAMP) - to_minutes(offset_minutes(right(replace(right(t, 6), ':', ''), 5))));
 CREATE OR REPLACE MACRO moment_with_offset(t, formats) AS CASE
     WHEN regexp_full_match(t, '\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d ?[-+]\d\d:?\d\d') THEN iso_moment(t) ELSE try_strptime(t, formats) END;
-CREATE OR REPLACE MACRO plausible(m) AS CASE WHEN year(m) BETWEEN 1990 AND 2100 THEN m END;
 CREATE OR REPLACE MACRO minor_factor(currency) AS CASE %s ELSE 100.0 END;
 """
 
@@ -89,16 +60,6 @@ def to_local(zone, moment):
     """What clocks in the zone show at the moment."""
 
 
-@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp('UTC')",), "timestamp('UTC')"))
-def plausible_moment(moment):
-    """The moment if its year is one an export can hold, else null."""
-
-
-@ibis.udf.scalar.builtin(name="plausible", signature=(("timestamp",), "timestamp"))
-def plausible_clock(local):
-    """The wall-clock time if its year is one an export can hold, else null."""
-
-
 @ibis.udf.scalar.builtin
 def number_point(text: str) -> float:
     """A number with a decimal point; thousands commas must stand where thousands do."""
@@ -117,7 +78,7 @@ def minor_factor(currency: str) -> float:
 def teach(con) -> None:
     """Give the connection the words that conversions use."""
     odd = " ".join(f"WHEN currency = '{c}' THEN {10.0 ** exponent(c)}" for c in known_currencies() if exponent(c) != 2)
-    con.raw_sql(MACROS.replace("%s", f"{odd}"))
+    con.raw_sql(MACROS.replace("%s", odd))
 
 
 @cache
@@ -143,9 +104,7 @@ def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
     >>> print(in_words(ibis.literal("a"), {"a": "b"}).execute())
     b
     """
-    if not words:
-        return ibis.null("string")
-    return text.cases(*((key, str(word)) for key, word in words.items()), else_=ibis.null("string"))
+    return text.cases(*((key, str(word)) for key, word in words.items())) if words else ibis.null("string")
 
 
 def known_currencies() -> list[str]:
@@ -155,6 +114,11 @@ def known_currencies() -> list[str]:
     True
     """
     return sorted(get_global("all_currencies"))
+
+
+def plausible(moment: ir.TimestampValue) -> ir.TimestampValue:
+    """The moment if its year is one an export can hold, else null."""
+    return moment.year().between(1990, 2100).ifelse(moment, ibis.null(moment.type()))
 
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:

@@ -36,37 +36,16 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
     for raw in read.raw_files(folder):
         name, terms = _source_of(raw.file, settings)
         taken.add(name)
-        try:
-            found.append(_recognised(raw, name, terms, formats, workbench))
-        except IntakeError as error:
-            found.append(Found(raw, name, terms, problem=next(p for several in error.problems.values() for p in several)))
+        found.append(_recognised(raw, name, terms, formats, workbench))
     for name, terms in settings.sources.items():
-        if terms.url and terms.active:
+        if terms.active and terms.url:
             found.append(_from_database(name, terms, formats, workbench))
-        elif not terms.url and name not in taken and terms.active:
+        elif terms.active and name not in taken:
             pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
-            missing = read.Raw(folder / pattern, pattern, "", False, "csv")
-            found.append(
-                Found(
-                    missing,
-                    name,
-                    terms,
-                    problem=Problem(
-                        f"[sources.{name}]",
-                        f"no file named {pattern} is in {folder.name}/",
-                        "Put the export there, or set active = false for a source that has ended.",
-                    ),
-                )
-            )
+            advice = "Put the export there, or set active = false for a source that has ended."
+            problem = Problem(f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/", advice)
+            found.append(Found(read.Raw(folder / pattern, pattern, "", "csv"), name, terms, problem=problem))
     return [replace(one, index=index) for index, one in enumerate(found)]
-
-
-def _from_database(name: str, terms: Source, formats: dict, workbench: Path) -> Found:
-    try:
-        return _recognised(read.database_table(name, terms.url, terms.table, workbench), name, terms, formats, workbench)
-    except IntakeError as error:
-        nothing = read.Raw(workbench / name, f"{name}.{terms.table}", "", False, "parquet")
-        return Found(nothing, name, terms, problem=next(p for several in error.problems.values() for p in several))
 
 
 def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
@@ -77,34 +56,35 @@ def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
     return "", Source(files=file)
 
 
-def _recognised(raw, name: str, terms: Source, formats: dict, workbench: Path) -> Found:
+def _from_database(name: str, terms: Source, formats: dict, workbench: Path) -> Found:
+    try:
+        raw = read.database_table(name, terms.url, terms.table, workbench)
+    except IntakeError as error:
+        return Found(read.Raw(workbench / name, f"{name}.{terms.table}", "", "parquet"), name, terms, problem=error.listed[0])
+    return _recognised(raw, name, terms, formats, workbench)
+
+
+def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbench: Path) -> Found:
+    """A file with the format that takes it, by the first way to read it that any format fits."""
+
+    def refused(problem: Problem) -> Found:
+        return Found(raw, name, terms, problem=problem)
+
     if terms.format and terms.format not in formats:
-        return Found(
-            raw,
-            name,
-            terms,
-            problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"),
-        )
-    candidates = {terms.format: formats[terms.format]} if terms.format else formats
-    header = []
-    for path, layout in read.layouts(raw, workbench):
-        header = header or list(layout.header)
-        fits = [m for one in candidates.values() if not (m := recognise.match(list(layout.header), one, terms.columns)).missing]
-        if fits:
-            best = max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)))
-            encoding = (
-                read.whole_file_encoding(path, [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])])
-                if raw.kind == "csv"
-                else layout.encoding
-            )
-            if raw.kind == "csv" and encoding is None:
-                return Found(
-                    raw,
-                    name,
-                    terms,
-                    problem=Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."),
-                )
-            source = name or best.format.rule("sales_channel") or best.format.name
-            layout = read.Layout(encoding, layout.delimiter, layout.header, layout.skip)
-            return Found(raw, source, terms, best, layout, path)
-    return Found(raw, name, terms, problem=recognise.not_recognised(header, candidates))
+        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"))
+    candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
+    try:
+        for path, layout in read.layouts(raw, workbench):
+            header = header or list(layout.header)
+            best = recognise.recognise(list(layout.header), candidates, terms.columns)
+            if best is None:
+                continue
+            if raw.kind == "csv":
+                encodings = [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])]
+                layout = replace(layout, encoding=read.whole_file_encoding(path, encodings))
+                if layout.encoding is None:
+                    return refused(Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."))
+            return Found(raw, name or best.format.rule("sales_channel") or best.format.name, terms, best, layout, path)
+    except IntakeError as error:
+        return refused(error.listed[0])
+    return refused(recognise.not_recognised(header, candidates))

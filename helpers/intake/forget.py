@@ -35,11 +35,9 @@ def forget(client: str, email: str) -> str:
         return isinstance(cell, str) and "@" in cell and privacy.normalised(cell, gmail) == person
 
     touched = _from_raw(settings, is_person)
-    for path in sorted((settings.folder / "rejected").glob("*.csv")):
-        touched[f"rejected/{path.name}"] = _rewritten(path, "utf-8", ",", '"', lambda row: None if any(map(is_person, row)) else row)
-    for path in sorted((settings.folder / "actions").glob("*.csv")):
-        gone = lambda row: None if pseudonym in row or any(map(is_person, row)) else row  # noqa: E731
-        touched[f"actions/{path.name}"] = _rewritten(path, "utf-8", ",", '"', gone)
+    for path in [*sorted((settings.folder / "rejected").glob("*.csv")), *sorted((settings.folder / "actions").glob("*.csv"))]:
+        gone = _rewritten(path, lambda row: None if pseudonym in row or any(map(is_person, row)) else row)
+        touched[f"{path.parent.name}/{path.name}"] = gone
     for path in sorted((settings.folder / "tables").glob("*.parquet")):
         touched[f"tables/{path.name}"] = _from_table(path, pseudonym)
     shutil.rmtree(settings.folder / "cache", ignore_errors=True)
@@ -55,52 +53,50 @@ def _from_raw(settings, is_person: Callable) -> dict[str, int]:
         return touched
     with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
         for one in find(settings, folder, Path(name)):
-            if not one.raw.path.is_file():
-                continue
-            if one.raw.kind == "csv":
-                count = _from_csv(one, is_person)
-            else:
-                count = {"xlsx": _from_xlsx, "json": _from_json, "parquet": _from_parquet}[one.raw.kind](one.raw.path, is_person)
-            touched[f"raw/{one.raw.file}"] = count
+            if one.raw.path.is_file():
+                erase = {"csv": _from_csv, "xlsx": _from_xlsx, "json": _from_json, "parquet": _from_parquet}[one.raw.kind]
+                touched[f"raw/{one.raw.file}"] = erase(one, is_person)
     return touched
 
 
 def _from_csv(one, is_person: Callable) -> int:
     if one.match is None:
-        return _rewritten(one.raw.path, "utf-8", ",", '"', lambda row: None if any(map(is_person, row)) else row)
+        return _rewritten(one.raw.path, lambda row: None if any(map(is_person, row)) else row)
     form, columns, header = one.match.format, one.match.columns, list(one.layout.header)
-    group = form.rule("group")
+    group, personal = form.rule("group"), headers_in([spec.get(c) for spec in form.tables.values() for c in IDENTITY])
     place = header.index(columns[group]) if isinstance(group, str) and group in columns else None
-    encoding, delimiter, quote = one.layout.encoding, one.layout.delimiter, form.rule("quote", '"')
-    mine = set()
-    for row in _read(one.raw.path, encoding, delimiter, quote):
-        if place is not None and len(row) > place and any(map(is_person, row)):
-            mine.add(row[place])
-    personal = headers_in([spec.get(c) for spec in form.tables.values() for c in IDENTITY])
     kept = {header.index(theirs) for ours, theirs in columns.items() if ours not in personal}
+    style = one.layout.encoding, one.layout.delimiter, form.rule("quote", '"')
+
+    def order_of(row):
+        return row[place] if place is not None and len(row) > place else None
+
+    mine = {order_of(row) for row in _read(one.raw.path, *style) if any(map(is_person, row))} - {None}
 
     def without(row):
-        if not any(map(is_person, row)) and not (place is not None and len(row) > place and row[place] in mine):
+        if not any(map(is_person, row)) and order_of(row) not in mine:
             return row
         if not {"orders", "refunds"} & set(form.tables):
             return None
         return ["" if k not in kept or is_person(cell) else cell for k, cell in enumerate(row)]
 
-    return _rewritten(one.raw.path, encoding, delimiter, quote, without)
+    return _rewritten(one.raw.path, without, *style)
 
 
 def _read(path: Path, encoding: str, delimiter: str, quote: str):
     with path.open(encoding=encoding, errors="replace", newline="") as file:
-        lines = (line.replace("\0", "") for line in file)
-        yield from csv.reader(lines, delimiter=delimiter, **({"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}))
+        yield from csv.reader((line.replace("\0", "") for line in file), delimiter=delimiter, **_quoting(quote))
 
 
-def _rewritten(path: Path, encoding: str, delimiter: str, quote: str, change: Callable) -> int:
+def _quoting(quote: str) -> dict:
+    return {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
+
+
+def _rewritten(path: Path, change: Callable, encoding: str = "utf-8", delimiter: str = ",", quote: str = '"') -> int:
     """Replace a CSV file by its changed rows (None deletes one); returns how many changed. Untouched files stay byte for byte."""
     count, part = 0, path.with_name(f".{path.name}.part")
     with part.open("w", encoding=encoding, errors="replace", newline="") as out:
-        style = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
-        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n", **style)
+        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n", **_quoting(quote))
         for row in _read(path, encoding, delimiter, quote):
             after = change(row)
             count += after != row
@@ -114,19 +110,19 @@ def _rewritten(path: Path, encoding: str, delimiter: str, quote: str, change: Ca
     return count
 
 
-def _from_xlsx(path: Path, is_person: Callable) -> int:
-    book, count = openpyxl.load_workbook(path), 0
+def _from_xlsx(one, is_person: Callable) -> int:
+    book, count = openpyxl.load_workbook(one.raw.path), 0
     for sheet in book.worksheets:
         for row in range(sheet.max_row, 1, -1):
             if any(is_person(cell.value) for cell in sheet[row]):
                 sheet.delete_rows(row)
                 count += 1
     if count:
-        book.save(path)
+        book.save(one.raw.path)
     return count
 
 
-def _from_json(path: Path, is_person: Callable) -> int:
+def _from_json(one, is_person: Callable) -> int:
     count = 0
 
     def without(value):
@@ -142,23 +138,22 @@ def _from_json(path: Path, is_person: Callable) -> int:
             return any(holds(v) for v in item.values() if not isinstance(v, list))
         return is_person(item)
 
-    text = path.read_text(encoding="utf-8-sig")
+    text = one.raw.path.read_text(encoding="utf-8-sig")
     try:
         after = json.dumps(without(json.loads(text)), ensure_ascii=False)
     except json.JSONDecodeError:
         lines = without([json.loads(line) for line in text.splitlines() if line.strip()])
         after = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n"
     if count:
-        path.write_text(after, encoding="utf-8")
+        one.raw.path.write_text(after, encoding="utf-8")
     return count
 
 
-def _from_parquet(path: Path, is_person: Callable) -> int:
-    frame = pd.read_parquet(path)
-    texts = frame.select_dtypes(include=["object", "string"])
-    mine = texts.map(is_person).any(axis=1) if len(texts.columns) else pd.Series(False, index=frame.index)
+def _from_parquet(one, is_person: Callable) -> int:
+    frame = pd.read_parquet(one.raw.path)
+    mine = frame.map(is_person).any(axis=1)
     if mine.any():
-        frame[~mine].to_parquet(path, index=False)
+        frame[~mine].to_parquet(one.raw.path, index=False)
     return int(mine.sum())
 
 

@@ -3,8 +3,10 @@
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -12,7 +14,7 @@ from babel.core import get_global
 from ibis import _
 
 from helpers.intake import build, privacy, read
-from helpers.intake.contract import report
+from helpers.intake.contract import IntakeError
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
@@ -27,28 +29,26 @@ PAGES = {
 }
 
 
-@dataclass
-class NewClient:
+class NewClient(NamedTuple):
     """The folder made, and what was found in the exports, in lines to print."""
 
     folder: Path
-    found: list[str] = field(default_factory=list)
+    found: Sequence[str] = ()
 
 
-@dataclass
-class Store:
+class Store(NamedTuple):
     """What a group of order exports says of the store they come from."""
 
     files: str
     format: str
     channel: str
     orders: int
-    currencies: dict[str, int]
-    markets: dict[str, int]
+    currency: dict[str, int]
+    market: dict[str, int]
     first: str
     last: str
     identified: float
-    zone: str = ""
+    zone: str
 
 
 def new_client(name: str, raw: Path | None = None) -> NewClient:
@@ -66,26 +66,20 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     _write(folder, {"name": name.replace("-", " ").title()}, "")
     if raw is None:
         return NewClient(folder)
-    given = read.raw_files(raw)
-    for one in given:
-        target = folder / "raw" / one.file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(one.path, target)
-    settings = load_settings(name)
+    given = {one.file for one in read.raw_files(raw)}
+    for file in given:
+        (folder / "raw" / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(raw / file, folder / "raw" / file)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
         con = build.open_workbench(Path(scratch), folder / "raw")
-        found, batches, problems = build.staged(con, settings, folder / "raw", Path(scratch))
+        found, batches, problems = build.staged(con, load_settings(name), folder / "raw", Path(scratch))
         stores = [store for batch in batches if "orders" in batch.tables for store in _stores(con, batch)]
-        supplied = {target for batch in batches for target in batch.tables}
         con.disconnect()
-    names = {one.file for one in given}
-    said = [
-        f"{one.raw.file}: {one.match.format.title if one.match else 'not recognised'}" for one in found if one.raw.file in names
-    ]
-    said += [report(problems)] if problems else []
-    missing = [
-        f"Without {table.replace('_', ' ')}: {pages} will say what is missing." for table, pages in PAGES.items() if table not in supplied
-    ]
+    taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
+    said = [f"{file}: {title}" for file, title in taken.items()] + ([str(IntakeError(problems))] if problems else [])
+    supplied = {target for batch in batches for target in batch.tables}
+    lacking = {table.replace("_", " "): pages for table, pages in PAGES.items() if table not in supplied}
+    missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]
     if stores:
         _write(folder, _guesses(stores), _sections(stores, missing))
     return NewClient(folder, said + [_line(store) for store in stores] + missing)
@@ -93,41 +87,24 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
 
 def _stores(con, batch) -> list[Store]:
     """A store for each group of files whose names differ in their digits only."""
-    rows, groups = batch.tables["orders"], {}
+    form, groups = batch.match.format, {}
     for one in batch.accounts:
         groups.setdefault(re.sub(r"\d+([-_.]\d+)*", "*", one.raw.file), []).append(one.index)
     stores = []
     for pattern, indexes in groups.items():
-        mine = rows.filter(rows.file_index.isin(indexes))
-        if not (orders := int(con.to_pandas(mine.count()))):
+        mine = batch.tables["orders"].filter(_.file_index.isin(indexes)).mutate(source_name=_.order_id)
+        day, known = mine.ordered_at.cast("date"), privacy.buyer(mine).notnull()
+        facts = con.to_pandas(mine.aggregate(orders=_.count(), first=day.min(), last=day.max(), known=known.sum())).iloc[0]
+        if not facts["orders"]:
             continue
-        mine = mine.mutate(source_name=mine.order_id)
-        facts = con.to_pandas(
-            mine.aggregate(
-                first=mine.ordered_at.min().cast("date"), last=mine.ordered_at.max().cast("date"), known=privacy.buyer(mine).notnull().sum()
-            )
-        ).iloc[0]
-        counts = {
-            c: con.to_pandas(mine.group_by(c).aggregate(n=_.count()).order_by(_.n.desc(), c))
-            for c in ("currency", "market")
-            if c in mine.columns
-        }
-        known = {c: {k: int(v) for k, v in zip(f[c], f["n"], strict=True) if isinstance(k, str)} for c, f in counts.items()}
-        form = batch.match.format
-        stores.append(
-            Store(
-                pattern,
-                form.name,
-                form.rule("sales_channel", form.name),
-                orders,
-                known.get("currency", {}),
-                known.get("market", {}),
-                f"{pd.Timestamp(facts['first']):%Y-%m-%d}",
-                f"{pd.Timestamp(facts['last']):%Y-%m-%d}",
-                facts["known"] / orders,
-                _zone(con, batch, indexes, list(known.get("market", {}))),
-            )
-        )
+        counts = {"currency": {}, "market": {}}
+        for column in counts.keys() & set(mine.columns):
+            rows = con.to_pandas(mine.filter(_[column].notnull()).group_by(column).aggregate(n=_.count()).order_by(_.n.desc(), column))
+            counts[column] = dict(zip(rows[column], rows["n"].tolist(), strict=True))
+        first, last = (f"{pd.Timestamp(facts[name]):%Y-%m-%d}" for name in ("first", "last"))
+        zone, orders = _zone(con, batch, indexes, list(counts["market"])), int(facts["orders"])
+        channel, span = form.rule("sales_channel", form.name), {"first": first, "last": last}
+        stores.append(Store(pattern, form.name, channel, orders, **counts, **span, identified=facts["known"] / orders, zone=zone))
     return stores
 
 
@@ -164,45 +141,37 @@ def _offset(zone: str, month: str) -> set[str]:
 
 def _guesses(stores: list[Store]) -> dict[str, str]:
     """Reporting currency and time zone: those of most orders."""
-    currencies, markets = {}, {}
-    for store in stores:
-        for total, counts in ((currencies, store.currencies), (markets, store.markets)):
-            for key, n in counts.items():
-                total[key] = total.get(key, 0) + n
-    main = max(markets, key=markets.get, default="")
-    zones = _zones(main)
-    zone = next((store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone), zones[0] if zones else "UTC")
-    return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zone}
+    currencies = sum((Counter(store.currency) for store in stores), Counter())
+    markets = sum((Counter(store.market) for store in stores), Counter())
+    own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
+    zones = [*own, *(_zones(max(markets, key=markets.get)) if markets else []), "UTC"]
+    return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
 
 def _line(store: Store) -> str:
-    markets = ", ".join(f"{m} {n / store.orders:.0%}" for m, n in list(store.markets.items())[:5])
-    return (
-        f"{store.files}: {store.orders:,} orders from {store.first} to {store.last}, {', '.join(store.currencies)}; "
-        f"{markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer"
-    )
+    markets = ", ".join(f"{m} {n / store.orders:.0%}" for m, n in list(store.market.items())[:5])
+    span = f"{store.orders:,} orders from {store.first} to {store.last}, {', '.join(store.currency)}"
+    return f"{store.files}: {span}; {markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer"
 
 
 def _sections(stores: list[Store], missing: list[str]) -> str:
     """The sources of client.toml as found, and what is missing, as comments."""
-    lines = ["# --- where the data come from, as found in the exports ---"]
-    taken = set()
+    lines, taken = ["# --- where the data come from, as found in the exports ---"], set()
     for store in stores:
-        part = re.sub(
-            r"\b(orders?|exports?|all|amazon|shopify|csv|txt|xlsx)\b|[^a-z]+", " ", Path(store.files).stem.lower().replace("_", " ")
-        ).split()
+        stem = Path(store.files).stem.lower().replace("_", " ")
+        part = re.sub(r"\b(orders?|exports?|all|amazon|shopify|csv|txt|xlsx)\b|[^a-z]+", " ", stem).split()
         key = re.sub(r"[^a-z0-9]+", "-", store.channel.lower())
-        alike = sum(other.channel == store.channel for other in stores) > 1
-        key = "-".join([key, *part]) if alike and part else key
+        if part and sum(other.channel == store.channel for other in stores) > 1:
+            key = "-".join([key, *part])
         while key in taken:
             key += "-2"
         taken.add(key)
-        lines += ["", f"# {_line(store)}", f"[sources.{key}]", f'files = "{_escaped(store.files)}"', f'format = "{store.format}"']
-        lines += [f'time_zone = "{store.zone}"'] if store.zone else ['# time_zone = "Europe/Berlin"  # of times without an offset']
         lines += [
+            "", f"# {_line(store)}", f"[sources.{key}]", f'files = "{_escaped(store.files)}"', f'format = "{store.format}"',
+            f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"covered_through = {store.last}    # raise it if the export reaches further than its last order",
-        ]
+        ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis import _
 
 from helpers.settings import Settings, checked_name
@@ -104,24 +103,18 @@ def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
     """
     key, gmail = client_key(settings.client), settings.privacy.gmail_aliases
 
-    def hashed(texts):
-        out = []
-        for text in texts.to_pylist():
-            kind, rest = text[:1], text[2:]
-            if kind == "e":
-                mail = normalised(rest, gmail)
-                out.append("" if is_placeholder(mail) else pseudonym(key, mail))
-            else:
-                out.append(rest if kind == "p" else pseudonym(key, text))
-        return pa.array(out, pa.string())
+    @ibis.udf.scalar.python(signature=((str,), str))
+    def hashed(who):
+        kind, rest = who[:1], who[2:]
+        if kind == "e":
+            mail = normalised(rest, gmail)
+            return "" if is_placeholder(mail) else pseudonym(key, mail)
+        return rest if kind == "p" else pseudonym(key, who)
 
-    hashed.__annotations__ = {"texts": str, "return": str}
-    hash_udf = ibis.udf.scalar.pyarrow(hashed, signature=((str,), str))
-    parts = [t.filter(t.buyer.notnull()).select("buyer") for t in found]
-    every = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
-    every = con.create_table("distinct_buyers", every, overwrite=True)
+    every = ibis.union(*(t.filter(t.buyer.notnull()).select("buyer") for t in found)).distinct()
+    every = con.create_table("distinct_buyers", every)
+    known = con.create_table("buyers", every.mutate(customer_id=hashed(every.buyer)))
     scope = ibis.cases((_.customer_id.isnull(), "none"), (_.buyer.startswith("a:"), "channel_account"), else_="email")
-    known = con.create_table("buyers", every.mutate(customer_id=hash_udf(every.buyer)), overwrite=True)
     return known.mutate(customer_id=known.customer_id.nullif("")).mutate(identity_scope=scope)
 
 
@@ -129,4 +122,4 @@ def impossible_addresses(con, orders: ir.Table, limit: int) -> ir.Table:
     """Buyers with an e-mail address that placed `limit` orders or more on one day: a shared placeholder, not a person."""
     mailed = orders.filter(orders.buyer.startswith("e:"))
     days = mailed.group_by("buyer", day=mailed.ordered_at.date()).aggregate(n=_.count())
-    return con.create_table("impossible", days.filter(_.n >= limit).select("buyer").distinct(), overwrite=True)
+    return con.create_table("impossible", days.filter(_.n >= limit).select("buyer").distinct())

@@ -31,11 +31,8 @@ def decimal_mark(con, rows: ir.Table, match) -> str:
         return form.rule("decimal", ".")
     names = [match.columns[h] for h in form.rule("numbers", []) if h in match.columns]
     shapes = {"comma": r"^[^,]*,\d{1,2}\D*$|\.\d{3},", "point": r"^[^.]*\.\d{1,2}\D*$|,\d{3}\.", "either": r"^-?\d{1,3}[.,]\d{3}\D*$"}
-    found = con.to_pandas(
-        rows.aggregate(
-            **{key: ibis.or_(*(rows[n].re_search(shape).fill_null(False) for n in names)).any() for key, shape in shapes.items()}
-        )
-    ).iloc[0]
+    written = {key: ibis.or_(*(rows[n].re_search(shape).fill_null(False) for n in names)).any() for key, shape in shapes.items()}
+    found = con.to_pandas(rows.aggregate(**written)).iloc[0]
     comma, point, either = (found[key] is True or bool(found[key] == True) for key in shapes)  # noqa: E712  null in an empty file
     if (comma and point) or (either and not comma and not point):
         what = "both 1.5 and 1,5 are written" if comma else "'1,234' could be more than a thousand or less than two"
@@ -56,26 +53,12 @@ def date_formats(con, rows: ir.Table, match, terms: Source, usual: tuple[str, ..
     if form.rule("day_first") != "ask" or not names:
         return formats
     part = {k: [rows[n].re_extract(r"^(\d{1,2})[/.-](\d{1,2})[/.-]\d{2,4}", k).nullif("").cast("int64") for n in names] for k in (1, 2)}
-    found = con.to_pandas(
-        rows.aggregate(
-            first=ibis.greatest(*(p.max().fill_null(0) for p in part[1])),
-            second=ibis.greatest(*(p.max().fill_null(0) for p in part[2])),
-            sample=rows[names[0]].min(where=part[1][0].notnull()),
-        )
-    ).iloc[0]
+    first, second = (ibis.greatest(*(p.max().fill_null(0) for p in part[k])) for k in (1, 2))
+    found = con.to_pandas(rows.aggregate(first=first, second=second, sample=rows[names[0]].min(where=part[1][0].notnull()))).iloc[0]
     if found["first"] and found["first"] <= 12 and found["second"] <= 12:
-        a, b = re.split(r"[/.-]", found["sample"])[:2]
-        raise IntakeError(
-            {
-                form.name: [
-                    Problem(
-                        names[0],
-                        f"'{found['sample'][:10]}' could be day {int(a)} of month {int(b)} or day {int(b)} of month {int(a)}, and no "
-                        "date in the file settles it",
-                        'Set date_format = "%d/%m/%Y" or "%m/%d/%Y" under [sources.<name>] in client.toml.',
-                    )
-                ]
-            }
-        )
+        a, b = (int(number) for number in re.split(r"[/.-]", found["sample"])[:2])
+        readings = f"could be day {a} of month {b} or day {b} of month {a}, and no date in the file settles it"
+        advice = 'Set date_format = "%d/%m/%Y" or "%m/%d/%Y" under [sources.<name>] in client.toml.'
+        raise IntakeError({form.name: [Problem(names[0], f"'{found['sample'][:10]}' {readings}", advice)]})
     wrong = "%d{}%m" if found["first"] <= 12 else "%m{}%d"
     return tuple(f for f in formats if not any(wrong.format(mark) in f for mark in "/.-")) if found["first"] else formats

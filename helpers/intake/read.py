@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
 from helpers.intake import unpack
-from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.contract import NOTHING, IntakeError, Problem
 
 TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
 SUFFIXES = TEXT_SUFFIXES | {".xlsx", ".json", ".parquet"}
@@ -25,18 +25,16 @@ SAMPLE_BYTES = 256_000
 CHUNK = 4 << 20
 MAX_LINE = 1 << 20
 OVERFLOW = "beyond the header"  # DuckDB drops what a line has beyond the columns unless there is one for it
-NOTHING = ibis.null("string")
 csv.field_size_limit(MAX_LINE)
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw file as found: its name inside raw/, its bytes' hash, and what its first lines hold."""
+    """A raw file as found: its name inside raw/, its bytes' hash, and csv, xlsx, json or parquet."""
 
     path: Path
     file: str
     sha256: str
-    has_nul: bool
     kind: str
 
 
@@ -44,7 +42,7 @@ class Raw:
 class Layout:
     """How the text of a file is laid out, once its header is known."""
 
-    encoding: str
+    encoding: str | None
     delimiter: str
     header: tuple[str, ...]
     skip: int
@@ -61,9 +59,8 @@ def raw_files(folder: Path) -> list[Raw]:
             continue
         if not path.resolve().is_relative_to(inside):
             raise IntakeError({str(relative): [Problem("the file", "it is a link that leaves the folder", "Copy the file itself.")]})
-        digest, has_nul = _hashed(path)
-        kind = path.suffix.lower().removeprefix(".")
-        found.append(Raw(path, str(relative), digest, has_nul, "csv" if path.suffix.lower() in TEXT_SUFFIXES else kind))
+        kind = "csv" if path.suffix.lower() in TEXT_SUFFIXES else path.suffix.lower().removeprefix(".")
+        found.append(Raw(path, str(relative), _hash(path), kind))
     return found
 
 
@@ -76,22 +73,12 @@ def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
         con.table(bare, database=schema[0] if schema else None).to_parquet(path)
         con.disconnect()
     except ImportError as error:
-        raise IntakeError(
-            {
-                where: [
-                    Problem(
-                        "url",
-                        f"the driver for it is not installed ({error})",
-                        "Install Ibis with the extra for this database, such as ibis-framework[postgres].",
-                    )
-                ]
-            }
-        ) from None
+        advice = "Install Ibis with the extra for this database, such as ibis-framework[postgres]."
+        raise IntakeError({where: [Problem("url", f"the driver for it is not installed ({error})", advice)]}) from None
     except Exception as error:  # noqa: BLE001  every driver has its own; none may show the password in the URL
-        raise IntakeError(
-            {where: [Problem("url", f"the table cannot be read ({type(error).__name__})", "Check address, password and table name.")]}
-        ) from None
-    return Raw(path, f"{name}.{bare}", _hashed(path)[0], False, "parquet")
+        what = f"the table cannot be read ({type(error).__name__})"
+        raise IntakeError({where: [Problem("url", what, "Check address, password and table name.")]}) from None
+    return Raw(path, f"{name}.{bare}", _hash(path), "parquet")
 
 
 def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
@@ -112,12 +99,20 @@ def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
             yield from ((path, layout) for layout in _header_lines(text, encoding))
 
 
+def is_empty(found) -> bool:
+    """Whether a file holds a header and nothing else, as a template not filled in yet does."""
+    if found.raw.kind == "parquet":
+        return pq.read_metadata(found.path).num_rows == 0
+    sample = _sample(found.path)
+    return len(sample) < SAMPLE_BYTES and len(sample.rstrip().splitlines()) <= found.layout.skip
+
+
 def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
     """The first of the encodings in which every byte of the file makes sense."""
     for encoding in encodings:
         decoder = codecs.getincrementaldecoder(encoding)()
-        with suppress(UnicodeDecodeError), path.open("rb") as file:
-            while chunk := file.read(CHUNK):
+        with suppress(UnicodeDecodeError):
+            for chunk in _chunks(path):
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
             return encoding
@@ -133,34 +128,23 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
         return table.mutate(**{OVERFLOW: NOTHING}, row=table.rowid() + 2, file_index=ibis.literal(found[0].index, "int64"))
     paths = {str(_as_utf8(one, workbench)): one for one in found}
     options = {
-        "columns": dict.fromkeys([*_distinct(layout.header), OVERFLOW], "VARCHAR"),
-        "header": False,
-        "auto_detect": False,
-        "skip": layout.skip,
-        "delim": layout.delimiter,
-        "quote": quote,
-        "escape": quote,
-        "strict_mode": False,
-        "store_rejects": True,
-        "filename": True,
-        "rejects_table": f"{name}_broken",
-        "rejects_scan": f"{name}_scan",
-        "max_line_size": MAX_LINE,
-        "null_padding": True,
-    }
-    try:
-        table = _read_csv(con, name, list(paths), wanted, options)
-    except duckdb.Error as error:
-        if "null_padding" not in str(error):  # short lines beside quoted line breaks want a single thread
-            raise _unreadable(found[0].raw.file, error) from None
+        "columns": dict.fromkeys([*_distinct(layout.header), OVERFLOW], "VARCHAR"), "header": False, "auto_detect": False,
+        "skip": layout.skip, "delim": layout.delimiter, "quote": quote, "escape": quote, "strict_mode": False, "null_padding": True,
+        "max_line_size": MAX_LINE, "filename": True,
+        "store_rejects": True, "rejects_table": f"{name}_broken", "rejects_scan": f"{name}_scan",
+    }  # fmt: skip
+    for parallel in (True, False):  # short lines beside quoted line breaks want a single thread
         try:
-            table = _read_csv(con, name, list(paths), wanted, options | {"parallel": False})
-        except duckdb.Error as again:
-            raise _unreadable(found[0].raw.file, again) from None
+            view = con.read_csv(list(paths), table_name=f"{name}_view", parallel=parallel, **options)
+            table = con.create_table(name, view.select(*wanted, OVERFLOW, "filename"), overwrite=True)
+            break
+        except duckdb.Error as error:
+            if not parallel or "null_padding" not in str(error):
+                what, advice = unpack.first_line(error), "Open it in a spreadsheet, and export it again as CSV"
+                raise IntakeError({found[0].raw.file: [Problem("the file", f"it cannot be read as a table: {what}", advice)]}) from None
     first = dict(con.raw_sql(f"SELECT filename, min(rowid) FROM {name} GROUP BY filename").fetchall())
-    starts = [(table.filename == path, one.index, first.get(path, 0)) for path, one in paths.items()]
-    index = ibis.cases(*((same, number) for same, number, _start in starts)).cast("int64")
-    start = ibis.cases(*((same, begin) for same, _number, begin in starts)).cast("int64")
+    start = table.filename.cases(*((path, first.get(path, 0)) for path in paths)).cast("int64")
+    index = table.filename.cases(*((path, one.index) for path, one in paths.items())).cast("int64")
     return table.mutate(row=table.rowid() - start + layout.skip + 1, file_index=index).drop("filename")
 
 
@@ -178,33 +162,14 @@ def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, st
     return {one.index: by_name[path] for one in accounts for path in by_name if Path(path).name in (one.raw.path.name, _utf8_name(one.raw))}
 
 
-def _read_csv(con, name: str, paths: list[str], wanted: list[str], options: dict) -> ir.Table:
-    view = con.read_csv(paths, table_name=f"{name}_view", **options)
-    return con.create_table(name, view.select(*wanted, OVERFLOW, "filename"), overwrite=True)
-
-
-def _unreadable(file: str, error: Exception) -> IntakeError:
-    return IntakeError(
-        {
-            file: [
-                Problem(
-                    "the file",
-                    f"it cannot be read as a table: {unpack.first_line(error)}",
-                    "Open it in a spreadsheet, and export it again as CSV",
-                )
-            ]
-        }
-    )
-
-
 def _as_utf8(one, workbench: Path) -> Path:
     """The file itself, or a copy in UTF-8 without NUL bytes, made by stream."""
-    if one.layout.encoding in ("utf-8", "utf-8-sig") and not one.raw.has_nul:
+    if one.layout.encoding in ("utf-8", "utf-8-sig") and not any(b"\0" in chunk for chunk in _chunks(one.path)):
         return one.path
     target = workbench / _utf8_name(one.raw)
     decoder = codecs.getincrementaldecoder(one.layout.encoding)(errors="replace")
-    with one.path.open("rb") as source, target.open("w", encoding="utf-8", newline="") as out:
-        while chunk := source.read(CHUNK):
+    with target.open("w", encoding="utf-8", newline="") as out:
+        for chunk in _chunks(one.path):
             out.write(decoder.decode(chunk).replace("\0", ""))
         out.write(decoder.decode(b"", final=True))
     return target
@@ -224,13 +189,15 @@ def _header_lines(text: str, encoding: str) -> Iterator[Layout]:
             yield Layout(encoding, delimiter, tuple(header), number + reader.line_num)
 
 
-def _hashed(path: Path) -> tuple[str, bool]:
-    digest, has_nul = hashlib.sha256(), False
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            has_nul = has_nul or b"\0" in chunk
-    return digest.hexdigest(), has_nul
+            yield chunk
 
 
 def _sample(path: Path) -> bytes:

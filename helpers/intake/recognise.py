@@ -1,5 +1,6 @@
 """Which export a file is: format files, and matching a file's header against them."""
 
+import itertools
 import re
 import tomllib
 import unicodedata
@@ -10,28 +11,8 @@ from helpers.intake.contract import Problem
 
 BUILT_IN = Path(__file__).parent / "formats"
 RULES = {
-    "name",
-    "title",
-    "sales_channel",
-    "required",
-    "any_of",
-    "aliases",
-    "optional",
-    "header_patterns",
-    "encodings",
-    "decimal",
-    "timestamps",
-    "day_first",
-    "ignore",
-    "group",
-    "control",
-    "tables",
-    "checks",
-    "once_across",
-    "quote",
-    "numbers",
-    "date_columns",
-    "time_zone",
+    "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal", "timestamps",
+    "day_first", "ignore", "group", "control", "tables", "checks", "once_across", "quote", "numbers", "date_columns", "time_zone",
 }
 
 
@@ -82,12 +63,7 @@ def load_formats(*folders: Path) -> dict[str, Format]:
     >>> "shopify_orders" in load_formats()
     True
     """
-    formats = {}
-    for folder in (BUILT_IN, *folders):
-        for path in sorted(folder.glob("*.toml")):
-            one = load_format(path)
-            formats[one.name] = one
-    return formats
+    return {path.stem: load_format(path) for folder in (BUILT_IN, *folders) for path in sorted(folder.glob("*.toml"))}
 
 
 def load_format(path: Path) -> Format:
@@ -100,12 +76,10 @@ def load_format(path: Path) -> Format:
         rules = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not a format file: {error}") from None
-    unknown, absent = set(rules) - RULES, {"title", "required", "tables"} - set(rules)
-    if unknown or absent:
-        raise ValueError(
-            f"{path.name} is not a format file: "
-            + "; ".join([f"there is no key '{key}'" for key in sorted(unknown)] + [f"'{k}' is missing" for k in sorted(absent)])
-        )
+    wrong = [f"there is no key '{key}'" for key in sorted(set(rules) - RULES)]
+    wrong += [f"'{key}' is missing" for key in sorted({"title", "required", "tables"} - set(rules))]
+    if wrong:
+        raise ValueError(f"{path.name} is not a format file: {'; '.join(wrong)}")
     return Format(path.stem, rules["title"], tuple(rules["required"]), rules["tables"], path, rules)
 
 
@@ -116,48 +90,41 @@ def match(header: list[str], one: Format, crosswalk: dict[str, str] | None = Non
     >>> found.columns, found.missing
     ({'Email': 'EMAIL'}, ('Total',))
     """
-    theirs = {}
-    for name in header:
-        theirs.setdefault(plain(name), name)
+    crosswalk, aliases, any_of = crosswalk or {}, one.rule("aliases", {}), one.rule("any_of", [])
+    fixed = {ours for ours, value in crosswalk.items() if is_constant(value)}
+    crossed = {ours: [value] for ours, value in crosswalk.items() if ours not in fixed}
+    theirs = {plain(name): name for name in reversed(header)}
     columns, captured = {}, {}
-    for ours in _known_headers(one, crosswalk or {}):
-        for candidate in (*_crossed(crosswalk or {}, ours), ours, *one.rule("aliases", {}).get(ours, ())):
-            if plain(candidate) in theirs:
-                columns[ours] = theirs[plain(candidate)]
-                break
+    for ours in dict.fromkeys([*one.required, *itertools.chain(*any_of), *one.rule("optional", []), *aliases, *crossed]):
+        spellings = [plain(name) for name in (*crossed.get(ours, ()), ours, *aliases.get(ours, ()))]
+        if found := [theirs[name] for name in spellings if name in theirs]:
+            columns[ours] = found[0]
     for ours, patterns in one.rule("header_patterns", {}).items():
         for name in header:
             found = next((m for p in patterns if (m := re.fullmatch(p, name.strip("\ufeff "), re.IGNORECASE))), None)
             if found:
                 columns[ours], captured[ours] = name, (found.groups() or ("",))[0].upper()
-    fixed = {ours for ours, value in (crosswalk or {}).items() if _is_constant(value)}
     missing = [name for name in one.required if name not in columns and name not in fixed]
-    missing += [" or ".join(names) for names in one.rule("any_of", []) if not (set(names) & (set(columns) | fixed))]
+    missing += [" or ".join(names) for names in any_of if not (set(names) & (set(columns) | fixed))]
     return Match(one, columns, tuple(missing), captured)
 
 
-def recognise(header: list[str], formats: dict[str, Format]) -> Match | None:
+def recognise(header: list[str], formats: dict[str, Format], crosswalk: dict[str, str] | None = None) -> Match | None:
     """The format whose required headers are all there; of several, the one that knows most of the columns."""
-    fits = [m for one in formats.values() if not (m := match(header, one)).missing]
+    fits = [m for one in formats.values() if not (m := match(header, one, crosswalk)).missing]
     return max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)), default=None)
 
 
 def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
     """Why no format took a file: the nearest one and the columns it misses."""
     nearest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
-    shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
     if not nearest.columns:
-        return Problem(
-            "the file",
-            f"no known export has the columns {shown}",
-            "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md).",
-        )
-    return Problem(
-        "the file",
-        f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), "
-        f"but these columns are missing: {', '.join(nearest.missing)}",
-        "Export it again with them, or name the columns under [sources.<name>.columns] in client.toml.",
-    )
+        shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
+        advice = "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md)."
+        return Problem("the file", f"no known export has the columns {shown}", advice)
+    lacks = f"but these columns are missing: {', '.join(nearest.missing)}"
+    advice = "Export it again with them, or name the columns under [sources.<name>.columns] in client.toml."
+    return Problem("the file", f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), {lacks}", advice)
 
 
 def headers_in(spec) -> set[str]:
@@ -172,20 +139,6 @@ def headers_in(spec) -> set[str]:
     return set().union(*(headers_in(part) for part in parts))
 
 
-def _known_headers(one: Format, crosswalk: dict) -> list[str]:
-    used = [
-        *one.required,
-        *(h for group in one.rule("any_of", []) for h in group),
-        *one.rule("optional", []),
-        *one.rule("aliases", {}),
-        *(k for k, v in crosswalk.items() if not _is_constant(v)),
-    ]
-    return list(dict.fromkeys(used))
-
-
-def _crossed(crosswalk: dict, ours: str) -> list[str]:
-    return [crosswalk[ours]] if ours in crosswalk and not _is_constant(crosswalk[ours]) else []
-
-
-def _is_constant(value) -> bool:
+def is_constant(value) -> bool:
+    """Whether a crosswalk's value is a constant, "=text" or no text at all, and not a header."""
     return not isinstance(value, str) or value.startswith("=")

@@ -1,5 +1,6 @@
 """The account of each file: its rows, and its money as read beside the same money as it stands in the tables."""
 
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -9,26 +10,11 @@ from helpers import schema
 from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
-DAY = {
-    "orders": "ordered_at",
-    "refunds": "refund_date",
-    "retention_costs": "month",
-    "tickets": "opened_at",
-    "surveys": "answered_date",
-    "surveys_sent": "sent_date",
-    "campaigns": "sent_date",
-    "acquisition_spend": "date",
-    "engagement": "date",
-    "subscriptions": "date",
-    "rates": "date",
-    "repeat_aggregates": "period_end",
-    "deliveries": "delivered_date",
+DAY = {name: table.day for name, table in schema.TABLES.items()} | {
+    "orders": "ordered_at", "tickets": "opened_at", "rates": "date", "deliveries": "delivered_date",
 }
 AMOUNT = {
-    "retention_costs": "amount_minor",
-    "acquisition_spend": "amount_minor",
-    "refunds": "amount_minor",
-    "subscriptions": "mrr_delta_minor",
+    "retention_costs": "amount_minor", "acquisition_spend": "amount_minor", "refunds": "amount_minor", "subscriptions": "mrr_delta_minor",
 }
 
 
@@ -41,18 +27,12 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
+            covered = (terms and terms.covered_through) or last
             facts = {
-                "file": one.raw.file,
-                "format": batch.match.format.name,
-                "source": batch.source,
-                "sha256": one.raw.sha256,
-                "rows_read": one.read,
-                "rows_accepted": one.read - one.rejected,
-                "rows_rejected": one.rejected,
-                "rows_ignored": one.ignored,
-                "first_date": first,
-                "covered_through": (terms and terms.covered_through) or last,
-            }
+                "file": one.raw.file, "format": batch.match.format.name, "source": batch.source, "sha256": one.raw.sha256,
+                "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected, "rows_ignored": one.ignored,
+                "first_date": first, "covered_through": covered,
+            }  # fmt: skip
             mine = stand[stand["file_index"] == one.index].drop(columns="file_index")
             money = one.money.merge(mine, on="currency", how="outer").fillna(0).astype({"raw_minor": "int64", "table_minor": "int64"})
             rows += [facts | line for line in money.sort_values("currency").to_dict("records")] or [facts]
@@ -69,23 +49,17 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
 def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     """What was left out or could not be placed, in sentences."""
     said = []
-    lost = con.to_pandas(
-        parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull()).aggregate(n=_.count(), who=_.buyer.nunique())
-    ).iloc[0]
+    nobody = parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull())
+    lost = con.to_pandas(nobody.aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
     if lost["n"]:
-        said.append(
-            f"{lost['n']:,} orders carry a placeholder address ({lost['who']:,} different); they count in revenue and in "
-            "no customer metric."
-        )
+        shared = f"{lost['n']:,} orders share {lost['who']:,} placeholder address{'es' if lost['who'] > 1 else ''}"
+        said.append(f"{shared}; they count in revenue and in no customer metric.")
     twice = con.to_pandas(parts["orders"].count()) - con.to_pandas(orders.count())
     if twice:
         said.append(f"{twice:,} orders stand in more than one export; the newest export's version counts.")
-    if refunds is not None:
-        loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count())
-        if loose:
-            said.append(
-                f"{loose:,} refunds name no order of these exports; they count in the month's bridge and reduce no customer's spend."
-            )
+    loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count()) if refunds is not None else 0
+    if loose:
+        said.append(f"{loose:,} refunds name no order of these exports; they count in the month's bridge and reduce no customer's spend.")
     return said
 
 
@@ -97,9 +71,12 @@ def _spans(con, batch, settings: Settings) -> dict[int, tuple]:
     days = batch.tables[target][DAY[target]]
     days = to_local(settings.time_zone, days).date() if days.type().is_timestamp() else days
     found = con.to_pandas(batch.tables[target].group_by("file_index").aggregate(first=days.min(), last=days.max()))
-    return {
-        row.file_index: tuple(None if pd.isna(v) else pd.Timestamp(v).date() for v in (row.first, row.last)) for row in found.itertuples()
-    }
+    return {row.file_index: (as_day(row.first), as_day(row.last)) for row in found.itertuples()}
+
+
+def as_day(value) -> date | None:
+    """A date of whatever kind as a day, None for none."""
+    return None if pd.isna(value) else pd.Timestamp(value).date()
 
 
 def _standing(con, batch, orders) -> pd.DataFrame:

@@ -8,24 +8,11 @@ from helpers import schema
 from helpers.intake.conversions import minor_factor, minor_units
 from helpers.money import exponent
 
-ORDER_FACTS = (
-    "order_id",
-    "sales_channel",
-    "market",
-    "status",
-    "currency",
-    "payment_method",
-    "is_cod",
-    "acquisition_channel",
-    "acquisition_campaign",
-    "discount_code",
-)
-
 
 def each_once(con, orders: ir.Table) -> ir.Table:
     """Of an order that several exports hold, the newest export's row."""
     newest = orders.group_by("source_name", "order_id").aggregate(file_index=_.file_index.max())
-    return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]), overwrite=True)
+    return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]))
 
 
 def net_of_tax(orders: ir.Table) -> ir.Table:
@@ -49,7 +36,6 @@ def net_of_tax(orders: ir.Table) -> ir.Table:
         gross_minor=_.gross_without,
         discount_minor=_.gross_without - _.net_minor,
         refund_undated_minor=_.refund.round().cast("int64").nullif(0),
-        as_read_minor=_.paid.cast("int64"),
         added_tax=_.tax_included.ifelse(_.goods_tax, 0.0).cast("int64"),
     )
 
@@ -70,32 +56,23 @@ def located(con, refs: ir.Table, orders: ir.Table, name: str) -> ir.Table:
     found = refs.left_join(ids, "order_id").drop("order_id_right")
     found = found.left_join(own, [found.order_id == own.order_id, found.source_name == own.own_source]).drop("order_id_right")
     source = ibis.coalesce(_.own_source, (_.stores == 1).ifelse(_.known_source, ibis.null("string")))
-    return con.create_table(name, found.mutate(source=source).drop("known_source", "stores", "own_source"), overwrite=True)
+    return con.create_table(name, found.mutate(source=source).drop("known_source", "stores", "own_source"))
 
 
 def cancelled_purchases(con, refunds: ir.Table, orders: ir.Table, lines: ir.Table) -> ir.Table:
     """Refunds that name no order, laid on the buyer's latest earlier order of the same product."""
-    bought = (
-        lines.select("source", "order_id", "product_id")
-        .distinct()
-        .join(orders.filter(_.customer_id.notnull()).select("source", "order_id", "customer_id", "ordered_at"), ["source", "order_id"])
-    )
+    known = orders.filter(_.customer_id.notnull()).select("source", "order_id", "customer_id", "ordered_at")
+    bought = lines.select("source", "order_id", "product_id").distinct().join(known, ["source", "order_id"])
     loose = refunds.filter(_.source.isnull(), _.customer_id.notnull(), _.product_id.notnull())
     pairs = loose.select("refund_row", "customer_id", "product_id", "refunded_at").join(bought, ["customer_id", "product_id"])
-    latest = (
-        pairs.filter(_.ordered_at <= _.refunded_at)
-        .group_by("refund_row")
-        .aggregate(order=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).max())
-    )
+    order = ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id})
+    latest = pairs.filter(_.ordered_at <= _.refunded_at).group_by("refund_row").aggregate(order=order.max())
     laid = refunds.left_join(latest, "refund_row").drop("refund_row_right")
-    return con.create_table(
-        "refunds_laid",
-        laid.mutate(
-            source=ibis.coalesce(_.source, _.order["source"], _.source_name),
-            order_id=_.source.isnull().ifelse(ibis.coalesce(_.order["order_id"], _.order_id), _.order_id),
-        ).drop("order"),
-        overwrite=True,
+    laid = laid.mutate(
+        source=ibis.coalesce(_.source, _.order["source"], _.source_name),
+        order_id=_.source.isnull().ifelse(ibis.coalesce(_.order["order_id"], _.order_id), _.order_id),
     )
+    return con.create_table("refunds_laid", laid.drop("order"))
 
 
 def returned_goods(returns: ir.Table, orders: ir.Table, lines: ir.Table, refunds: ir.Table | None) -> ir.Table:
@@ -115,18 +92,14 @@ def delivered(orders: ir.Table, deliveries: ir.Table | None) -> ir.Table:
     """Orders with the carriers' days; a parcel handed over makes a paid (or cash on delivery) order delivered."""
     if deliveries is None:
         return orders
-    last = (
-        deliveries.filter(_.source.notnull())
-        .group_by("source", "order_id")
-        .aggregate(came=_.delivered_date.max(), promise=_.promised_date.max(), outcome=_.status.argmax(_.file_index))
-    )
+    facts = {"came": _.delivered_date.max(), "promise": _.promised_date.max(), "outcome": _.status.argmax(_.file_index)}
+    last = deliveries.filter(_.source.notnull()).group_by("source", "order_id").aggregate(**facts)
     rows = orders.left_join(last, ["source", "order_id"]).drop("source_right", "order_id_right")
     outcome = _.outcome.lower()
     arrived = _.came.notnull() & ((_.status == "paid") | ((_.status == "pending") & _.is_cod.fill_null(False)))
     status = ibis.cases((outcome.isin(schema.ORDER_STATUSES), outcome), (arrived, "delivered"), else_=_.status)
-    return rows.mutate(
-        status=status, delivered_date=ibis.coalesce(_.came, _.delivered_date), promised_date=ibis.coalesce(_.promise, _.promised_date)
-    ).drop("came", "promise", "outcome")
+    came, promise = ibis.coalesce(_.came, _.delivered_date), ibis.coalesce(_.promise, _.promised_date)
+    return rows.mutate(status=status, delivered_date=came, promised_date=promise).drop("came", "promise", "outcome")
 
 
 def with_referrers(orders: ir.Table, referrals: ir.Table | None) -> ir.Table:
@@ -135,11 +108,8 @@ def with_referrers(orders: ir.Table, referrals: ir.Table | None) -> ir.Table:
         return orders.mutate(referred_by=ibis.null("string"))
     brought = referrals.filter(_.customer_id.notnull(), _.referrer_id.notnull(), _.customer_id != _.referrer_id)
     brought = brought.group_by("customer_id").aggregate(referrer=_.referrer_id.min())
-    first = (
-        orders.filter(_.customer_id.notnull())
-        .group_by("customer_id")
-        .aggregate(first=ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id}).min())
-    )
+    order = ibis.struct({"at": _.ordered_at, "source": _.source, "order_id": _.order_id})
+    first = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(first=order.min())
     marks = first.join(brought, "customer_id").select(source=_.first["source"], order_id=_.first["order_id"], referrer=_.referrer)
     rows = orders.left_join(marks, ["source", "order_id"]).drop("source_right", "order_id_right")
     return rows.rename(referred_by="referrer")
@@ -169,25 +139,13 @@ def order_lines(lines: ir.Table, orders: ir.Table, products: ir.Table | None, fx
 def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start) -> ir.Table:
     """One row per customer: first order, whether older orders may be missing, and what the CRM knows."""
     known = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(first_order_date=_.order_date.min())
+    said = {"consent_email": "boolean", "consent_sms": "boolean", "preferred_channel": "string", "signup_date": "date"}
     if contacts is None:
-        known = known.mutate(
-            consent_email=ibis.null("boolean"),
-            consent_sms=ibis.null("boolean"),
-            preferred_channel=ibis.null("string"),
-            signup_date=ibis.null("date"),
-        )
+        known = known.mutate(**{name: ibis.null(dtype) for name, dtype in said.items()})
     else:
-        said = (
-            contacts.filter(_.customer_id.notnull())
-            .group_by("customer_id")
-            .aggregate(
-                consent_email=_.consent_email.argmax(_.file_index),
-                consent_sms=_.consent_sms.argmax(_.file_index),
-                preferred_channel=_.preferred_channel.argmax(_.file_index),
-                signup_date=_.signup_date.min(),
-            )
-        )
-        known = known.left_join(said, "customer_id").drop("customer_id_right")
+        newest = {name: _[name].argmax(_.file_index) for name in said} | {"signup_date": _.signup_date.min()}
+        newest = contacts.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(**newest)
+        known = known.left_join(newest, "customer_id").drop("customer_id_right")
     early = (_.first_order_date.truncate("M") == ibis.literal(start).truncate("M")) if start else ibis.literal(False)
     older = (_.signup_date < ibis.literal(start)).fill_null(False) if start else ibis.literal(False)
     return known.mutate(truncated=ibis.literal(False) if complete else early | older)

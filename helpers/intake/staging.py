@@ -9,29 +9,19 @@ import pandas as pd
 from ibis import _
 
 from helpers.intake import contract, quirks, read
-from helpers.intake.columns import Reader
-from helpers.intake.contract import Check, Problem
+from helpers.intake.columns import TEXT, Reader
+from helpers.intake.contract import NOTHING, Check, Problem
 from helpers.intake.conversions import minor_units
 from helpers.intake.recognise import Match
 from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source
 
 TIMESTAMPS = (
-    "%Y-%m-%d %H:%M:%S %z",
-    "%Y-%m-%d %H:%M:%S%z",
-    "%Y-%m-%dT%H:%M:%S%z",
-    "%Y-%m-%dT%H:%M:%S.%f%z",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%d %H:%M:%S.%f",
-    "%Y/%m/%d",
-    "%Y-%m",
+    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d", "%Y-%m",
 )
 NOT_COLUMNS = ("rows", "one_per")
 LARGEST = 1e13
-NOTHING = ibis.null("string")
 
 
 @dataclass
@@ -63,46 +53,46 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     match, terms, name = found[0].match, found[0].terms, f"raw_{found[0].index}"
     form = match.format
     batch = Batch(match, found[0].source, [Account(one.raw, one.index) for one in found])
+    if all(read.is_empty(one) for one in found):
+        return batch  # templates not filled in yet
     rows = read.load(con, name, found, workbench, form.rule("quote", '"'))
-    if not con.to_pandas(rows.count()) and not read.broken_lines(con, name, batch.accounts):
-        return batch  # a template not filled in yet
     rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
     batch.rows = rows
-    reader = Reader(con, rows, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
+    texts = con.create_view(f"texts_{name}", rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()}))
+    reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
     columns, used = {}, {}
     for target, spec in form.tables.items():
         made = _target_columns(reader, _target(target), spec)
         used[target] = [key for key in made if key != "in"]
         columns |= {f"{target}__{key}": value for key, value in made.items()}
-    for where, kind, what, bad in form.rule("checks", []):
-        reader.checks.append(Check(where, kind, what, reader.value(bad), NOTHING))
-    reader.checks += _line_checks(rows, found[0].layout)
-    ignored = _ignored(reader, form, terms, rows)
-    checks = [c._replace(bad=(c.bad & ~ignored).fill_null(False)) for c in reader.checks]
-    broken = {f"{contract.BREAKS}{k}": check.bad for k, check in enumerate(checks)}
-    table = con.create_table(
-        f"stage_{name}",
-        rows.select(
-            "row",
-            "file_index",
-            ignored=ignored,
-            bad=ibis.or_(*broken.values()),
-            **broken,
-            group=reader.value(form.rule("group")) if form.rule("group") else NOTHING,
-            **_control(reader, form, ignored),
-            **columns,
-        ),
-    )
-    table = _account(con, batch, rows, table, checks, rejected, name)
-    filled = con.to_pandas(table.filter(~table.bad, ~table.ignored).aggregate(**{part: table[f"{part}__in"].sum() for part in form.tables}))
+    reader.checks += [Check(where, kind, what, reader.value(bad), NOTHING) for where, kind, what, bad in form.rule("checks", [])]
+    reader.checks += _line_checks(texts, match.columns.values(), found[0].layout)
+    ignored = _ignored(reader, form, terms)
+    reader.parsed[ignored.op()] = "ignored"
+    broken = {f"{contract.BREAKS}{k}": check.bad.fill_null(False) for k, check in enumerate(reader.checks)}
+    bad = ibis.or_(*broken.values()) & ~ignored
+    group = reader.value(form.rule("group")) if form.rule("group") else NOTHING
+    control = _control(reader, form, ignored)
+    wanted = texts.select("row", "file_index", ignored=ignored, bad=bad, group=group, **broken, **control, **columns)
+    table = con.create_table(f"stage_{name}", _parsed_once(con, reader, wanted, name))
+    table = _account(con, batch, texts, table, reader.checks, rejected, name)
+    kept = table.filter(~table.bad, ~table.ignored)
+    filled = con.to_pandas(kept.aggregate(**{part: kept[f"{part}__in"].sum().fill_null(0) for part in form.tables})).iloc[0]
     for part, spec in form.tables.items():
-        if part != "orders" and not filled[part].fillna(0).iloc[0]:
+        if part != "orders" and not filled[part]:
             continue
-        made = _target_rows(table, part, spec, used[part])
+        made = _target_rows(kept, part, spec, used[part])
         before = batch.tables.get(_target(part))
         batch.tables[_target(part)] = made if before is None else before.union(made)
     return batch
+
+
+def _parsed_once(con, reader: Reader, wanted: ir.Table, name: str) -> ir.Table:
+    """What is wanted of the rows, over a view that parses each text once: DuckDB would parse it again at every mention."""
+    view = con.create_view(f"parsed_{name}", reader.rows.mutate(**{key: value.to_expr() for value, key in reader.parsed.items()}))
+    places = {value: view[key].op() for value, key in reader.parsed.items()}
+    return wanted.op().replace({reader.rows.op(): view.op(), **places}).to_expr()
 
 
 def _target(part: str) -> str:
@@ -110,14 +100,13 @@ def _target(part: str) -> str:
     return part.split(":")[0]
 
 
-def _line_checks(rows: ir.Table, layout) -> list[Check]:
+def _line_checks(rows: ir.Table, names, layout) -> list[Check]:
     """Lines with more values than the header has columns, and values that swallowed a following line."""
     separators = min(len(layout.header) - 1, 8)
     checks = [Check("the file", "line", "in lines with more values than the header has columns", rows[read.OVERFLOW].notnull(), NOTHING)]
     if layout.delimiter and separators > 1:
         line = rf"\n([^\n]*\{layout.delimiter}){{{separators}}}"
-        texts = [rows[c] for c in rows.columns if c not in ("row", "file_index", "repeated", read.OVERFLOW)]
-        swallowed = ibis.or_(*((text.contains("\n") & text.re_search(line)).fill_null(False) for text in texts))
+        swallowed = ibis.or_(*(rows[c].contains("\n").ifelse(rows[c].re_search(line), False) for c in dict.fromkeys(names)))
         checks.append(Check("the file", "line", "swallowing the next line, as an unclosed quote does", swallowed, NOTHING))
     return checks
 
@@ -165,22 +154,22 @@ def _header_of(spec, column: str, reader: Reader) -> str:
     """The name by which whoever has the file open knows a column."""
     if isinstance(spec, str):
         return reader.match.columns.get(spec, spec)
-    named = (v for v in spec.values() if isinstance(v, str) and v in reader.match.columns) if isinstance(spec, dict) else ()
-    return next((reader.match.columns[v] for v in named), column)
+    named = [v for v in spec.values() if isinstance(v, str) and v in reader.match.columns] if isinstance(spec, dict) else []
+    return reader.match.columns[named[0]] if named else column
 
 
-def _ignored(reader: Reader, form, terms: Source, rows: ir.Table) -> ir.BooleanValue:
+def _ignored(reader: Reader, form, terms: Source) -> ir.BooleanValue:
     """Rows that are no data: empty lines, totals, and what the format or client.toml leaves out."""
-    texts = [rows[c].strip().nullif("").isnull() for c in dict.fromkeys(reader.match.columns.values())]
-    rules = [ibis.and_(*texts), *(reader.value(rule) for rule in form.rule("ignore", []))]
+    texts = [reader.rows[f"{TEXT}{c}"] for c in dict.fromkeys(reader.match.columns.values())]
+    rules = [ibis.coalesce(*texts).isnull(), *(reader.value(rule) for rule in form.rule("ignore", []))]
     for header, kept in terms.where.items():
         value = reader.value(header)
         if isinstance(kept, str) and kept.startswith("!"):
             rules.append(value.re_search(kept[1:]))
         else:
             rules.append(~(value.isin(kept) if isinstance(kept, list) else value.re_search(kept)).fill_null(False))
-    if "repeated" in rows.columns:
-        rules.append(rows.repeated)
+    if "repeated" in reader.rows.columns:
+        rules.append(reader.rows.repeated)
     return ibis.or_(*(rule.fill_null(False) for rule in rules))
 
 
@@ -198,47 +187,34 @@ def _account(con, batch: Batch, rows, table, checks: list[Check], rejected: Path
     """Each file's counts, problems and reject file; and the staged table with `bad` spread over whole orders."""
     broken = read.broken_lines(con, name, batch.accounts)
     if con.to_pandas(table.filter(table.bad).count()):
-        groups = table.filter(table.bad, table.group.notnull()).select("file_index", "group").distinct().mutate(spread=True)
-        spread = table.left_join(groups, ["file_index", "group"]).drop("file_index_right", "group_right")
-        table = con.create_table(f"spread_{name}", spread.mutate(bad=(_.bad | _.spread.fill_null(False)) & ~_.ignored).drop("spread"))
-    counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum())).set_index(
-        "file_index"
-    )
-    money = con.to_pandas(
-        table.filter(_.control_currency.notnull())
-        .group_by("file_index", currency=_.control_currency)
-        .aggregate(raw_minor=_.control_minor.sum())
-        .order_by("currency")
-    )
+        order = table.bad.any().over(ibis.window(group_by=["file_index", "group"]))
+        table = con.create_table(f"spread_{name}", table.mutate(bad=(_.bad | (order & _.group.notnull())) & ~_.ignored))
+    counts = con.to_pandas(table.group_by("file_index").aggregate(rows=_.count(), ignored=_.ignored.sum(), bad=_.bad.sum()))
+    counts = counts.set_index("file_index")
+    money = table.filter(_.control_currency.notnull()).group_by("file_index", currency=_.control_currency)
+    money = con.to_pandas(money.aggregate(raw_minor=_.control_minor.sum()).order_by("currency"))
     for one in batch.accounts:
         total, ignored, bad = counts.loc[one.index] if one.index in counts.index else (0, 0, 0)
         lost = broken.get(one.index, [])
         one.ignored, one.rejected, one.read = int(ignored), int(bad) + len(lost), int(total - ignored) + len(lost)
         one.money = money[money["file_index"] == one.index].drop(columns="file_index")
         if lost:
-            one.problems.append(
-                Problem(
-                    "the file",
-                    f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} ({lost[0][1]})",
-                    "Look for an unclosed quote or a missing separator there.",
-                )
-            )
+            what = f"{len(lost):,} lines cannot be split into its columns, first line {lost[0][0]} ({lost[0][1]})"
+            one.problems.append(Problem("the file", what, "Look for an unclosed quote or a missing separator there."))
         if one.rejected:
-            marked = table.filter(table.bad, table.file_index == one.index).select(
-                "row", *(f"{contract.BREAKS}{k}" for k in range(len(checks)))
-            )
+            broken_by = [f"{contract.BREAKS}{k}" for k in range(len(checks))]
+            marked = table.filter(table.bad, table.file_index == one.index).select("row", *broken_by)
             mine = rows.filter(rows.file_index == one.index, rows.row.isin(marked.row))
-            mine = mine.select(*(c for c in mine.columns if c != "file_index"), **contract.shown(checks)).join(marked, "row")
+            mine = mine.select(*(c for c in batch.rows.columns if c != "file_index"), **contract.shown(checks)).join(marked, "row")
             mine = con.create_table(f"bad_{one.index}", mine)
             one.problems += contract.breaches(con, mine, checks, one.read)
             contract.write_rejects(con, mine, checks, rejected / f"{one.raw.file.replace('/', '__')}.csv", lost)
     return table
 
 
-def _target_rows(table, target: str, spec: dict, used: list[str]) -> ir.Table:
+def _target_rows(rows: ir.Table, target: str, spec: dict, used: list[str]) -> ir.Table:
     """The accepted rows of one target: one row each, or summed to one per order."""
-    kept = table.filter(table[f"{target}__in"].fill_null(False), ~table.ignored, ~table.bad)
-    kept = kept.select("row", "file_index", **{column: table[f"{target}__{column}"] for column in used})
+    kept = rows.filter(rows[f"{target}__in"]).select("row", "file_index", **{column: f"{target}__{column}" for column in used})
     if key := spec.get("one_per"):
         sums = {c: _[c].sum().cast("int64") for c in used if c.endswith("_minor")}
         firsts = {c: _[c].argmin(_.row) for c in used if c != key and c not in sums}
