@@ -42,10 +42,12 @@ class Cache:
         """The rows of compute(*arguments, **settings), computed on the first call for this content of the tables.
 
         A changed setting makes another file, and so does a change in the module of `compute`: the name holds a hash
-        of its source. Arguments that are tables are known by the content; a day among them by itself.
+        of its source. Arguments that are canonical tables are known by the content, derived ones by their own name, a
+        day by itself.
         """
         code = Path(inspect.getsourcefile(compute)).read_text(encoding="utf-8")
-        given = [str(each) for each in arguments if not isinstance(each, ir.Table)] + [repr(sorted(settings.items()))]
+        derived = [name for name, held in self.held.items() if any(held is each for each in arguments)]
+        given = [*derived, *(str(each) for each in arguments if not isinstance(each, ir.Table)), repr(sorted(settings.items()))]
         key = f"{name}-{_short(self.content)}-{_short(code, *given, duckdb.__version__, ibis.__version__)}"
         if key not in self.held:
             kept_in_file = self.con.name == "duckdb" and self.content
@@ -69,7 +71,7 @@ class Cache:
         """The rows as Parquet, whole numbers as such: DuckDB sums them as 128-bit, which Parquet only has as floats."""
         whole = [name for name, kind in expr.schema().items() if kind.is_int64()]
         kept = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-        rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({ibis.to_sql(expr, dialect='duckdb')})"
+        rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({self.con.compile(expr)})"
         self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' ({PARQUET})")
 
     def _prune(self, keep: str) -> None:

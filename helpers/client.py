@@ -12,8 +12,8 @@ from ibis import _
 from helpers import engines, periods, schema
 from helpers.cache import Cache
 from helpers.estimates import MissingTable
+from helpers.metrics import histories, survival
 from helpers.metrics import occasions as purchase_occasions
-from helpers.metrics import survival
 from helpers.settings import Settings, load_settings
 
 HOW_TO_SUPPLY = {
@@ -93,6 +93,17 @@ class Client:
             margin_by_category=settings.margin.by_category, refund_window_days=settings.refund_window_days,
             exclude_renewals=settings.exclude_renewals,
         )
+
+    @cached_property
+    def all_histories(self) -> ir.Table:
+        """A row per customer of every market (`metrics.histories`), computed once like the occasions and kept beside them."""
+        return self.cache.once("histories", histories.histories, self.all_occasions, self.as_of)
+
+    @property
+    def histories(self) -> ir.Table:
+        """A row per customer whose home market is the chosen one."""
+        every = self.all_histories
+        return every.filter(_.home_market == self.market) if self.market else every
 
     @property
     def occasions(self) -> ir.Table:

@@ -83,6 +83,7 @@ TABLES: dict[str, Table] = {
         _text("acquisition_channel", "channel that brought the order; null if unknown"),
         _text("acquisition_campaign", "campaign that brought the order"),
         _text("discount_code", "code used"),
+        _text("category", "category of the order line with the highest net sales; of equals the last by name"),
         _flag("is_renewal", "a subscription renewal, not a fresh decision", True),
         _text("referred_by", "customer_id of the referrer"),
         _day("delivered_date", "local day of delivery"),

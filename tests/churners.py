@@ -6,6 +6,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from scipy import special
+from shoppers import pseudonym
 
 from helpers.metrics.signals import Tables
 
@@ -30,7 +31,7 @@ def tables(customers: int = 3_000, late_odds: float = 4.0, seed: int = 1) -> Tab
                 break
             day, n = day + max(1.0, rng.exponential(1 / rate[k])), n + 1
     frame = pd.DataFrame(rows, columns=["k", "day", "n"])
-    frame["customer_id"] = frame["k"].map(lambda k: f"{(k * 2_654_435_761) % 2**32:08x}")
+    frame["customer_id"] = frame["k"].map(pseudonym)
     frame["market"] = np.array(["DE", "JP"])[frame["k"] % 2]
     frame["channel"] = np.array(["email", "paid"])[frame["k"] // 2 % 2]
     frame["net"] = (3_000 * rng.lognormal(0, 0.4, len(frame))).astype(int)

@@ -18,8 +18,9 @@ def purchases(rows: pd.DataFrame) -> ibis.Table:
     """A lazy occasions table from a frame with customer_id, date and any other column of occasions."""
     frame = rows.assign(date=pd.to_datetime(rows["date"])).sort_values(["customer_id", "date"], ignore_index=True)
     frame = frame.assign(**{name: value for name, value in DEFAULTS.items() if name not in frame})
-    frame["n"] = frame.groupby("customer_id").cumcount() + 1
-    return ibis.memtable(frame).cast({"date": "date", "n": "int64"})
+    by = frame.groupby("customer_id")
+    frame = frame.assign(n=by.cumcount() + 1, previous_date=by["date"].shift(), first_date=by["date"].transform("min"))
+    return ibis.memtable(frame).cast({"date": "date", "n": "int64", "previous_date": "date", "first_date": "date"})
 
 
 def drawn(history: list[tuple[int, int]]) -> pd.DataFrame:

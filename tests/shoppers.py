@@ -8,6 +8,13 @@ import numpy as np
 import pandas as pd
 
 from helpers.metrics import backtest
+from helpers.metrics.occasions import DIGITS
+
+
+def pseudonym(number: int) -> str:
+    """What a customer id looks like: 12 digits in base 32, spread over all buckets."""
+    mixed = int(number) * 0x9E3779B97F4A7C15
+    return "".join(DIGITS[mixed >> shift & 31] for shift in range(59, -1, -5))
 
 
 def purchase_days(model: str, params: dict, ages: np.ndarray, seed: int = 1) -> list[np.ndarray]:
@@ -84,7 +91,7 @@ def occasions(model: str, params: dict, customers: int, as_of, days: int = 730, 
     later = np.concatenate([[0.0, *np.ceil(each)] for each in bought])
     spend = rng.gamma(6.0, rng.gamma(4.0, 9_000.0 ** -1, customers)[who] ** -1)
     table = pd.DataFrame({
-        "customer_id": [f"{(k * 2_654_435_761) % 16**8:08x}" for k in who],
+        "customer_id": [pseudonym(k) for k in who],
         "date": (pd.Timestamp(as_of) + pd.to_timedelta(later - ages[who], unit="D")).date,
         "net_sales_rc": np.maximum(spend, 1).round().astype("int64"), "who": who,
     })
@@ -110,7 +117,7 @@ def online_retail_occasions(shared, overlap: bool = False) -> pd.DataFrame:
     number, invoice = lines["Customer ID"], lines["Invoice"].astype(str)
     kept = lines[number.notna() & ~invoice.str.startswith("C") & (lines["Quantity"] > 0) & (lines["Price"] > 0)]
     days = pd.DataFrame({
-        "customer_id": [f"{(int(k) * 2_654_435_761) % 16**8:08x}" for k in kept["Customer ID"]],
+        "customer_id": [pseudonym(int(k)) for k in kept["Customer ID"]],
         "date": pd.to_datetime(kept["InvoiceDate"]).dt.date, "home_market": "GB",
         "net_sales_rc": (kept["Quantity"] * kept["Price"] * 100).round().astype("int64"),
     }).groupby(["customer_id", "date", "home_market"], as_index=False)["net_sales_rc"].sum()

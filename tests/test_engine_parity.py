@@ -120,7 +120,7 @@ class Shop:
 
     @cached_property
     def valued(self):
-        return clv_model.customers(self.all, AS_OF, *self.fits).cache()
+        return clv_model.customers(histories.histories(self.all, AS_OF), *self.fits).cache()
 
     @cached_property
     def snapshot(self):
@@ -173,8 +173,8 @@ CASES = {
     "matching.matched_change": lambda s: matching.matched_change(
         s.campaigns, s.all, AS_OF, "spring-2026", "EUR"),
     "histories.histories": lambda s: histories.histories(s.all, AS_OF),
-    "histories.counts": lambda s: histories.counts(s.all, AS_OF, by=("home_market",)),
-    "histories.spend_counts": lambda s: histories.spend_counts(s.all, AS_OF),
+    "histories.counts": lambda s: histories.counts(histories.histories(s.all, AS_OF), by=("home_market",)),
+    "histories.spend_counts": lambda s: histories.spend_counts(histories.histories(s.all, AS_OF)),
     "markets.sizes": lambda s: markets.sizes(s.all),
     "markets.together": lambda s: markets.sizes(markets.together(s.all, {"AE": "other"}, "home_market")),
     "markets.with_strata": lambda s: markets.with_strata(s.all, AS_OF, {"AE": "other"}),

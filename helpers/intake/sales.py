@@ -136,6 +136,16 @@ def order_lines(lines: ir.Table, orders: ir.Table, products: ir.Table | None, fx
     return converted(rows, fx, "order_date", reporting, {"unit_cost_rc": "cost_minor"})
 
 
+def with_category(orders: ir.Table, lines: ir.Table | None) -> ir.Table:
+    """Orders with the category of their line with the highest net sales; of equal ones the last by name."""
+    if lines is None:
+        return orders.mutate(category=ibis.null("string"))
+    line = ibis.struct({"net": _.net_rc, "category": _.category})
+    main = lines.filter(_.category.notnull()).group_by("source", "order_id").aggregate(main=line.max())
+    rows = orders.left_join(main, ["source", "order_id"]).drop("source_right", "order_id_right")
+    return rows.mutate(category=_.main["category"]).drop("main")
+
+
 def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start) -> ir.Table:
     """One row per customer: first order, whether older orders may be missing, and what the CRM knows."""
     known = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(first_order_date=_.order_date.min())

@@ -14,10 +14,10 @@ from helpers.estimates import NotEnoughData
 from helpers.metrics import btyd, expectations
 from helpers.metrics.fits import Fit
 from helpers.metrics.histories import counts, histories, spend_counts
-from helpers.metrics.occasions import bucket
+from helpers.metrics.occasions import sampled
 from helpers.metrics.tiers import TIERS
 
-SAMPLE = 100_000  # customers compared one by one; more are sampled by the first hex digits of their pseudonym
+SAMPLE = 100_000  # customers compared one by one; of more, a sample
 LONGEST_DAYS, SHORTEST_DAYS = 365, 28
 TOP = 0.20
 BASELINES = ("own_last_period", "own_average")
@@ -66,9 +66,7 @@ def holdout(occasions: ir.Table, as_of: date, days: int | None = None) -> Holdou
     cut = as_of - timedelta(days=days)
     known = histories(seen, cut)
     total = int(known.count().execute())
-    kept = min(4096, max(1, int(4096 * SAMPLE / max(total, 1))))
-    if kept < 4096:
-        known = known.filter(bucket(known.customer_id) < f"{kept:03x}")
+    known = sampled(known, SAMPLE)
     before, after = (seen.date > cut - timedelta(days=days)) & (seen.date <= cut), seen.date > cut
     around = seen.group_by("customer_id").agg(
         last_occasions=before.sum(), last_margin_rc=seen.margin_rc.sum(where=before).fill_null(0),
@@ -94,11 +92,12 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
     """
     rows = held.customers
     found = {}
-    known = counts(occasions, held.cut) if models else None
+    each = histories(occasions, held.cut) if models else None
+    known = counts(each) if models else None
     for model in models:
         try:
             fitted = btyd.fit(known, model)
-            spending = btyd.fit_spend_or_average(spend_counts(occasions, held.cut))
+            spending = btyd.fit_spend_or_average(spend_counts(each))
         except NotEnoughData:
             continue
         expected = model_occasions(fitted, rows, held.days)

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from helpers.estimates import SEED, NotEnoughData
 from helpers.metrics.backtest import BASELINES, SAMPLE, Holdout
 from helpers.metrics.histories import histories
-from helpers.metrics.occasions import bucket
+from helpers.metrics.occasions import sampled
 
 RECENT_DAYS = (30, 90, 180, 365)
 ENGAGED_DAYS = 90  # engagement looks this far back
@@ -102,12 +102,6 @@ def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[
     return numbers.assign(**codes), levels
 
 
-def _sampled(table: ir.Table, total: int) -> pd.DataFrame:
-    kept = min(4096, max(1, int(4096 * SAMPLE / max(total, 1))))
-    table = table if kept == 4096 else table.filter(bucket(table.customer_id) < f"{kept:03x}")
-    return table.order_by("customer_id").execute()
-
-
 def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}.
 
@@ -128,7 +122,7 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     if total < FEWEST:
         raise NotEnoughData(f"Machine learning needs {FEWEST} customers known on {start}; there "
                             f"{'was' if total == 1 else 'were'} {total:,}.")
-    rows = _sampled(known.left_join(later, "customer_id").drop("customer_id_right"), total)
+    rows = sampled(known.left_join(later, "customer_id").drop("customer_id_right"), SAMPLE).order_by("customer_id").execute()
     target = rows["target"].fillna(0).to_numpy(dtype="float64")
     x, levels = _matrix(rows)
     boosted = {"max_leaf_nodes": 8, "min_samples_leaf": 40, "learning_rate": 0.06, "random_state": SEED}

@@ -12,7 +12,6 @@ from scipy import stats
 from helpers.estimates import ALPHA, Estimate, bootstrap_weights
 from helpers.metrics import expectations
 from helpers.metrics.fits import Fit
-from helpers.metrics.histories import histories
 from helpers.metrics.occasions import bucket
 from helpers.money import to_major
 from helpers.periods import DAYS_PER_MONTH, DAYS_PER_YEAR
@@ -24,12 +23,11 @@ EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 
 
 def customers(
-    occasions: ir.Table, as_of: date, purchases: Fit, spending: Fit, *, horizon_months: float = 12,
-    discount_rate: float = 0.10,
+    each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10
 ) -> ir.Table:
-    """One row per customer (lazy) with the value a model gives them; a million take seconds.
+    """The rows of `histories` (lazy) with the value a model gives each customer; a million take a second.
 
-    Columns of `histories`, and: p_alive; expected_occasions in the next horizon_months; wait_days (median days to the
+    Added: p_alive; expected_occasions in the next horizon_months; wait_days (median days to the
     next order if they are still a customer); clv_historic (realised margin to date), clv_residual (expected margin of the
     horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units of the reporting
     currency. Expected spend × the realised margin rate of the home market.
@@ -41,13 +39,13 @@ def customers(
     ...     "date": [date(2026, 1, 1), date(2026, 1, 11), date(2026, 1, 5)]})
     >>> buying = Fit("bg_nbd", {"r": 1.0, "alpha": 30.0, "a": 1.0, "b": 3.0}, np.eye(4), 0, 2, 2)
     >>> paying = Fit("gamma_gamma", {"p": 2.0, "q": 3.0, "v": 600.0}, np.eye(3), 0, 1, 1)
-    >>> valued = customers(bought, date(2026, 1, 31), buying, paying).order_by("customer_id").execute()
+    >>> from helpers.metrics.histories import histories
+    >>> valued = customers(histories(bought, date(2026, 1, 31)), buying, paying).order_by("customer_id").execute()
     >>> valued[["customer_id", "p_alive", "expected_occasions", "clv_historic", "clv_residual"]].round(2)
       customer_id  p_alive  expected_occasions  clv_historic  clv_residual
     0         1aa     0.57                3.04           800           954
     1         2bb     1.00                3.09           250           894
     """
-    each = histories(occasions, as_of)
     home = ibis.window(group_by="home_market")
     net = each.net_sales_rc.sum().over(home).cast("float64")
     each = each.mutate(margin_rate=each.margin_rc.sum().over(home).cast("float64") / net.nullif(0.0))
@@ -70,8 +68,7 @@ def _with_occasions(each: ir.Table, purchases: Fit, horizon_months: float, disco
     unit, horizon = purchases.unit_days, horizon_months * DAYS_PER_MONTH
     x, age = pairs["x"].to_numpy(), pairs["T"].to_numpy() / unit
     rate = math.log1p(discount_rate) / DAYS_PER_YEAR * unit
-    pairs["living"] = expectations.living_occasions(purchases, x, age, horizon / unit)
-    pairs["living_discounted"] = expectations.living_occasions(purchases, x, age, horizon / unit, rate)
+    pairs["living"], pairs["living_discounted"] = expectations.living_occasions(purchases, x, age, horizon / unit, (0.0, rate))
     pairs["wait_days"] = expectations.wait(purchases, x, age) * unit
     if pareto:
         pairs["p_alive"] = expectations.p_alive(purchases, x, pairs["t_x"] / unit, age)
@@ -101,7 +98,7 @@ def expected(
 ) -> pd.DataFrame:
     """Totals a model expects of today's customers, with 95 % intervals from draws of its parameters.
 
-    rows: `histories.counts(occasions, as_of, by)`. Without `spending` the value is occasions; with it, discounted
+    rows: `histories.counts`. Without `spending` the value is occasions; with it, discounted
     margin in minor units (rows' own margin_rc / net_sales_rc is the margin rate of each group). The interval is that of
     the expected total; what happens scatters around it. Columns *by, value, low, high, n (customers).
 

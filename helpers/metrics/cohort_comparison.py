@@ -64,8 +64,9 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     groups. Source: metrics.md, `cumulative_repurchase`.
 
     >>> import ibis
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...     "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)], "home_market": ["DE", "DE", "FR"]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
+    ...     "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)], "home_market": ["DE", "DE", "FR"]}))
     >>> repurchase_by(bought, date(2026, 3, 31), "home_market", age=1)[["home_market", "value"]].values.tolist()
     [['DE', 1.0], ['FR', 0.0]]
     """

@@ -34,8 +34,9 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     high (95 % Wilson) and older (customers of it who may have bought before the data begin). Without any
     occasion the frame is empty. Source: metrics.md, `retention_table`.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]}))
     >>> retention_table(bought, date(2026, 2, 28))[["cohort", "age", "active", "n", "value"]]
         cohort  age  active  n  value
     0  2026-01    0       2  2    1.0
@@ -49,14 +50,15 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
 def retention_counts(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> ir.Table:
     """How many customers of each cohort bought at each age: the one lazy query behind `retention_table`.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a"], "n": [1, 2], "truncated": [False] * 2,
-    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a"], "truncated": [False] * 2,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9)]}))
     >>> retention_counts(bought, date(2026, 2, 28)).order_by("age").execute()[["age", "active"]].values.tolist()
     [[0, 1], [1, 1]]
     """
-    months = _until(occasions, as_of).select("customer_id", month=month_number(_.date)).distinct()
-    joined = months.join(_firsts(occasions, as_of, by), "customer_id")
-    return joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count())
+    month, before = month_number(_.date), month_number(_.previous_date)
+    once = _until(occasions, as_of).filter((before != month).fill_null(True))  # a customer's first occasion in the month
+    return _aged(once, by)
 
 
 def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -66,15 +68,14 @@ def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = 
     all of them. Shape, blanks, interval and errors as in `retention_table`. Source: metrics.md,
     `cumulative_repurchase`.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]}))
     >>> cumulative_repurchase(bought, date(2026, 3, 31)).value.tolist()
     [0.0, 0.5, 0.5]
     """
     by, firsts = list(by), _firsts(occasions, as_of, by)
-    seconds = _until(occasions, as_of).filter(_.n == 2).select("customer_id", month=month_number(_.date))
-    joined = seconds.join(firsts, "customer_id")
-    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
+    counts = _aged(_until(occasions, as_of).filter(_.n == 2), by).execute()
     grid = _grid(_sizes(firsts, by), counts, by, as_of)
     grid["active"] = grid.groupby([*by, "cohort"], dropna=False)["active"].cumsum()
     return _cells(grid, by)
@@ -88,16 +89,16 @@ def unbounded_retention(occasions: ir.Table, as_of: date, by: Sequence[str] = ()
     ages are low only because little time has passed. Shape, blanks, interval and errors as in `retention_table`.
     Source: metrics.md.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...                         "date": [date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]}))
     >>> unbounded_retention(bought, date(2026, 3, 31)).value.tolist()
     [1.0, 0.5, 0.5]
     """
     by, firsts = list(by), _firsts(occasions, as_of, by)
-    lasts = _until(occasions, as_of).group_by("customer_id").agg(last=_.date.max())
-    month = ibis.least(month_number(_.last), _last_month(as_of))  # the month that has not ended counts as "later"
-    joined = lasts.select("customer_id", month=month).join(firsts, "customer_id")
-    counts = joined.group_by(*by, "cohort", age=_.month - _.cohort).agg(active=_.count()).execute()
+    lasts = _until(occasions, as_of).group_by("customer_id", "first_date", *by).agg(date=_.date.max())
+    month = ibis.least(month_number(_.date), _last_month(as_of))  # the month that has not ended counts as "later"
+    counts = _aged(lasts, by, month).execute()
     grid = _grid(_sizes(firsts, by), counts, by, as_of)
     grid["active"] = grid.iloc[::-1].groupby([*by, "cohort"], dropna=False)["active"].cumsum()
     return _cells(grid, by)
@@ -113,15 +114,17 @@ def rolling_retention_table(
     blank until the whole cohort has lived through the age. Shape, interval and errors as in `retention_table`.
     Source: metrics.md.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a"], "n": [1, 2], "truncated": [False] * 2,
-    ...                         "date": [date(2026, 1, 31), date(2026, 2, 1)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a"], "truncated": [False] * 2,
+    ...                         "date": [date(2026, 1, 31), date(2026, 2, 1)]}))
     >>> rolling_retention_table(bought, date(2026, 3, 31)).value.tolist()     # one day later is not one age later
     [1.0, 0.0]
     """
     by, firsts = list(by), _firsts(occasions, as_of, by)
-    joined = _until(occasions, as_of).select("customer_id", "date").join(firsts, "customer_id")
-    ages = joined.select("customer_id", *by, "cohort", age=_.date.delta(_.first, unit="day") // days).distinct()
-    counts = ages.group_by(*by, "cohort", "age").agg(active=_.count()).execute()
+    age = _.date.delta(_.first_date, unit="day") // days
+    before = _.previous_date.delta(_.first_date, unit="day") // days
+    once = _until(occasions, as_of).filter((before != age).fill_null(True))
+    counts = once.group_by(*by, cohort=month_number(_.first_date), age=age).agg(active=_.count()).execute()
     return _cells(_grid(_sizes(firsts, by), counts, by, as_of, days), by)
 
 
@@ -168,9 +171,15 @@ def _until(occasions: ir.Table, as_of: date) -> ir.Table:
 
 
 def _firsts(occasions: ir.Table, as_of: date, by: Sequence[str]) -> ir.Table:
-    """One row per customer: first day, cohort as a month number, and the columns to split by."""
+    """One row per customer: cohort as a month number, and the columns to split by."""
     firsts = _until(occasions, as_of).filter(_.n == 1)
-    return firsts.select("customer_id", *by, "truncated", first=_.date, cohort=month_number(_.date))
+    return firsts.select(*by, "truncated", cohort=month_number(_.date))
+
+
+def _aged(rows: ir.Table, by: Sequence[str], month=None) -> ir.Table:
+    """Rows counted by cohort and age: the month (of their date) less that of the customer's first occasion."""
+    cohort, month = month_number(_.first_date), month_number(_.date) if month is None else month
+    return rows.group_by(*by, cohort=cohort, age=month - cohort).agg(active=_.count())
 
 
 def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:

@@ -42,6 +42,8 @@ def _once(method):
 class Forecast:
     """Purchase and spend models by market or by first channel where either differ, and the value of every customer.
 
+    each: the `histories` of the occasions, where they are known already.
+
     Every property raises NotEnoughData where the data are too few: the whole reason the first time, a short one after.
 
     >>> nobody = ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
@@ -56,15 +58,17 @@ class Forecast:
     This needs the forecast of each customer, which the data can
     """
 
-    def __init__(self, occasions: ir.Table, as_of: date, horizon_months: float = 12, discount_rate: float = 0.10):
+    def __init__(self, occasions: ir.Table, as_of: date, horizon_months: float = 12, discount_rate: float = 0.10,
+                 each: ir.Table | None = None):
         self.occasions, self.as_of = occasions, as_of
+        self.each = histories.histories(occasions, as_of) if each is None and occasions is not None else each
         self.horizon = {"horizon_months": horizon_months, "discount_rate": discount_rate}
         self._known: dict = {}
 
     @_once
     def rows(self) -> pd.DataFrame:
         """The unique rows by market and first channel."""
-        rows = histories.counts(self.occasions, self.as_of, by=BY)
+        rows = histories.counts(self.each, by=BY)
         histories.require_minimum(rows)
         return rows
 
@@ -98,10 +102,10 @@ class Forecast:
     def parts(self) -> dict[str, tuple[Fit, Fit]]:
         """(purchases, spending) of each group with models of its own, and of all others together under ""."""
         common = self.pooled  # first: where nobody came back, its reason is the one to tell
-        spending = btyd.fit_spend_or_average(histories.spend_counts(self.occasions, self.as_of))
+        spending = btyd.fit_spend_or_average(histories.spend_counts(self.each))
         parts = {REST: (common, spending)}
         for group, fitted in group_fits.shrunk(self.own.get(self.by, {}), common).items():
-            paying = histories.spend_counts(self.occasions.filter(_[self.by] == group), self.as_of)
+            paying = histories.spend_counts(self.each.filter(_[self.by] == group))
             enough = paying["weight"].sum() >= group_fits.SMALLEST
             parts[group] = (fitted, btyd.fit_spend_or_average(paying) if enough else spending)
         return parts
@@ -115,13 +119,13 @@ class Forecast:
         """The part that customers of a market or channel belong to."""
         return group.where(group.isin(list(self.parts)), REST)
 
-    def _bought(self, part: str) -> ir.Table:
-        """The occasions of a part's customers."""
+    def _of(self, part: str) -> ir.Table:
+        """The histories of a part's customers."""
         if not self.by:
-            return self.occasions
-        group = self.occasions[self.by]
+            return self.each
+        group = self.each[self.by]
         others = ~group.isin([name for name in self.parts if name]) | group.isnull()
-        return self.occasions.filter(group == part if part else others)
+        return self.each.filter(group == part if part else others)
 
     @_once
     def valued(self) -> ir.Table:
@@ -129,7 +133,7 @@ class Forecast:
 
         The margin rate is the one realised by the customers of the part and home market.
         """
-        tables = [clv_model.customers(self._bought(part), self.as_of, *self.parts[part], **self.horizon)
+        tables = [clv_model.customers(self._of(part), *self.parts[part], **self.horizon)
                   for part in self._rows]
         return ibis.union(*tables).mutate(market=_[BY[0]], acquisition_channel=_[BY[1]]).cache()
 
@@ -178,7 +182,7 @@ class Forecast:
     def at(self, day: date) -> ir.Table:
         """The customers valued on an earlier day with today's parameters: what changed is then they, not the model."""
         earlier = Forecast(self.occasions, day, **self.horizon)
-        earlier._known = {"rows": histories.counts(self.occasions, day, by=BY), "by": self.by, "parts": self.parts}
+        earlier._known = {"rows": histories.counts(earlier.each, by=BY), "by": self.by, "parts": self.parts}
         return earlier.valued
 
     def ranked(self, model: str, days: int, **tables) -> ir.Table:

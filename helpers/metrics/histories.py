@@ -41,8 +41,8 @@ def histories(occasions: ir.Table, as_of: date) -> ir.Table:
     )
 
 
-def counts(occasions: ir.Table, as_of: date, by: tuple[str, ...] = ()) -> pd.DataFrame:
-    """The unique rows (x, t_x, T) with weight (customers), and sums of money; what every occasion model is fitted on.
+def counts(each: ir.Table, by: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The unique rows (x, t_x, T) of `histories` with weight (customers), and sums of money: what every model is fitted on.
 
     Days up to 50,000 unique rows; beyond, t_x and T are rounded to whole weeks (still written in days), which moves
     alpha by some 0.2 % (measured on a million simulated customers); the column `weekly` says so. Columns: *by, x, t_x,
@@ -50,11 +50,10 @@ def counts(occasions: ir.Table, as_of: date, by: tuple[str, ...] = ()) -> pd.Dat
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 1], "net_sales_rc": [900, 500],
     ...     "margin_rc": [300, 100], "date": [date(2026, 1, 1)] * 2})
-    >>> counts(bought, date(2026, 1, 31))[["x", "t_x", "T", "weight"]]
+    >>> counts(histories(bought, date(2026, 1, 31)))[["x", "t_x", "T", "weight"]]
        x  t_x   T  weight
     0  0    0  30       2
     """
-    each = histories(occasions, as_of)
     rows = _grouped(each, by)
     weekly = int(rows.count().execute()) > DAY_ROWS
     if weekly:
@@ -68,19 +67,18 @@ def _grouped(each: ir.Table, by: tuple[str, ...]) -> ir.Table:
     return each.group_by([*by, "x", "t_x", "T"]).agg(weight=each.count(), **money)
 
 
-def spend_counts(occasions: ir.Table, as_of: date) -> pd.DataFrame:
-    """Unique (x, m) with weight: m is a repeat customer's mean net sales per repeat occasion, in minor units.
+def spend_counts(each: ir.Table) -> pd.DataFrame:
+    """Unique (x, m) of `histories` with weight: m is a repeat customer's mean net sales per repeat occasion, in minor units.
 
     Up to 50,000 repeat customers m is exact; beyond, it is rounded to the nearest per cent (on a log scale), so a
     million customers are some ten thousand rows and the parameters move far less than their standard errors.
 
     >>> bought = ibis.memtable({"customer_id": ["a"] * 3, "n": [1, 2, 3], "net_sales_rc": [900, 700, 500],
     ...     "margin_rc": [0] * 3, "date": [date(2026, 1, day) for day in (1, 2, 3)]})
-    >>> spend_counts(bought, date(2026, 1, 31))
+    >>> spend_counts(histories(bought, date(2026, 1, 31)))
        x      m  weight
     0  2  600.0       1
     """
-    each = histories(occasions, as_of)
     repeat = each.filter((each.x > 0) & (each.spend_rc > 0))
     repeat = repeat.mutate(m=repeat.spend_rc / repeat.x.cast("float64"))
     if int(repeat.count().execute()) > SPEND_ROWS:

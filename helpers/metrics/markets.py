@@ -10,7 +10,7 @@ from ibis import _
 
 from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums
 from helpers.metrics import comparison, standardise
-from helpers.metrics.occasions import bucket
+from helpers.metrics.occasions import bucket, numbered
 from helpers.metrics.standardise import STRATA
 from helpers.periods import DAYS_PER_MONTH
 
@@ -87,13 +87,11 @@ def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None =
     ...     ["home_market", "age_band"]].values.tolist()
     [['DE', '04–06'], ['DE', '04–06'], ['DE', '00–03'], ['other', '04–06']]
     """
-    firsts = occasions.filter(_.n == 1).select("customer_id", first="date")
-    joined = occasions.join(firsts, "customer_id")
-    age = ibis.literal(as_of).delta(joined["first"], unit="day") / DAYS_PER_MONTH
+    age = ibis.literal(as_of).delta(occasions.first_date, unit="day") / DAYS_PER_MONTH
     bands = [(age < until, name) for until, name in AGE_BANDS]
-    known = {name: joined[name].fill_null("unknown") for name in STRATA[1:]}
-    known["home_market"] = joined.home_market.fill_null(OTHER)
-    stratified = joined.mutate(age_band=ibis.cases(*bands, else_=OLDEST), **known).drop("first")
+    known = {name: occasions[name].fill_null("unknown") for name in STRATA[1:]}
+    known["home_market"] = occasions.home_market.fill_null(OTHER)
+    stratified = occasions.mutate(age_band=ibis.cases(*bands, else_=OLDEST), **known)
     return together(stratified, names or {}, "home_market")
 
 
@@ -217,10 +215,9 @@ def example() -> ir.Table:
     >>> sizes(example())
     {'DE': 2, 'FR': 1}
     """
-    days = [("a1", 1, "DE", "2026-01-05"), ("a1", 2, "DE", "2026-02-09"), ("b1", 1, "DE", "2026-05-20"),
-            ("c1", 1, "FR", "2026-01-20")]  # fmt: skip
-    frame = pd.DataFrame(days, columns=["customer_id", "n", "home_market", "date"]).assign(
+    days = [("a1", "DE", "2026-01-05"), ("a1", "DE", "2026-02-09"), ("b1", "DE", "2026-05-20"), ("c1", "FR", "2026-01-20")]
+    frame = pd.DataFrame(days, columns=["customer_id", "home_market", "date"]).assign(
         first_acquisition_channel="email", first_product_category="tea", truncated=False,
         net_sales_rc=[5000, 6000, 7000, 4000], margin_rc=[2000, 2500, 3000, 1500], discount_rc=0,
     )  # fmt: skip
-    return ibis.memtable(frame).mutate(date=_.date.cast("date"))
+    return numbered(ibis.memtable(frame).mutate(date=_.date.cast("date")))

@@ -13,9 +13,10 @@ FIRSTS = {
     "first_product_category": "category",
     "first_discounted": "discounted",
 }
+DIGITS = "234567abcdefghijklmnopqrstuvwxyz"  # of a pseudonym, in the order in which text is sorted
 COUNTED_STATUSES = ("paid", "delivered")
 READ = ("source", "order_id", "customer_id", "order_date", "ordered_at", "market", "sales_channel", "acquisition_channel",
-        "is_renewal", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # of an order: no more is carried along
+        "category", "is_renewal", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # of an order: no more is carried along
 
 
 def occasions(
@@ -39,8 +40,9 @@ def occasions(
     times the rate of its category, market or the client, in that order (what the lines leave of the order's net sales
     counts as such); refunds take margin away in proportion. Whether any line has a cost is looked up at once.
 
-    Returns columns customer_id, date, n (1, 2, 3 … per customer), home_market, first_sales_channel,
-    first_acquisition_channel, first_product_category, first_discounted (all of the customer's first occasion),
+    Returns columns customer_id, date, n (1, 2, 3 … per customer), previous_date (of their occasion before; null at the
+    first), first_date, home_market, first_sales_channel, first_acquisition_channel, first_product_category (of the
+    costliest line), first_discounted (all of the earliest order of the customer's first occasion),
     net_sales_rc, margin_rc, discount_rc (minor units of the reporting currency), is_renewal, refund_undated (the day
     holds an undated refund), truncated (the customer's history may begin before the data).
 
@@ -48,7 +50,7 @@ def occasions(
     >>> day = pd.Timestamp("2026-01-05")
     >>> order = dict(source="shop", customer_id="anna", status="paid", is_renewal=False, net_minor=1000, net_rc=1000,
     ...              discount_rc=0, refund_undated_minor=0, market="DE", sales_channel="shopify",
-    ...              acquisition_channel="email", ordered_at=day, order_date=day)
+    ...              acquisition_channel="email", category="tents", ordered_at=day, order_date=day)
     >>> orders = ibis.memtable([{**order, "order_id": "1"}, {**order, "order_id": "2"}])
     >>> line = dict(source="shop", order_id="1", category="tents", quantity=1, net_rc=1000, unit_cost_rc=300)
     >>> refund = dict(source="shop", order_id="2", refund_date=pd.Timestamp("2026-01-20"), amount_rc=400)
@@ -63,19 +65,49 @@ def occasions(
     bought = _less_refunds(counted, refunds, as_of, refund_window_days)
     bought = _with_margin(bought, order_lines, margin_rate, margin_by_market or {}, margin_by_category or {})
     days = _customer_days(bought)
-    return _described(days, _firsts(days, counted, order_lines), customers)
+    return _described(days, _firsts(days, counted), customers)
+
+
+def numbered(days: ir.Table) -> ir.Table:
+    """The days on which customers bought, one row each, with n (1, 2, 3 …), previous_date (null at the first), first_date.
+
+    >>> days = ibis.memtable({"customer_id": ["a", "a"], "date": [date(2026, 1, 5), date(2026, 2, 9)]})
+    >>> numbered(days).order_by("n").execute()[["n", "previous_date", "first_date"]]
+       n previous_date first_date
+    0  1           NaT 2026-01-05
+    1  2    2026-01-05 2026-01-05
+    """
+    history = ibis.window(group_by="customer_id", order_by="date")
+    return days.mutate(
+        n=(ibis.row_number().over(history) + 1).cast("int64"),
+        previous_date=_.date.lag().over(history),
+        first_date=_.date.min().over(ibis.window(group_by="customer_id")),
+    )
 
 
 def bucket(customer_id: ir.StringColumn) -> ir.StringColumn:
-    """One of 4,096 random groups of customers: the first three hex digits of the pseudonym.
+    """One of 1,024 random groups of customers: the first two digits (base 32) of the pseudonym.
 
     Sums per bucket carry the same sampling variance as sums per customer, so a bootstrap over buckets gives the
-    interval of a bootstrap over customers for the price of 4,096 rows.
+    interval of a bootstrap over customers for the price of 1,024 rows.
 
-    >>> ibis.memtable({"customer_id": ["0a1b2c", "0a1fff"]}).select(b=bucket(_.customer_id)).execute().b.tolist()
-    ['0a1', '0a1']
+    >>> ibis.memtable({"customer_id": ["ga1b2c", "ga1fff"]}).select(b=bucket(_.customer_id)).execute().b.tolist()
+    ['ga', 'ga']
     """
-    return customer_id.substr(0, 3)
+    return customer_id.substr(0, 2)
+
+
+def sampled(table: ir.Table, most: int) -> ir.Table:
+    """About `most` rows of a table of customers: whole buckets, the same ones every time. All of a smaller table.
+
+    >>> many = ibis.memtable({"customer_id": [f"{each}x" for each in DIGITS]})
+    >>> sampled(many, 8).order_by("customer_id").execute().customer_id.tolist()
+    ['2x', '3x', '4x', '5x', '6x', '7x', 'ax', 'bx']
+    """
+    kept = max(1, len(DIGITS) ** 2 * most // max(int(table.count().execute()), 1))
+    if kept >= len(DIGITS) ** 2:
+        return table
+    return table.filter(bucket(_.customer_id) < DIGITS[kept // len(DIGITS)] + DIGITS[kept % len(DIGITS)])
 
 
 def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir.Table:
@@ -145,22 +177,16 @@ def _customer_days(bought: ir.Table) -> ir.Table:
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
     )
-    history = ibis.window(group_by="customer_id", order_by="date")
-    return days.filter(_.net_sales_rc > 0).mutate(n=(ibis.row_number().over(history) + 1).cast("int64"))
+    return numbered(days.filter(_.net_sales_rc > 0))
 
 
-def _firsts(days: ir.Table, orders: ir.Table, order_lines: ir.Table) -> ir.Table:
+def _firsts(days: ir.Table, orders: ir.Table) -> ir.Table:
     """One row per customer: the attributes of the earliest order of the first occasion."""
     first_days = days.filter(_.n == 1).select("customer_id", order_date=_.date)
-    wanted = ["customer_id", "source", "order_id", "ordered_at", "market", "sales_channel", "acquisition_channel"]
-    that_day = orders.semi_join(first_days, ["customer_id", "order_date"]).select(*wanted, discounted=_.discount_rc > 0)
+    that_day = orders.semi_join(first_days, ["customer_id", "order_date"]).mutate(discounted=_.discount_rc > 0)
     earliest = ibis.window(group_by="customer_id", order_by=["ordered_at", "source", "order_id"])
     firsts = that_day.mutate(place=ibis.row_number().over(earliest)).filter(_.place == 0)
-    lines = order_lines.filter(_.category.notnull()).semi_join(firsts, ["source", "order_id"])
-    ranked = ibis.greatest(_.net_rc, 0).cast("string").lpad(20, "0") + _.category  # the costliest, then by name
-    categories = lines.group_by("source", "order_id").agg(category=ranked.max().substr(20))
-    joined = firsts.left_join(categories, ["source", "order_id"])
-    return joined.select("customer_id", **{name: joined[column] for name, column in FIRSTS.items()})
+    return firsts.select("customer_id", **FIRSTS)
 
 
 def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Table:
@@ -169,4 +195,4 @@ def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Tabl
     known = known.select("customer_id", *FIRSTS, truncated=_.truncated.fill_null(False))
     joined = days.join(known, "customer_id")
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
-    return joined.select("customer_id", "date", "n", *FIRSTS, *sums, "truncated")
+    return joined.select("customer_id", "date", "n", "previous_date", "first_date", *FIRSTS, *sums, "truncated")

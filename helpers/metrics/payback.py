@@ -25,7 +25,7 @@ def ltv_curve(
     Customers whose history is truncated were not acquired in the data and are left out. by: columns of the customer,
     or cohort. last_cohorts: only the newest so many months of winning.
 
-    The interval comes from sixteen random groups of customers (first hex digit), t with 15 degrees of freedom.
+    The interval comes from 32 random groups of customers (first digit of the pseudonym), t with 31 degrees of freedom.
     Columns *by, age, value, low, high, n (customers observed at that age).
 
     >>> bought = ibis.memtable({"customer_id": ["1a", "1a", "2b"], "n": [1, 2, 1], "truncated": [False] * 3,
@@ -50,7 +50,7 @@ def ltv_curve(
 
 
 def _cells(occasions: ir.Table, by: list[str]) -> pd.DataFrame:
-    """by, cohort, group (of sixteen), age, margin, won: sums in the engine; won stands in the rows of age 0."""
+    """by, cohort, group (of 32), age, margin, won: sums in the engine; won stands in the rows of age 0."""
     own = occasions.filter(~_.truncated)
     first = own.filter(_.n == 1).select("customer_id", cohort=month_number(_.date))
     each = own.join(first, "customer_id").mutate(age=month_number(_.date) - _.cohort, group=_.customer_id.substr(0, 1))

@@ -9,13 +9,12 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from ibis import _
 from scipy import linalg, special
 
 from helpers.estimates import Z_95, Estimate, NotEnoughData
 from helpers.metrics import btyd, histories
 from helpers.metrics.fits import Fit
-from helpers.metrics.occasions import bucket
+from helpers.metrics.occasions import sampled
 from helpers.metrics.signals import Tables, signals
 
 MOST_ROWS = 200_000  # customers a model is fitted on; beyond, whole random buckets of customers are left out
@@ -61,7 +60,7 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
     >>> now.groupby("times")[["left", "alive_log_odds"]].mean().round(2).reset_index().values.tolist()
     [[1.0, 1.0, 1.78], [2.0, 0.5, 0.3]]
     """
-    fitted = fitted or btyd.fit(histories.counts(tables.occasions, t))
+    fitted = fitted or btyd.fit(histories.counts(histories.histories(tables.occasions, t)))
     table = signals(tables, t, window_days)
     table = table.mutate(alive_log_odds=_silent_log_odds(table, fitted, window_days))
     if later is None:
@@ -87,15 +86,12 @@ def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.Float
 def sample(table: ir.Table, most: int = MOST_ROWS) -> pd.DataFrame:
     """The snapshot's rows for fitting, without customer_id: all, or the same random buckets of customers every run.
 
-    Above `most` rows, whole buckets by the first hex digits of the pseudonym are kept, in their order.
+    Above `most` rows, whole buckets are kept (`occasions.sampled`).
 
     >>> sample(ibis.memtable({"customer_id": ["b01", "a01"], "left": [0, 1]}))["left"].tolist()
     [1, 0]
     """
-    share = most / max(int(table.count().execute()), 1)
-    if share < 1:
-        table = table.filter(bucket(_.customer_id) < f"{int(share * 16**3):03x}")
-    return table.order_by("customer_id").drop("customer_id").execute()
+    return sampled(table, most).order_by("customer_id").drop("customer_id").execute()
 
 
 def fit_alive(rows: pd.DataFrame) -> Model:

@@ -39,8 +39,9 @@ def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int =
 
     Returns the `by` columns, order_number, truncated, gap_days, returned, count. Source: metrics.md, W and survival.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...                         "date": [date(2026, 1, 5), date(2026, 2, 4), date(2026, 1, 20)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 4), date(2026, 1, 20)]}))
     >>> gaps(bought, date(2026, 2, 28))[["order_number", "gap_days", "returned", "count"]]
        order_number  gap_days  returned  count
     0             1        30      True      1
@@ -48,16 +49,18 @@ def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int =
     2             2        24     False      1
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
-    following = seen.select("customer_id", before=_.n - 1, next_date=_.date)
-    here = seen.select("customer_id", "n", "date", "truncated", *by)
-    joined = here.left_join(following, [here.customer_id == following.customer_id, here.n == following.before])
-    gap = ibis.coalesce(joined.next_date, ibis.literal(as_of)).delta(joined.date, unit="day")
-    each = joined.select(
-        *by, order_number=ibis.least(joined.n, orders), truncated=joined.truncated, gap_days=gap,
-        returned=joined.next_date.notnull())
-    keys = [*by, "order_number", "truncated", "gap_days", "returned"]
-    counts = each.group_by(keys).agg(count=_.count()).execute()
-    return counts.sort_values(keys, ignore_index=True)
+    again = seen.filter(_.previous_date.notnull())
+    keys = [*by, "order_number", "truncated"]
+    ended = again.group_by(
+        *by, "truncated", order_number=ibis.least(_.n - 1, orders), gap_days=_.date.delta(_.previous_date, unit="day")
+    ).agg(count=_.count()).execute().assign(returned=True)
+    # begun on a day and not ended by a later occasion: still open
+    begun = seen.group_by(*by, "truncated", order_number=ibis.least(_.n, orders), day=_.date).agg(count=_.count())
+    over = again.group_by(*by, "truncated", order_number=ibis.least(_.n - 1, orders), day=_.previous_date).agg(count=-_.count())
+    left = begun.union(over).group_by(*keys, "day").agg(count=_["count"].sum()).filter(_["count"] > 0)
+    still = left.mutate(gap_days=ibis.literal(as_of).delta(left.day, unit="day")).drop("day").execute().assign(returned=False)
+    counts = pd.concat([ended, still])[[*keys, "gap_days", "returned", "count"]]
+    return counts.sort_values([*keys, "gap_days", "returned"], ignore_index=True)
 
 
 def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from helpers.estimates import NotEnoughData
 from helpers.metrics import expectations
 from helpers.metrics.backtest import Holdout, model_occasions
 from helpers.metrics.fits import Fit
-from helpers.metrics.histories import counts
+from helpers.metrics.histories import counts, histories
 from helpers.periods import DAYS_PER_MONTH, last_complete_month, month_end
 
 SEASON_MONTHS = 24
@@ -35,7 +35,7 @@ def monthly_curve(occasions: ir.Table, held: Holdout, fits: dict[str, Fit]) -> p
     actual = later.group_by(slot=slot).agg(n=_.count()).execute().set_index("slot")["n"]
     frame = pd.DataFrame({"month": np.arange(1, len(ends) + 1)})
     frame["actual"] = actual.reindex(range(len(ends)), fill_value=0).to_numpy()
-    rows = counts(occasions, held.cut) if fits else None
+    rows = counts(histories(occasions, held.cut)) if fits else None
     for name, fitted in fits.items():
         reached = [0.0, *((model_occasions(fitted, rows, end, nodes=12) * rows["weight"]).sum() for end in ends)]
         frame[name] = np.diff(reached)

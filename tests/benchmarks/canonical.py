@@ -13,6 +13,7 @@ import duckdb
 from helpers import schema
 
 AS_OF = date(2026, 10, 31)
+DIGITS = "abcdefghijklmnopqrstuvwxyz234567"  # of a pseudonym
 FIRST_DAY = date(2024, 5, 1)
 MARGIN = 0.4
 CLIENT = """
@@ -29,7 +30,7 @@ files = "orders.csv"
 """
 PEOPLE = """
     CREATE TEMP TABLE people AS
-    SELECT c, md5(c::VARCHAR) AS customer_id,
+    SELECT c, {pseudonym} AS customer_id,
            ['DE', 'FR', 'GB', 'US', 'NL', 'IT'][1 + (sqrt(u_market) * 6)::INT % 6] AS market,
            ['paid_search', 'paid_social', 'email', 'organic'][1 + (u_channel * 4)::INT % 4] AS channel,
            DATE '{first}' + (u_first * {days})::INT AS first_day,
@@ -45,7 +46,7 @@ ORDERS = """
     SELECT c || '-' || k AS order_id, 'shop' AS source, 'shopify' AS sales_channel, market, customer_id,
            'email' AS identity_scope, day::TIMESTAMPTZ + INTERVAL (u_hour * 23) HOUR AS ordered_at, day AS order_date,
            'paid' AS status, 'EUR' AS currency, amount AS gross_minor, 0 AS discount_minor, amount AS net_minor,
-           amount AS net_rc, 0 AS discount_rc, 0 AS refund_undated_minor, channel AS acquisition_channel,
+           amount AS net_rc, 0 AS discount_rc, 0 AS refund_undated_minor, channel AS acquisition_channel, 'tents' AS category,
            FALSE AS is_renewal
     FROM (SELECT *, (spend * exp(0.6 * (u_spend - 0.5)))::BIGINT + 1 AS amount FROM days) ORDER BY day, c"""
 LINES = """SELECT order_id, source, 'sku' AS product_id, 'tents' AS category, 1 AS quantity, net_rc FROM orders"""
@@ -73,6 +74,7 @@ def write(home: Path, client: str, customers: int, memory_limit: str = "") -> Pa
     con.execute(f"SET TimeZone = 'UTC'; SET temp_directory = '{folder / 'spill'}'")
     draws = ("u_market", "u_channel", "u_first", "u_rate", "u_rate2", "u_life")
     words = {"first": FIRST_DAY, "last": AS_OF, "days": (AS_OF - FIRST_DAY).days, "customers": customers}
+    words["pseudonym"] = " || ".join(f"'{DIGITS}'[1 + (hash(c) >> {5 * k} & 31)::INT]" for k in range(12))
     words |= {f"u{k}": _uniform("c" if k in (9, 10, 14) else "c * 100 + k", k) for k in range(9, 15)}
     words["draws"] = ", ".join(f"{_uniform('c', k)} AS {name}" for k, name in enumerate(draws))
     for statement in (PEOPLE, DAYS):

@@ -48,9 +48,9 @@ def ours(path: Path) -> float:
     """Total expected margin of twelve months, minor units, by the weighted fits and the engine's expression."""
     occasions = ibis.duckdb.connect().read_parquet(path)
     occasions = occasions.mutate(date=occasions.date.cast("date"))
-    buying = btyd.fit(histories.counts(occasions, AS_OF))
-    paying = btyd.fit_spend(histories.spend_counts(occasions, AS_OF))
-    return float(clv_model.customers(occasions, AS_OF, buying, paying).clv_residual.sum().execute())
+    buying = btyd.fit(histories.counts(histories.histories(occasions, AS_OF)))
+    paying = btyd.fit_spend(histories.spend_counts(histories.histories(occasions, AS_OF)))
+    return float(clv_model.customers(histories.histories(occasions, AS_OF), buying, paying).clv_residual.sum().execute())
 
 
 def plain(path: Path) -> float:

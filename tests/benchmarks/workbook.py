@@ -14,6 +14,8 @@ from helpers.metrics import btyd, cac, clv_model, cohorts, expectations, histori
 from helpers.periods import Period
 from helpers.settings import client_folder
 
+CLV = ("customer_id", "first_acquisition_channel", "clv_historic", "clv_residual", "clv_total")
+
 
 def main(client: str) -> None:
     """Run the pack and print the steps."""
@@ -23,17 +25,17 @@ def main(client: str) -> None:
     with watch.step("occasions"):
         shop = open_client(client, AS_OF)
         bought = shop.occasions
-    histories.histories(bought, AS_OF).count().execute()  # the scan is warm too
+    bought.count().execute()  # the scan is warm too
     with watch.step("summary"):
-        kept(shop.con, "summary", histories.histories(bought, AS_OF))
+        each = shop.histories
     with watch.step("cohorts"):
         cohorts.retention_table(bought, AS_OF, by=("home_market",))
     with watch.step("fit occasions"):
-        purchases = btyd.fit(histories.counts(bought, AS_OF), "mbg_nbd")
+        purchases = btyd.fit(histories.counts(each), "mbg_nbd")
     with watch.step("fit spend"):
-        spending = btyd.fit_spend(histories.spend_counts(bought, AS_OF))
+        spending = btyd.fit_spend(histories.spend_counts(each))
     with watch.step("clv"):
-        valued = kept(shop.con, "valued", clv_model.customers(bought, AS_OF, purchases, spending))
+        valued = kept(shop.con, "valued", clv_model.customers(each, purchases, spending).select(*CLV))
     with watch.step("churn window"):
         window = survival.churn_window(survival.gaps(bought, AS_OF))
     with watch.step("clv to cac"):

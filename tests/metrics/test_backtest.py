@@ -108,16 +108,16 @@ class TestCompare:
 
 class TestTracking:
     def test_months_add_up_to_the_whole(self, occasions, held):
-        fitted = btyd.fit(histories.counts(occasions, held.cut))
+        fitted = btyd.fit(histories.counts(histories.histories(occasions, held.cut)))
         curve = tracking.monthly_curve(occasions, held, {"model": fitted})
-        rows = histories.counts(occasions, held.cut)
+        rows = histories.counts(histories.histories(occasions, held.cut))
         whole = (backtest.model_occasions(fitted, rows, len(curve) * DAYS_PER_MONTH) * rows["weight"]).sum()
         assert curve["model"].sum() == pytest.approx(whole, rel=1e-4)
         assert tracking.monthly_error(curve, "model") < 0.2
 
     def test_a_season_that_is_there_is_found_and_one_that_is_not_is_not(self, occasions, held):
         """Half of the repeat orders of November to May are taken away."""
-        fitted = btyd.fit(histories.counts(occasions, AS_OF))
+        fitted = btyd.fit(histories.counts(histories.histories(occasions, AS_OF)))
         flat = tracking.season_index(occasions, AS_OF, fitted)
         assert flat == pytest.approx(np.ones(12), abs=0.15)
         winter = (occasions.date.month() > 10) | (occasions.date.month() < 6)
@@ -156,5 +156,5 @@ def test_online_retail_ii_a_year_ahead(shared_data):
     assert table.loc["mbg_nbd", "gini"] == pytest.approx(0.826, abs=0.003)
     assert table.loc["own_last_period", "gini"] == pytest.approx(0.846, abs=0.003)  # here a plain rule ranks best
     assert table.loc["mbg_nbd", "occasions_error"] == pytest.approx(0.505, abs=0.01)  # one year shows nobody leaving
-    fitted = btyd.fit(histories.counts(ibis.memtable(shoppers.online_retail_occasions(shared_data)), held.cut))
+    fitted = btyd.fit(histories.counts(histories.histories(ibis.memtable(shoppers.online_retail_occasions(shared_data)), held.cut)))
     assert not fitted.dropout_seen

@@ -227,7 +227,7 @@ def test_online_retail_ii(shared_data, model):
     published = json.loads((shared_data / "published.json").read_text())["models"]
     wanted = next(each for each in published if each["id"] == f"online_retail_ii_{model.replace('_', '')}_weeks")
     occasions = ibis.memtable(shoppers.online_retail_occasions(shared_data))
-    rows = histories.counts(occasions, date(2011, 12, 9))
+    rows = histories.counts(histories.histories(occasions, date(2011, 12, 9)))
     fitted = btyd.fit(rows.assign(t_x=rows.t_x / 7, T=rows["T"] / 7), model, unit_days=7)
     own = wanted["recomputed"]["own"]
     assert fitted.params == pytest.approx({name: own[name] for name in fitted.params}, rel=1e-3)
@@ -241,7 +241,7 @@ def test_online_retail_ii_spend(shared_data):
     published = json.loads((shared_data / "published.json").read_text())["models"]
     own = next(each for each in published if each["id"] == "online_retail_ii_gg_day_spend")["recomputed"]["own"]
     occasions = ibis.memtable(shoppers.online_retail_occasions(shared_data, overlap=True))
-    rows = histories.spend_counts(occasions, date(2011, 12, 9))
+    rows = histories.spend_counts(histories.histories(occasions, date(2011, 12, 9)))
     fitted = btyd.fit_spend(rows.assign(m=rows.m / 100))
     wanted = {"p": own["p"], "q": own["q"], "v": own["gamma"]}
     assert fitted.params == pytest.approx(wanted, rel=1e-3)

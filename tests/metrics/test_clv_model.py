@@ -24,7 +24,7 @@ def occasions():
 
 @pytest.fixture(scope="module")
 def rows(occasions):
-    return histories.counts(occasions, AS_OF, by=("home_market",))
+    return histories.counts(histories.histories(occasions, AS_OF), by=("home_market",))
 
 
 @pytest.fixture(scope="module", params=list(btyd.FITTERS))
@@ -34,12 +34,12 @@ def purchases(request, rows):
 
 @pytest.fixture(scope="module")
 def spending(occasions):
-    return btyd.fit_spend(histories.spend_counts(occasions, AS_OF))
+    return btyd.fit_spend(histories.spend_counts(histories.histories(occasions, AS_OF)))
 
 
 @pytest.fixture(scope="module")
 def valued(occasions, purchases, spending):
-    return clv_model.customers(occasions, AS_OF, purchases, spending).order_by("customer_id").execute()
+    return clv_model.customers(histories.histories(occasions, AS_OF), purchases, spending).order_by("customer_id").execute()
 
 
 class TestTwoRoads:
@@ -98,7 +98,7 @@ class TestIntervals:
         """Half the simulated history predicts the other half within 3 × the interval's half width and noise."""
         occasions = ibis.memtable(shoppers.occasions("mbg_nbd", TRUTH, 3_000, AS_OF))
         cut = AS_OF - timedelta(days=365)
-        rows = histories.counts(occasions, cut)
+        rows = histories.counts(histories.histories(occasions, cut))
         expected = clv_model.expected(rows, btyd.fit(rows), horizon_months=365 / DAYS_PER_MONTH).iloc[0]
         known = occasions.filter(occasions.date <= cut).select("customer_id").distinct()
         actual = occasions.filter(occasions.date > cut).semi_join(known, "customer_id").count().execute()
@@ -108,7 +108,7 @@ class TestIntervals:
 class TestPerCustomer:
     def test_means_by_market(self, occasions, rows, spending):
         purchases = btyd.fit(rows)
-        lazy = clv_model.customers(occasions, AS_OF, purchases, spending)
+        lazy = clv_model.customers(histories.histories(occasions, AS_OF), purchases, spending)
         ratios = clv_model.draw_ratios(rows, purchases, spending, discount_rate=0.1)[:, 0]
         found = clv_model.per_customer(lazy, ratios, by=("home_market",)).set_index("home_market")
         each = lazy.execute().groupby("home_market")["clv_total"].mean()

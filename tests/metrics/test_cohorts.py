@@ -93,9 +93,8 @@ def by_rule(con, where: str, once: bool = False):
             SELECT CustomerID, CAST(InvoiceDate AS DATE) AS date, min((InvoiceDate, InvoiceNo, Country)) AS one
             FROM {lines} WHERE {where} GROUP BY 1, 2)
         SELECT CAST(CustomerID AS VARCHAR) AS customer_id, date, false AS truncated,
-            row_number() OVER (PARTITION BY CustomerID ORDER BY date) AS n,
             first_value(struct_extract(one, 3)) OVER (PARTITION BY CustomerID ORDER BY date) AS home_market FROM days"""
-    ).cache()
+    ).pipe(purchase_occasions.numbered).cache()
 
 
 @pytest.mark.parametrize("rule", ONLINE_RETAIL_RULES)

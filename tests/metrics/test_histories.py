@@ -24,32 +24,32 @@ class TestKnownValues:
         assert "emil" not in rows.index
 
     def test_mean_spend_of_repeat_occasions(self, six_customers):
-        rows = histories.spend_counts(six_customers, AS_OF)
+        rows = histories.spend_counts(histories.histories(six_customers, AS_OF))
         assert rows["m"].tolist() == [10_000.0] * len(rows)
         assert rows["weight"].sum() == 4
 
 
 class TestTwoRoads:
     def test_counts_add_up_to_customers_and_money(self, six_customers):
-        each, rows = histories.histories(six_customers, AS_OF).execute(), histories.counts(six_customers, AS_OF)
+        each, rows = histories.histories(six_customers, AS_OF).execute(), histories.counts(histories.histories(six_customers, AS_OF))
         assert rows["weight"].sum() == len(each)
         for name in ("spend_rc", "net_sales_rc", "margin_rc"):
             assert rows[name].sum() == each[name].sum()
 
     def test_counts_by_market_are_the_same_customers(self, six_customers):
-        rows = histories.counts(six_customers, AS_OF, by=("home_market",))
-        assert rows.groupby("home_market")["weight"].sum().sum() == histories.counts(six_customers, AS_OF).weight.sum()
+        rows = histories.counts(histories.histories(six_customers, AS_OF), by=("home_market",))
+        assert rows.groupby("home_market")["weight"].sum().sum() == histories.counts(histories.histories(six_customers, AS_OF)).weight.sum()
 
     def test_weeks_round_days(self, six_customers, monkeypatch):
         monkeypatch.setattr(histories, "DAY_ROWS", 2)
-        rows = histories.counts(six_customers, AS_OF)
+        rows = histories.counts(histories.histories(six_customers, AS_OF))
         assert rows["weekly"].all()
         assert (rows[["t_x", "T"]] % 7 == 0).all().all()
         assert (rows["t_x"] <= rows["T"]).all()
 
     def test_rounded_spend_stays_within_half_a_per_cent(self, six_customers, monkeypatch):
         monkeypatch.setattr(histories, "SPEND_ROWS", 1)
-        assert histories.spend_counts(six_customers, AS_OF)["m"].unique() == pytest.approx([10_000], rel=0.005)
+        assert histories.spend_counts(histories.histories(six_customers, AS_OF))["m"].unique() == pytest.approx([10_000], rel=0.005)
 
 
 class TestMinimum:

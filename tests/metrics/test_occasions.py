@@ -108,6 +108,6 @@ def test_net_sales_add_up_to_the_orders(six_customers):
     assert six_customers.net_sales_rc.sum().execute() == len(TIMELINE) * ORDER["net_rc"]
 
 
-def test_bucket_is_three_characters_of_the_pseudonym():
+def test_bucket_is_two_digits_of_the_pseudonym():
     ids = ibis.memtable({"customer_id": ["0a1b2c", "0a1fff", "fff000"]})
-    assert ids.select(b=purchase_occasions.bucket(ids.customer_id)).to_pandas()["b"].tolist() == ["0a1", "0a1", "fff"]
+    assert ids.select(b=purchase_occasions.bucket(ids.customer_id)).to_pandas()["b"].tolist() == ["0a", "0a", "ff"]

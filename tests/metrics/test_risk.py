@@ -32,7 +32,7 @@ def rows(lazy):
 
 def test_log_odds_in_the_engine_are_those_of_expectations(lazy):
     """1 − P(alive) (1 − P(no purchase in W | alive)), P(alive) by expectations.p_alive."""
-    fitted = btyd.fit(histories.counts(churners.tables().occasions, DAY))
+    fitted = btyd.fit(histories.counts(histories.histories(churners.tables().occasions, DAY)))
     each = lazy.limit(200).execute()
     x, age = each["times"] - 1, each["age_days"]
     alive = expectations.p_alive(fitted, x, each["span_days"], age)

@@ -19,10 +19,10 @@ def movements(*rows) -> ibis.Table:
     return ibis.memtable(frame).cast({"date": "date", "mrr_delta_rc": "int64"})
 
 
-STARTED = [(f"{k:03x}", "2025-12-01", "new", 10) for k in range(10)]
+STARTED = [(f"0{k}", "2025-12-01", "new", 10) for k in range(10)]
 EXAMPLE = movements(
-    *STARTED, ("000", "2026-02-03", "churn", -10), ("001", "2026-02-04", "contraction", -10),
-    ("002", "2026-02-05", "expansion", 5), ("00a", "2026-02-06", "reactivation", 5), ("00b", "2026-02-07", "new", 8))
+    *STARTED, ("00", "2026-02-03", "churn", -10), ("01", "2026-02-04", "contraction", -10),
+    ("02", "2026-02-05", "expansion", 5), ("0a", "2026-02-06", "reactivation", 5), ("0b", "2026-02-07", "new", 8))
 
 
 def test_mrr_100_with_10_churned_10_contraction_5_expansion_5_reactivated():
