@@ -8,7 +8,7 @@ import pandas as pd
 
 from helpers.estimates import NotEnoughData
 
-DAY_ROWS = 50_000  # unique rows above which days are rounded to whole weeks
+DAY_ROWS = 20_000  # unique rows above which days are rounded to whole weeks
 SPEND_ROWS = 50_000  # repeat customers above which mean spend is rounded to the nearest per cent
 SPEND_STEP = 0.01
 MINIMUM_CUSTOMERS, MINIMUM_DAYS, NEWEST_DAYS = 500, 180, 30
@@ -44,7 +44,7 @@ def histories(occasions: ir.Table, as_of: date) -> ir.Table:
 def counts(each: ir.Table, by: tuple[str, ...] = ()) -> pd.DataFrame:
     """The unique rows (x, t_x, T) of `histories` with weight (customers), and sums of money: what every model is fitted on.
 
-    Days up to 50,000 unique rows; beyond, t_x and T are rounded to whole weeks (still written in days), which moves
+    Days up to 20,000 unique rows; beyond, t_x and T are rounded to whole weeks (still written in days), which moves
     alpha by some 0.2 % (measured on a million simulated customers); the column `weekly` says so. Columns: *by, x, t_x,
     T, weight, spend_rc (repeat occasions), net_sales_rc, margin_rc, weekly.
 

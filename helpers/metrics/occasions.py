@@ -81,7 +81,7 @@ def numbered(days: ir.Table) -> ir.Table:
     return days.mutate(
         n=(ibis.row_number().over(history) + 1).cast("int64"),
         previous_date=_.date.lag().over(history),
-        first_date=_.date.min().over(ibis.window(group_by="customer_id")),
+        first_date=_.date.first().over(history),
     )
 
 
