@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from ibis import _
-from scipy import optimize
+from scipy.optimize import brentq
 
 from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.cac import won
@@ -112,13 +112,12 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def best_budget(responses: pd.DataFrame, values: pd.DataFrame, budget: float | None = None) -> pd.DataFrame:
-    """The split of a monthly media budget that wins the most customer value, inside the spend each channel has seen.
+def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """The split of today's monthly media budget that wins the most customer value, inside the spend each channel has seen.
 
-    Maximises Σ value × scale × spend^elasticity: the next unit of money then brings the same everywhere, except at
-    the limits (least and most monthly spend observed). values: acquisition_channel, value per customer won (same
-    money unit). budget: the present monthly sum unless given; it must lie within the limits. Assumes that the responses
-    hold, that channels do not help each other, and that customers won at the margin are worth the average.
+    Maximises Σ value × scale × spend^elasticity by `best_spend`; the limits are the least and most monthly spend
+    observed. values: acquisition_channel, value per customer won (same money unit). Assumes that the responses hold,
+    that channels do not help each other, and that customers won at the margin are worth the average.
     Columns acquisition_channel, spend_rc, best_rc, change_rc, won, best_won, value, n.
 
     >>> curves = pd.DataFrame({"acquisition_channel": ["a", "b"], "elasticity": [0.5, 0.5], "scale": [2.0, 1.0],
@@ -131,20 +130,27 @@ def best_budget(responses: pd.DataFrame, values: pd.DataFrame, budget: float | N
     table = table[table["value"] > 0]
     if len(table) < 2:
         raise NotEnoughData("Fewer than two channels have a readable response and a customer value: nothing to move.")
-    now, least, most = (table[name].to_numpy() for name in ("spend_rc", "least", "most"))
-    budget = float(now.sum()) if budget is None else budget
-    if not least.sum() <= budget <= most.sum():
-        raise ValueError(f"The monthly budget must lie between {least.sum():,.0f} and {most.sum():,.0f} (minor units) "
-                         "to stay inside what has been spent before.")
-    e, gain = table["elasticity"].to_numpy(), (table["value"] * table["scale"] * table["elasticity"]).to_numpy()
-
-    def at(log_price: float) -> np.ndarray:
-        with np.errstate(over="ignore"):  # far from the price sought, and clipped anyway
-            return np.clip((gain / np.exp(log_price)) ** (1 / (1 - e)), least, most)
-
-    reach = np.log(gain * np.clip(now, 1, None) ** (e - 1))
-    price = optimize.brentq(lambda p: at(p).sum() - budget, reach.min() - 50, reach.max() + 50)
-    best = at(price)
+    now, least, most, e = (table[name].to_numpy() for name in ("spend_rc", "least", "most", "elasticity"))
+    best = best_spend((table["value"] * table["scale"]).to_numpy(), e, least, most, now.sum())
     return table.assign(best_rc=best, change_rc=best - now, won=table["scale"] * now ** e,
                         best_won=table["scale"] * best ** e)[
         ["acquisition_channel", "spend_rc", "best_rc", "change_rc", "won", "best_won", "value", "n"]]
+
+
+def best_spend(
+    scale: np.ndarray, elasticity: np.ndarray, least: np.ndarray, most: np.ndarray, budget: float
+) -> np.ndarray:
+    """The split of a budget that makes Σ scale × spend^elasticity greatest, each spend between its least and its most.
+
+    Concave curves have one best split: the next unit of money brings the same everywhere, except at the limits.
+
+    >>> best_spend(np.array([2.0, 1.0]), np.array([0.5, 0.5]), np.array([1.0, 1.0]), np.array([200.0, 200.0]), 200.0)
+    array([160.,  40.])
+    """
+    gain = scale * elasticity
+
+    def at(log_price: float) -> np.ndarray:
+        return np.clip((gain / np.exp(log_price)) ** (1 / (1 - elasticity)), least, most)
+
+    slopes = np.log(gain * np.array([least, most]) ** (elasticity - 1))
+    return at(brentq(lambda price: at(price).sum() - budget, slopes.min() - 1, slopes.max() + 1, xtol=1e-12))

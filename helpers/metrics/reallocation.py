@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 
 from helpers.estimates import ALPHA, SEED, Estimate, NotEnoughData
 from helpers.metrics.books import Books
+from helpers.metrics.budget import best_spend
 from helpers.metrics.cost_history import monthly
 from helpers.metrics.costs import reached
 from helpers.periods import Period, month_start
@@ -103,12 +104,11 @@ def curves(cells: pd.DataFrame, points: int = 25) -> pd.DataFrame:
     return drawn.reset_index(drop=True)
 
 
-def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[float, float] = LIMITS) -> pd.DataFrame:
-    """The budget (today's, unless given) split so that most customers come back: `cells` with recommended, expected.
+def best_split(cells: pd.DataFrame) -> pd.DataFrame:
+    """Today's budget split so that most customers come back: `cells` with recommended, expected.
 
-    Concave curves have one best split: every channel's next euro brings the same, unless a limit (0.5 to 2 times
-    today's spend) stops it. Adds recommended, change, expected (customers a month at the recommended spend) and
-    expected_change.
+    The split is `budget.best_spend`, no channel getting less than 0.5 or more than 2 times today's spend. Adds
+    recommended, change, expected (customers a month at the recommended spend) and expected_change.
 
     >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
     ...                       "elasticity": [0.5, 0.5], "scale": [4.0, 2.0]})
@@ -117,20 +117,8 @@ def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[f
     """
     if len(cells) < 2:
         raise NotEnoughData("There is only one channel with a cost and customers of its own: nothing to move between.")
-    now = cells["spend"].to_numpy()
-    budget = now.sum() if budget is None else budget
-    low, high = limits[0] * now, limits[1] * now
-    if not low.sum() <= budget <= high.sum():
-        raise ValueError(f"The budget must lie between {low.sum():,.2f} and {high.sum():,.2f}, today's × the limits.")
-    b, scale = cells["elasticity"].to_numpy(), cells["scale"].to_numpy()
-
-    def spread(log_price):
-        wanted = (scale * b / np.exp(log_price)) ** (1 / (1 - b))
-        return np.clip(wanted, low, high)
-
-    slopes = np.log(scale * b * np.array([low, high]) ** (b - 1))
-    price = brentq(lambda each: spread(each).sum() - budget, slopes.min() - 1, slopes.max() + 1, xtol=1e-12)
-    plan = spread(price)
+    now, scale, b = (cells[name].to_numpy() for name in ("spend", "scale", "elasticity"))
+    plan = best_spend(scale, b, LIMITS[0] * now, LIMITS[1] * now, now.sum())
     before, after = scale * now**b, scale * plan**b
     return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
 
