@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.effect import HORIZON_DAYS, LEAST_OF_AN_ARM
 from helpers.money import to_major
 
 LEAST_MATCHED = 0.5  # a comparison for less than half of the treated is about others than those treated
 YEAR_DAYS = 364  # the same weekday and season a year before
-Z_95 = 1.959964
 
 
 def without_holdout(campaigns: ir.Table) -> list[str]:

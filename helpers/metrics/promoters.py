@@ -9,9 +9,9 @@ import pandas as pd
 from ibis import _
 from statsmodels.duration.survfunc import survdiff
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import ALPHA, Z_95, NotEnoughData
 from helpers.metrics import survival
-from helpers.metrics.voice import Z_95, nps_group
+from helpers.metrics.voice import nps_group
 from helpers.periods import Period
 
 STANDARD_KINDS = ("csat", "nps", "ces")

@@ -7,7 +7,7 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy.optimize import brentq
 
-from helpers.estimates import ALPHA, SEED, Estimate, NotEnoughData
+from helpers.estimates import ALPHA, SEED, Z_95, Estimate, NotEnoughData
 from helpers.metrics.books import Books
 from helpers.metrics.budget import best_spend
 from helpers.metrics.cost_history import monthly
@@ -21,7 +21,6 @@ ASSUMED_RANGE = (0.3, 0.7)
 ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and less
 LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
 DRAWS = 400
-Z_95 = 1.959964
 PRIOR_SE = (ASSUMED_RANGE[1] - ASSUMED_RANGE[0]) / 2 / Z_95
 CELL = ["market", "channel"]
 

@@ -9,10 +9,9 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import Estimate, NotEnoughData, proportion, with_wilson
+from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wilson
 from helpers.periods import Period
 
-Z_95 = 1.959964
 GROUPS = ("detractor", "passive", "promoter")
 
 
