@@ -144,6 +144,7 @@ class Shop:
 CASES = {
     "allocation.allocated": lambda s: allocation.allocated(s.books, QUARTER, by_month=True),
     "allocation.discounts": lambda s: allocation.discounts(s.books, QUARTER),
+    "allocation.existing_orders": lambda s: allocation.existing_orders(s.books, QUARTER),
     "books.existing": lambda s: books.existing(s.all, MONTH, W),
     "books.active_existing": lambda s: books.active_existing(s.books, books.whole_months(YEAR)),
     "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),

@@ -120,19 +120,30 @@ def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     >>> discounts(example(), Period.month("2026-10"))[["market", "amount_rc"]].values.tolist()
     [['DE', 200], ['FR', 200]]
     """
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
-    days = books.occasions.select("customer_id", order_date="date")
-    bought = _counted(books.orders, period).filter(_.discount_rc != 0)
-    theirs = bought.join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
-    theirs = theirs.filter(_.first < _since(period, by_month))
-    sums = theirs.group_by(month=_month(_.order_date), market=_.home, currency=_.currency).agg(
+    taken = existing_orders(books, period, by_month).filter(_.discount_rc != 0)
+    sums = taken.group_by("month", "market", "currency").agg(
         amount_rc=_.discount_rc.sum().cast("int64"), minor=_.discount_minor.sum().cast("int64")
     )
     rows = _labelled(sums.execute())
-    rows = rows.assign(amount=_major(rows), market=rows["market"].fillna(UNALLOCATED), category="marketing",
-                       component=DISCOUNTS, channel="", part=EXISTING, allocation="direct", existing_share=1.0,
-                       share_from="orders")  # fmt: skip
+    rows = rows.assign(amount=_major(rows), category="marketing", component=DISCOUNTS, channel="", part=EXISTING,
+                       allocation="direct", existing_share=1.0, share_from="orders")  # fmt: skip
     return rows.sort_values(["month", "market", "currency"], ignore_index=True)[[*KEYS, *RULES]]
+
+
+def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.Table:
+    """The orders of existing customers on days that are purchase occasions (lazy), with month and home market as market.
+
+    Existing: first occasion before the period, by_month before the month.
+
+    >>> from helpers.metrics.books import example
+    >>> existing_orders(example(), Period.month("2026-10")).market.execute().sort_values().tolist()
+    ['DE', 'FR']
+    """
+    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
+    days = books.occasions.select("customer_id", order_date="date")
+    theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
+    theirs = theirs.filter(_.first < _since(period, by_month))
+    return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNALLOCATED))
 
 
 def _month(day):
