@@ -126,6 +126,15 @@ class Period:
         """Days in the period, both ends counted."""
         return (self.end - self.start).days + 1
 
+    def covers(self, day):
+        """Whether the days of a column, lazy or not, lie in the period.
+
+        >>> import pandas as pd
+        >>> Period.month("2026-10").covers(pd.Series([date(2026, 10, 31), date(2026, 11, 1)])).tolist()
+        [True, False]
+        """
+        return day.between(self.start, self.end)
+
     @property
     def label(self) -> str:
         """YYYY-MM for a calendar month, else first and last day with two dots between."""

@@ -164,15 +164,14 @@ def _major(frame: pd.DataFrame) -> list[float]:
 
 
 def _counted(orders: ir.Table, period: Period) -> ir.Table:
-    inside = orders.order_date.between(ibis.literal(period.start), ibis.literal(period.end))
-    return orders.filter(orders.status.isin(COUNTED_STATUSES), inside)
+    return orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date))
 
 
 def _lines(books: Books, period: Period) -> pd.DataFrame:
     """Ledger lines of the period with the rule each will follow."""
     by = ["month", "category", "component", "market", "channel", "currency", "allocation", "existing_share"]
-    inside = books.costs.filter(_.month.between(ibis.literal(period.start), ibis.literal(period.end)))
-    sums = inside.group_by(by).agg(rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64"))
+    sums = books.costs.filter(period.covers(_.month)).group_by(by).agg(
+        rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64"))
     lines = _labelled(sums.execute().sort_values(by, ignore_index=True))
     lines = lines.astype(dict.fromkeys(("market", "channel", "allocation"), "object"))
     own = lines["existing_share"].astype("float64")
@@ -207,8 +206,7 @@ def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) 
         frames.append(counts.assign(rule="active_customers", identified=True))
     if "tickets" in asked and books.tickets is not None:
         by = {"month": _month(_.opened_date), "market": _.market.fill_null(UNALLOCATED)}
-        inside = books.tickets.opened_date.between(ibis.literal(period.start), ibis.literal(period.end))
-        counts = books.tickets.filter(inside).group_by(**by).agg(weight=_.count()).execute()
+        counts = books.tickets.filter(period.covers(_.opened_date)).group_by(**by).agg(weight=_.count()).execute()
         frames.append(_labelled(counts).assign(rule="tickets", identified=True))
     found = {}
     for row in pd.concat(frames).sort_values(["rule", "month", "market"]).itertuples():

@@ -38,7 +38,7 @@ def monthly(
     period = Period(every[0].start, every[-1].end)
     people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=_.cohort)
     stamp = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
-    media = spend.filter(_.kind == "media", _.date >= period.start, _.date <= period.end)
+    media = spend.filter(_.kind == "media", period.covers(_.date))
     media = media.filter(_.market == market) if market else media
     cost = media.group_by(acquisition_channel=_.channel, month=stamp).agg(spend_rc=_.amount_rc.sum()).execute()
     channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]

@@ -199,7 +199,7 @@ def lines(books: Books, period: Period) -> ir.Table:
     >>> lines(example(), Period.month("2026-10")).count().execute()
     3
     """
-    return books.costs.filter(_.month.between(ibis.literal(period.start), ibis.literal(period.end)))
+    return books.costs.filter(period.covers(_.month))
 
 
 def observed(books: Books, period: Period) -> bool:

@@ -114,7 +114,7 @@ def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2)
 def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.DataFrame:
     given = surveys.filter(_.score.notnull())
     if period is not None:
-        given = given.filter(_.answered_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+        given = given.filter(period.covers(_.answered_date))
     visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"))
     given = given.mutate(visit=visit).filter(_.visit.notnull())
     turned = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score)

@@ -92,7 +92,7 @@ def revenue_retention(occasions: ir.Table, as_of: date, data_start: date | None 
             f"Revenue retention compares {now.start} to {now.end} with {before.start} to {before.end}, and the "
             f"purchases begin {'never' if begun is None else f'on {begun}'}: two such windows are needed."
         )
-    in_now, in_before = (_.date.between(ibis.literal(p.start), ibis.literal(p.end)) for p in (now, before))
+    in_now, in_before = (p.covers(_.date) for p in (now, before))
     each = occasions.filter(in_now | in_before).group_by("customer_id").agg(
         r0=_.net_sales_rc.sum(where=in_before).fill_null(0), r1=_.net_sales_rc.sum(where=in_now).fill_null(0))
     sums = each.filter(_.r0 > 0).group_by(group=bucket(_.customer_id)).agg(

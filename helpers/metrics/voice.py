@@ -27,7 +27,7 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
     """
     given = surveys.filter(_.kind == kind, _.score.notnull())
     if period is not None:
-        given = given.filter(_.answered_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+        given = given.filter(period.covers(_.answered_date))
     _one_scale(given, kind)
     latest = ibis.window(group_by=[*by, "customer_id"],
                          order_by=[_.answered_date.desc(), _.survey_id.desc(), _.score])
@@ -174,7 +174,7 @@ def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occ
     >>> response_rate(_example(), sent, Period.month("2026-01"))[["value", "n"]].to_records(index=False).tolist()
     [(0.5, 2)]
     """
-    sent = surveys_sent.filter(_.sent_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    sent = surveys_sent.filter(period.covers(_.sent_date))
     done = surveys.filter(_.sent_id.notnull()).select("sent_id").distinct().mutate(answered=ibis.literal(1))
     invited = sent.left_join(done, "sent_id").select(*[sent[c] for c in sent.columns], done.answered)
     invited = invited.mutate(month=_.sent_date.truncate("M"))
@@ -208,11 +208,10 @@ def open_answers(surveys: ir.Table, period: Period) -> Estimate:
     >>> open_answers(_example(), Period.month("2026-01"))[:1]
     (0.0,)
     """
-    inside = _.answered_date.between(ibis.literal(period.start), ibis.literal(period.end))
     alone = ibis.row_number().cast("string")
     visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"), alone)
-    each = surveys.filter(inside).mutate(visit=visit).group_by("visit").agg(with_one=_.has_comment.fill_null(False).any())
-    row = each.agg(k=_.with_one.sum().fill_null(0), n=_.count()).execute().iloc[0]
+    visits = surveys.filter(period.covers(_.answered_date)).mutate(visit=visit).group_by("visit")
+    row = visits.agg(with_one=_.has_comment.fill_null(False).any()).agg(k=_.with_one.sum().fill_null(0), n=_.count()).execute().iloc[0]
     return proportion(int(row["k"]), int(row["n"]))
 
 
