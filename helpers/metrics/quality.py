@@ -8,10 +8,10 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData, with_wilson
+from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.money import to_major
 from helpers.periods import Period
 
-COUNTED = ("paid", "delivered")
 USES = {  # notebook → optional tables it reads; without them its sections say what is missing
     "01_cohort_retention": (),
     "02_churn_rate": ("subscriptions",),
@@ -68,7 +68,7 @@ def identity_coverage(orders: ir.Table, by: str | None = None) -> pd.DataFrame:
        value  n  sales_share
     0    0.5  2         0.75
     """
-    known, sold = _.customer_id.notnull(), _.status.isin(COUNTED)
+    known, sold = _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES)
     grouped = orders.group_by(by) if by else orders
     found = grouped.aggregate(known=known.sum(), n=_.count(), sales=_.net_rc.sum(where=sold), known_sales=_.net_rc.sum(where=sold & known))
     frame = (found.order_by(by) if by else found).to_pandas()
@@ -132,7 +132,8 @@ def currencies(orders: ir.Table, fx: ir.Table) -> pd.DataFrame:
       currency  orders  share    rate_source
     0      EUR       1    1.0  same currency
     """
-    sold = orders.group_by("currency").aggregate(orders=_.count(), net=_.net_rc.sum(where=_.status.isin(COUNTED)).fill_null(0)).to_pandas()
+    net = _.net_rc.sum(where=_.status.isin(COUNTED_STATUSES)).fill_null(0)
+    sold = orders.group_by("currency").aggregate(orders=_.count(), net=net).to_pandas()
     rates = fx.group_by("currency").aggregate(rate_source=_.source.max(), last_rate=_.rate_date.max()).to_pandas()
     net = sold["net"].astype("float64")
     frame = sold.assign(share=net / net.sum() if net.sum() else float("nan")).merge(rates, on="currency", how="left")
@@ -156,7 +157,7 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     """
     period = Period.month(month)
     inside = orders.filter(_.order_date.between(ibis.literal(period.start), ibis.literal(period.end)))
-    kept, rate = _.status.isin(COUNTED), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
+    kept, rate = _.status.isin(COUNTED_STATUSES), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
     undated = (_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round()
     steps = inside.aggregate(
         gross=(_.net_rc + _.discount_rc).sum(), discounts=-_.discount_rc.sum(), not_kept=-_.net_rc.sum(where=~kept),
