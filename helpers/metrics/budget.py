@@ -48,7 +48,7 @@ def monthly(
     return table.fillna(0).astype("int64").reset_index()
 
 
-def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
+def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
     """The cost of the last customers: change of spend / change of customers won, last quarter against the one before.
 
     table: `monthly`. average is spend / customers won of the last quarter. value (the marginal CAC) is nan where spend
@@ -63,9 +63,9 @@ def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
     """
     rows = []
     for channel, group in table.groupby("acquisition_channel"):
-        if len(group) < 2 * months:
+        if len(group) < 6:
             continue
-        quarters = group.tail(months), group.iloc[-2 * months:-months]
+        quarters = group.tail(3), group.iloc[-6:-3]
         now, before = (quarter[["spend_rc", "won"]].sum() for quarter in quarters)
         step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
         spread = Z_95 * np.sqrt(now["won"] + before["won"])

@@ -15,6 +15,7 @@ from helpers.metrics.costs import reached
 from helpers.periods import Period, month_start
 
 MONTHS_TO_FIT = 12
+RECENT_MONTHS = 3  # what is spent today is their mean
 LEAST_SPREAD = 0.10  # coefficient of variation of the spend, below which no curve can be seen
 ASSUMED_ELASTICITY = 0.5  # declared where history cannot tell: doubling the spend brings 41 % more customers back
 ASSUMED_RANGE = (0.3, 0.7)
@@ -50,7 +51,7 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     return spend.merge(came, how="left", on=by).fillna({"reached": 0}).astype({"reached": "int64"})
 
 
-def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
+def responses(history: pd.DataFrame) -> pd.DataFrame:
     """The response curve of each market × channel: customers back = scale × spend ^ elasticity, elasticity under 1.
 
     Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
@@ -60,7 +61,7 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     noisy curves would else promise more than it keeps: it favours the curves that chance made steep. It is what went
     together in the past, not proof of cause: only a holdout (notebook 07) is.
 
-    Returns market, channel, spend and reached (means of the `recent` newest months), elasticity, se, scale, basis
+    Returns market, channel, spend and reached (means of the three newest months), elasticity, se, scale, basis
     ("fitted" or "assumed"), months.
 
     >>> months = pd.DataFrame({"month": [f"2025-{m:02}" for m in range(1, 13)], "market": "DE", "channel": "email",
@@ -69,7 +70,7 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     >>> found[["elasticity", "basis"]].round(3).values.tolist()
     [[0.4, 'fitted']]
     """
-    newest = sorted(set(history["month"]))[-recent:]
+    newest = sorted(set(history["month"]))[-RECENT_MONTHS:]
     rows = []
     for (market, channel), cell in history.groupby(CELL):
         now = cell[cell["month"].isin(newest)]
@@ -122,7 +123,7 @@ def best_split(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
 
 
-def saving(plan: pd.DataFrame, seed: int = SEED) -> Estimate:
+def saving(plan: pd.DataFrame) -> Estimate:
     """What the recommended split would save a month for the same number of customers, with a 95 % interval.
 
     The plan is scaled down until it brings back as many customers as today's spending does; the money left is the
@@ -135,7 +136,7 @@ def saving(plan: pd.DataFrame, seed: int = SEED) -> Estimate:
     >>> round(found.value, 1), found.low < found.value < found.high
     (19.4, True)
     """
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(SEED)
     assumed = (plan["basis"] == "assumed").to_numpy()
     drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
     even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))

@@ -80,13 +80,13 @@ def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
     return pd.DataFrame({**share, "n": rows["n"].sum()})
 
 
-def top_share(curve: pd.DataFrame, customers: float = 0.20) -> float:
-    """The share of margin of the top 20 % (or another share) of customers, read off a concentration curve.
+def top_share(curve: pd.DataFrame) -> float:
+    """The share of margin of the top 20 % of customers, read off a concentration curve.
 
     >>> top_share(pd.DataFrame({"customers": [0.1, 0.3, 1.0], "margin": [0.5, 0.7, 1.0]}))
     0.6
     """
-    return float(np.interp(customers, [0.0, *curve["customers"]], [0.0, *curve["margin"]]))
+    return float(np.interp(TIERS["vip"], [0.0, *curve["customers"]], [0.0, *curve["margin"]]))
 
 
 def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) -> pd.DataFrame:
