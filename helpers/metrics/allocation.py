@@ -188,12 +188,11 @@ def _sold(books: Books, period: Period, by_month: bool) -> pd.DataFrame:
     """Orders and net sales by month, market, sales channel, identified or not, existing customer or not."""
     firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date")
     orders = _counted(books.orders, period).select("order_date", "market", "sales_channel", "customer_id", "net_rc")
-    joined = orders.left_join(firsts, "customer_id").select(*[orders[c] for c in orders.columns], first=firsts["first"])
     by = {
         "month": _month(_.order_date), "market": _.market.fill_null(UNALLOCATED), "channel": _.sales_channel,
         "identified": _.customer_id.notnull(), "existing": (_["first"] < _since(period, by_month)).fill_null(False),
     }  # fmt: skip
-    sold = joined.group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
+    sold = orders.left_join(firsts, "customer_id").group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
     return _labelled(sold).sort_values(list(by), ignore_index=True)
 
 

@@ -4,15 +4,6 @@
     sheet.chart(ax, "churn.by_month", ...)   # finding, subtitle and source from the texts; or say them here:
     charts.finish(ax, "Churn rose in Germany", "Monthly churn rate, five markets", "Source: demo, to 31 October 2026")
 
-    lines(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel)   over time or age, bands from low to high
-    steps(… the same …)                                                      survival curves
-    bars(frame, label, value, number)                                        a row each, value at its end
-    forest(frame, label, value, low, high, reference, number, xlabel)        points with their interval
-    stacked(frame, x, y, by, number, names)                                  parts of a whole over time, in columns
-    waterfall(frame, label, value, number)                                   from first to last row by the steps between
-    scatter(frame, x, y, number, xlabel, ylabel, diagonal)                   e.g. predicted against observed
-    finish(ax, finding, subtitle, source, alt)
-
 `number` writes a value for an axis or a label (sheet.number("percent.0"), sheet.number("money")); `names` turns codes
 of `by` into names (sheet.name("market")); `xlabel`, `ylabel` and all other strings are finished texts, such as
 sheet.text("churn.axis"). For row labels, put finished names into the column:
