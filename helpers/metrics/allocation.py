@@ -207,11 +207,9 @@ def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) 
         by = {"month": _month(_.opened_date), "market": _.market.fill_null(UNALLOCATED)}
         counts = books.tickets.filter(period.covers(_.opened_date)).group_by(**by).agg(weight=_.count()).execute()
         frames.append(_labelled(counts).assign(rule="tickets", identified=True))
-    found = {}
-    for row in pd.concat(frames).sort_values(["rule", "month", "market"]).itertuples():
-        if row.weight > 0:
-            found.setdefault((row.rule, row.month), {})[row.market, bool(row.identified)] = float(row.weight)
-    return found
+    found = pd.concat(frames).query("weight > 0").sort_values(["rule", "month", "market"])
+    return {key: {(row.market, bool(row.identified)): float(row.weight) for row in part.itertuples()}
+            for key, part in found.groupby(["rule", "month"])}  # fmt: skip
 
 
 def _order_shares(sold: pd.DataFrame) -> dict:

@@ -87,7 +87,6 @@ def headline(books: Books, period: Period, market: str = "") -> Estimate:
     return retention_cost_per_customer(allocated(books, period), base, books.currency, market=market)
 
 
-
 def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
     """What each component cost for existing customers: category, component, spend, share, value (per active one), n.
 
