@@ -54,7 +54,7 @@ def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
     table: `monthly`. average is spend / customers won of the last quarter. value (the marginal CAC) is nan where spend
     moved by less than 5 %, or moved one way and customers the other; low and high take the numbers won as Poisson, and
     are nan where the change may be nothing. The season moves both quarters: read it beside `responses`.
-    Columns acquisition_channel, spend_rc, spend_before, won, won_before, average, value, low, high, n.
+    Columns acquisition_channel, average, value, low, high, n.
 
     >>> table = pd.DataFrame({"acquisition_channel": "search", "month": list("abcdef"), "won": [10] * 3 + [12] * 3,
     ...     "spend_rc": [100] * 3 + [150] * 3})
@@ -72,11 +72,9 @@ def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
         moved = before["spend_rc"] > 0 and abs(step) >= STEP * before["spend_rc"] and step * more > 0
         sure = moved and abs(more) > spread
         ends = sorted([step / (more - spread), step / (more + spread)]) if sure else [np.nan, np.nan]
-        rows.append((channel, now["spend_rc"], before["spend_rc"], now["won"], before["won"],
-                     now["spend_rc"] / now["won"] if now["won"] else np.nan, step / more if moved else np.nan, *ends,
-                     int(now["won"])))
-    columns = ["acquisition_channel", "spend_rc", "spend_before", "won", "won_before", "average", "value", "low",
-               "high", "n"]
+        average = now["spend_rc"] / now["won"] if now["won"] else np.nan
+        rows.append((channel, average, step / more if moved else np.nan, *ends, int(now["won"])))
+    columns = ["acquisition_channel", "average", "value", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 

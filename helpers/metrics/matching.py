@@ -39,8 +39,8 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     before ("year_before"), which is weaker still. Either is weaker than an experiment: whoever chose the customers may
     have known more than these three things, and a year changes more than mailings.
 
-    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), n_controls,
-    matched_share, compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
+    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), matched_share,
+    compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
 
     >>> from helpers.metrics import effect
     >>> contacts, bought = effect._example()
@@ -72,8 +72,7 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
         raise NotEnoughData(f"Too few customers of campaign {campaign_id} can be matched with customers like them who "
                             "were not written to, then or a year before. Keep a random holdout next time.")
     rows = [_matched(both, outcome) for outcome in ("repurchase", "margin")]
-    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), n_controls=int(both["n_c"].sum()),
-                                      matched_share=share, compared_with=compared_with)
+    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), matched_share=share, compared_with=compared_with)
     table.loc[table["outcome"] == "margin", ["value", "low", "high"]] *= to_major(1.0, currency)
     return table
 
