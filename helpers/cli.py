@@ -4,6 +4,7 @@ Heavy libraries are imported inside the commands, so that `workbook --help` answ
 """
 
 import functools
+import inspect
 import os
 import re
 import sys
@@ -38,13 +39,13 @@ def workbook() -> None:
     """Customer retention for cross-border sellers: exports in, dated reports out."""
 
 
-def _in_a_sentence(command):
-    """The command with errors said in a sentence and exit code 1; with --debug they are raised as they are."""
+def _command(function):
+    """A command of the app whose errors are said in a sentence, with exit code 1; with --debug they are raised as they are."""
 
-    @functools.wraps(command)
+    @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
         try:
-            return command(*args, debug=debug, **options)
+            return function(*args, **options)
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - a person at a terminal gets a sentence, never a traceback
@@ -57,11 +58,13 @@ def _in_a_sentence(command):
             err.print(said, markup=False)
             raise typer.Exit(1) from None
 
-    return told
+    asked = inspect.signature(function)
+    debug = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug)
+    told.__signature__ = asked.replace(parameters=[*asked.parameters.values(), debug])
+    return app.command()(told)
 
 
-@app.command()
-@_in_a_sentence
+@_command
 def report(
     client: ClientName,
     month: Annotated[str, typer.Option(help="The month, as 2026-10; by default the last the exports cover.")] = "",
@@ -72,7 +75,6 @@ def report(
     engine: Annotated[str, typer.Option(help="duckdb, spark or warehouse, instead of what client.toml says.")] = "",
     max_rejected: MaxRejected = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser when it is ready.")] = False,
-    debug: Debug = False,
 ) -> None:
     """Build the tables, run the notebooks and write reports/CLIENT/MONTH."""
     from helpers.report import progress, render
@@ -97,14 +99,12 @@ def report(
         raise typer.Exit(1)
 
 
-@app.command()
-@_in_a_sentence
+@_command
 def check(
     client: ClientName,
     raw: RawFolder = None,
     max_rejected: MaxRejected = None,
     keep_window: Annotated[bool, typer.Option(help="Write the proposed churn window into client.toml.")] = False,
-    debug: Debug = False,
 ) -> None:
     """Read the raw exports, say what each was taken for, build the tables and propose a churn window."""
     from helpers.intake import build
@@ -119,12 +119,10 @@ def check(
         _propose_window(settings, through, keep_window)
 
 
-@app.command()
-@_in_a_sentence
+@_command
 def new(
     client: ClientName,
     raw: Annotated[Path | None, typer.Option("--raw", help="Exports to copy in and to fill client.toml from.")] = None,
-    debug: Debug = False,
 ) -> None:
     """Make data/CLIENT with a commented client.toml and CSV templates to fill, from a folder of exports if given."""
     from helpers.intake.new import new_client
@@ -137,9 +135,8 @@ def new(
     out.print(f"  workbook check {client}", style="bold", markup=False)
 
 
-@app.command()
-@_in_a_sentence
-def lab(debug: Debug = False) -> None:
+@_command
+def lab() -> None:
     """Open the notebooks in JupyterLab."""
     from helpers.settings import home
 
@@ -147,25 +144,22 @@ def lab(debug: Debug = False) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab"])
 
 
-@app.command()
-@_in_a_sentence
-def demo(debug: Debug = False) -> None:
+@_command
+def demo() -> None:
     """Write the demo client's raw exports anew, as the platforms would give them."""
     _write_demo()
 
 
-@app.command()
-@_in_a_sentence
-def forget(client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")], debug: Debug = False) -> None:
+@_command
+def forget(client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")]) -> None:
     """Erase a person from a client's raw exports, tables and action lists."""
     from helpers.intake.forget import forget as erase
 
     out.print(erase(client, email), markup=False)
 
 
-@app.command()
-@_in_a_sentence
-def contacts(client: ClientName, month: Month, raw: RawFolder = None, debug: Debug = False) -> None:
+@_command
+def contacts(client: ClientName, month: Month, raw: RawFolder = None) -> None:
     """Join a month's action list to e-mail addresses, for the mailing tool; the file stays in data/CLIENT/actions."""
     from helpers.intake.contacts import contacts as join
 

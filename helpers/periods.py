@@ -126,6 +126,15 @@ class Period:
         """Days in the period, both ends counted."""
         return (self.end - self.start).days + 1
 
+    def covers(self, day):
+        """Whether the days of a column, lazy or not, lie in the period.
+
+        >>> import pandas as pd
+        >>> Period.month("2026-10").covers(pd.Series([date(2026, 10, 31), date(2026, 11, 1)])).tolist()
+        [True, False]
+        """
+        return day.between(self.start, self.end)
+
     @property
     def label(self) -> str:
         """YYYY-MM for a calendar month, else first and last day with two dots between."""
@@ -143,15 +152,15 @@ def months_of(as_of: date, count: int) -> list[Period]:
     return [Period.month(add_months(newest, -k)) for k in reversed(range(count))]
 
 
-def months_before(as_of: date, since: str | date, count: int = 12) -> list[date]:
-    """as_of in each of the months before it, newest first, while the year up to it begins in the month of since or later.
+def months_before(as_of: date, since: str | date) -> list[date]:
+    """as_of in each of the 12 months before it, newest first, while the year up to it begins in the month of since or later.
 
     The days for which this report can tell what an earlier one would have said of its twelve months.
 
     >>> months_before(date(2026, 10, 31), since=date(2025, 9, 3))
     [datetime.date(2026, 9, 30), datetime.date(2026, 8, 31)]
     """
-    days = [add_months(as_of, -k) for k in range(1, count + 1)]
+    days = [add_months(as_of, -k) for k in range(1, 13)]
     return [day for day in days if Period.trailing(day, 12).start >= month_start(since)]
 
 

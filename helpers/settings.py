@@ -259,9 +259,4 @@ def _did_you_mean(word: str, among) -> str:
 
 
 def _all_keys() -> set[str]:
-    keys, models = set(), [Settings, Source, Action]
-    models += [f.annotation for f in Settings.model_fields.values()
-               if isinstance(f.annotation, type) and issubclass(f.annotation, BaseModel)]
-    for model in models:
-        keys |= set(model.model_fields)
-    return keys - {"client"}
+    return {key for section in Section.__subclasses__() for key in section.model_fields} - {"client"}

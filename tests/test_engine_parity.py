@@ -144,10 +144,11 @@ class Shop:
 CASES = {
     "allocation.allocated": lambda s: allocation.allocated(s.books, QUARTER, by_month=True),
     "allocation.discounts": lambda s: allocation.discounts(s.books, QUARTER),
+    "allocation.existing_orders": lambda s: allocation.existing_orders(s.books, QUARTER),
     "books.existing": lambda s: books.existing(s.all, MONTH, W),
     "books.active_existing": lambda s: books.active_existing(s.books, books.whole_months(YEAR)),
     "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),
-    "buyers.returning_customer_rate": lambda s: buyers.returning_customer_rate(s.all, AS_OF, by=BY),
+    "buyers.returning_customer_rate": lambda s: buyers.returning_customer_rate(s.all, AS_OF),
     "churn.active": lambda s: churn.active(s.all, AS_OF, W),
     "churn.flows": lambda s: churn.flows(s.all, AS_OF, W, by=BY),
     "churn.churn_by_window": lambda s: churn.churn_by_window(s.all, AS_OF, W),
@@ -196,7 +197,7 @@ CASES = {
     "reallocation.panel": lambda s: reallocation.panel(s.books, AS_OF, months=3),
     "revenue_retention.value_per_active_customer": lambda s: revenue_retention.value_per_active_customer(
         s.all, AS_OF, W, "EUR"),
-    "revenue_retention.revenue_retention": lambda s: revenue_retention.revenue_retention(s.all, AS_OF, by=BY),
+    "revenue_retention.revenue_retention": lambda s: revenue_retention.revenue_retention(s.all, AS_OF),
     "risk.snapshot": lambda s: s.snapshot,
     "risk.sample": lambda s: risk.sample(s.snapshot, most=300),
     "risk.with_probability": lambda s: risk.with_probability(s.snapshot, s.model),
@@ -231,7 +232,7 @@ CASES = {
     "segments.summary": lambda s: segments.summary(s.assigned, "EUR"),
     "segments.rfm": lambda s: segments.rfm(s.all, AS_OF, W, "EUR"),
     "tiers.tiers": lambda s: s.tiered,
-    "tiers.tier_table": lambda s: tiers.tier_table(s.tiered, s.all.filter(_.date > EARLIER)),
+    "tiers.tier_table": lambda s: tiers.tier_table(s.tiered),
     "tiers.concentration": lambda s: tiers.concentration(s.all),
     "tiers.movers": lambda s: tiers.movers(
         s.tiered.filter(_.customer_id < "c"), s.tiered.filter(_.customer_id > "4"), s.all, EARLIER),

@@ -48,19 +48,18 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
 
 def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     """What was left out or could not be placed, in sentences."""
-    said = []
     nobody = parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull())
-    lost = con.to_pandas(nobody.aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
-    if lost["n"]:
-        shared = f"{lost['n']:,} orders share {lost['who']:,} placeholder address{'es' if lost['who'] > 1 else ''}"
-        said.append(f"{shared}; they count in revenue and in no customer metric.")
+    lost, who = con.to_pandas(nobody.aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
     twice = con.to_pandas(parts["orders"].count()) - con.to_pandas(orders.count())
-    if twice:
-        said.append(f"{twice:,} orders stand in more than one export; the newest export's version counts.")
     loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count()) if refunds is not None else 0
-    if loose:
-        said.append(f"{loose:,} refunds name no order of these exports; they count in the month's bridge and reduce no customer's spend.")
-    return said
+    shared = f"share {who:,} placeholder address{'es' if who > 1 else ''}; they count"
+    found = [
+        (lost, "order", "has a placeholder address; it counts", shared, "in revenue and in no customer metric."),
+        (twice, "order", "stands", "stand", "in more than one export; the newest export's version counts."),
+        (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
+         "in the month's bridge, not against a customer's spend."),
+    ]  # fmt: skip
+    return [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:

@@ -120,19 +120,30 @@ def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     >>> discounts(example(), Period.month("2026-10"))[["market", "amount_rc"]].values.tolist()
     [['DE', 200], ['FR', 200]]
     """
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
-    days = books.occasions.select("customer_id", order_date="date")
-    bought = _counted(books.orders, period).filter(_.discount_rc != 0)
-    theirs = bought.join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
-    theirs = theirs.filter(_.first < _since(period, by_month))
-    sums = theirs.group_by(month=_month(_.order_date), market=_.home, currency=_.currency).agg(
+    taken = existing_orders(books, period, by_month).filter(_.discount_rc != 0)
+    sums = taken.group_by("month", "market", "currency").agg(
         amount_rc=_.discount_rc.sum().cast("int64"), minor=_.discount_minor.sum().cast("int64")
     )
     rows = _labelled(sums.execute())
-    rows = rows.assign(amount=_major(rows), market=rows["market"].fillna(UNALLOCATED), category="marketing",
-                       component=DISCOUNTS, channel="", part=EXISTING, allocation="direct", existing_share=1.0,
-                       share_from="orders")  # fmt: skip
+    rows = rows.assign(amount=_major(rows), category="marketing", component=DISCOUNTS, channel="", part=EXISTING,
+                       allocation="direct", existing_share=1.0, share_from="orders")  # fmt: skip
     return rows.sort_values(["month", "market", "currency"], ignore_index=True)[[*KEYS, *RULES]]
+
+
+def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.Table:
+    """The orders of existing customers on days that are purchase occasions (lazy), with month and home market as market.
+
+    Existing: first occasion before the period, by_month before the month.
+
+    >>> from helpers.metrics.books import example
+    >>> existing_orders(example(), Period.month("2026-10")).market.execute().sort_values().tolist()
+    ['DE', 'FR']
+    """
+    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
+    days = books.occasions.select("customer_id", order_date="date")
+    theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
+    theirs = theirs.filter(_.first < _since(period, by_month))
+    return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNALLOCATED))
 
 
 def _month(day):
@@ -153,15 +164,14 @@ def _major(frame: pd.DataFrame) -> list[float]:
 
 
 def _counted(orders: ir.Table, period: Period) -> ir.Table:
-    inside = orders.order_date.between(ibis.literal(period.start), ibis.literal(period.end))
-    return orders.filter(orders.status.isin(COUNTED_STATUSES), inside)
+    return orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date))
 
 
 def _lines(books: Books, period: Period) -> pd.DataFrame:
     """Ledger lines of the period with the rule each will follow."""
     by = ["month", "category", "component", "market", "channel", "currency", "allocation", "existing_share"]
-    inside = books.costs.filter(_.month.between(ibis.literal(period.start), ibis.literal(period.end)))
-    sums = inside.group_by(by).agg(rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64"))
+    sums = books.costs.filter(period.covers(_.month)).group_by(by).agg(
+        rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64"))
     lines = _labelled(sums.execute().sort_values(by, ignore_index=True))
     lines = lines.astype(dict.fromkeys(("market", "channel", "allocation"), "object"))
     own = lines["existing_share"].astype("float64")
@@ -178,12 +188,11 @@ def _sold(books: Books, period: Period, by_month: bool) -> pd.DataFrame:
     """Orders and net sales by month, market, sales channel, identified or not, existing customer or not."""
     firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date")
     orders = _counted(books.orders, period).select("order_date", "market", "sales_channel", "customer_id", "net_rc")
-    joined = orders.left_join(firsts, "customer_id").select(*[orders[c] for c in orders.columns], first=firsts["first"])
     by = {
         "month": _month(_.order_date), "market": _.market.fill_null(UNALLOCATED), "channel": _.sales_channel,
         "identified": _.customer_id.notnull(), "existing": (_["first"] < _since(period, by_month)).fill_null(False),
     }  # fmt: skip
-    sold = joined.group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
+    sold = orders.left_join(firsts, "customer_id").group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
     return _labelled(sold).sort_values(list(by), ignore_index=True)
 
 
@@ -196,14 +205,11 @@ def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) 
         frames.append(counts.assign(rule="active_customers", identified=True))
     if "tickets" in asked and books.tickets is not None:
         by = {"month": _month(_.opened_date), "market": _.market.fill_null(UNALLOCATED)}
-        inside = books.tickets.opened_date.between(ibis.literal(period.start), ibis.literal(period.end))
-        counts = books.tickets.filter(inside).group_by(**by).agg(weight=_.count()).execute()
+        counts = books.tickets.filter(period.covers(_.opened_date)).group_by(**by).agg(weight=_.count()).execute()
         frames.append(_labelled(counts).assign(rule="tickets", identified=True))
-    found = {}
-    for row in pd.concat(frames).sort_values(["rule", "month", "market"]).itertuples():
-        if row.weight > 0:
-            found.setdefault((row.rule, row.month), {})[row.market, bool(row.identified)] = float(row.weight)
-    return found
+    found = pd.concat(frames).query("weight > 0").sort_values(["rule", "month", "market"])
+    return {key: {(row.market, bool(row.identified)): float(row.weight) for row in part.itertuples()}
+            for key, part in found.groupby(["rule", "month"])}  # fmt: skip
 
 
 def _order_shares(sold: pd.DataFrame) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from ibis import _
-from scipy import optimize
+from scipy.optimize import brentq
 
 from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.cac import won
@@ -38,7 +38,7 @@ def monthly(
     period = Period(every[0].start, every[-1].end)
     people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=_.cohort)
     stamp = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
-    media = spend.filter(_.kind == "media", _.date >= period.start, _.date <= period.end)
+    media = spend.filter(_.kind == "media", period.covers(_.date))
     media = media.filter(_.market == market) if market else media
     cost = media.group_by(acquisition_channel=_.channel, month=stamp).agg(spend_rc=_.amount_rc.sum()).execute()
     channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]
@@ -48,13 +48,13 @@ def monthly(
     return table.fillna(0).astype("int64").reset_index()
 
 
-def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
+def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
     """The cost of the last customers: change of spend / change of customers won, last quarter against the one before.
 
     table: `monthly`. average is spend / customers won of the last quarter. value (the marginal CAC) is nan where spend
     moved by less than 5 %, or moved one way and customers the other; low and high take the numbers won as Poisson, and
     are nan where the change may be nothing. The season moves both quarters: read it beside `responses`.
-    Columns acquisition_channel, spend_rc, spend_before, won, won_before, average, value, low, high, n.
+    Columns acquisition_channel, average, value, low, high, n.
 
     >>> table = pd.DataFrame({"acquisition_channel": "search", "month": list("abcdef"), "won": [10] * 3 + [12] * 3,
     ...     "spend_rc": [100] * 3 + [150] * 3})
@@ -63,20 +63,18 @@ def marginal_cac(table: pd.DataFrame, months: int = 3) -> pd.DataFrame:
     """
     rows = []
     for channel, group in table.groupby("acquisition_channel"):
-        if len(group) < 2 * months:
+        if len(group) < 6:
             continue
-        quarters = group.tail(months), group.iloc[-2 * months:-months]
+        quarters = group.tail(3), group.iloc[-6:-3]
         now, before = (quarter[["spend_rc", "won"]].sum() for quarter in quarters)
         step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
         spread = Z_95 * np.sqrt(now["won"] + before["won"])
         moved = before["spend_rc"] > 0 and abs(step) >= STEP * before["spend_rc"] and step * more > 0
         sure = moved and abs(more) > spread
         ends = sorted([step / (more - spread), step / (more + spread)]) if sure else [np.nan, np.nan]
-        rows.append((channel, now["spend_rc"], before["spend_rc"], now["won"], before["won"],
-                     now["spend_rc"] / now["won"] if now["won"] else np.nan, step / more if moved else np.nan, *ends,
-                     int(now["won"])))
-    columns = ["acquisition_channel", "spend_rc", "spend_before", "won", "won_before", "average", "value", "low",
-               "high", "n"]
+        average = now["spend_rc"] / now["won"] if now["won"] else np.nan
+        rows.append((channel, average, step / more if moved else np.nan, *ends, int(now["won"])))
+    columns = ["acquisition_channel", "average", "value", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -112,13 +110,12 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def best_budget(responses: pd.DataFrame, values: pd.DataFrame, budget: float | None = None) -> pd.DataFrame:
-    """The split of a monthly media budget that wins the most customer value, inside the spend each channel has seen.
+def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """The split of today's monthly media budget that wins the most customer value, inside the spend each channel has seen.
 
-    Maximises Σ value × scale × spend^elasticity: the next unit of money then brings the same everywhere, except at
-    the limits (least and most monthly spend observed). values: acquisition_channel, value per customer won (same
-    money unit). budget: the present monthly sum unless given; it must lie within the limits. Assumes that the responses
-    hold, that channels do not help each other, and that customers won at the margin are worth the average.
+    Maximises Σ value × scale × spend^elasticity by `best_spend`; the limits are the least and most monthly spend
+    observed. values: acquisition_channel, value per customer won (same money unit). Assumes that the responses hold,
+    that channels do not help each other, and that customers won at the margin are worth the average.
     Columns acquisition_channel, spend_rc, best_rc, change_rc, won, best_won, value, n.
 
     >>> curves = pd.DataFrame({"acquisition_channel": ["a", "b"], "elasticity": [0.5, 0.5], "scale": [2.0, 1.0],
@@ -131,20 +128,27 @@ def best_budget(responses: pd.DataFrame, values: pd.DataFrame, budget: float | N
     table = table[table["value"] > 0]
     if len(table) < 2:
         raise NotEnoughData("Fewer than two channels have a readable response and a customer value: nothing to move.")
-    now, least, most = (table[name].to_numpy() for name in ("spend_rc", "least", "most"))
-    budget = float(now.sum()) if budget is None else budget
-    if not least.sum() <= budget <= most.sum():
-        raise ValueError(f"The monthly budget must lie between {least.sum():,.0f} and {most.sum():,.0f} (minor units) "
-                         "to stay inside what has been spent before.")
-    e, gain = table["elasticity"].to_numpy(), (table["value"] * table["scale"] * table["elasticity"]).to_numpy()
-
-    def at(log_price: float) -> np.ndarray:
-        with np.errstate(over="ignore"):  # far from the price sought, and clipped anyway
-            return np.clip((gain / np.exp(log_price)) ** (1 / (1 - e)), least, most)
-
-    reach = np.log(gain * np.clip(now, 1, None) ** (e - 1))
-    price = optimize.brentq(lambda p: at(p).sum() - budget, reach.min() - 50, reach.max() + 50)
-    best = at(price)
+    now, least, most, e = (table[name].to_numpy() for name in ("spend_rc", "least", "most", "elasticity"))
+    best = best_spend((table["value"] * table["scale"]).to_numpy(), e, least, most, now.sum())
     return table.assign(best_rc=best, change_rc=best - now, won=table["scale"] * now ** e,
                         best_won=table["scale"] * best ** e)[
         ["acquisition_channel", "spend_rc", "best_rc", "change_rc", "won", "best_won", "value", "n"]]
+
+
+def best_spend(
+    scale: np.ndarray, elasticity: np.ndarray, least: np.ndarray, most: np.ndarray, budget: float
+) -> np.ndarray:
+    """The split of a budget that makes Σ scale × spend^elasticity greatest, each spend between its least and its most.
+
+    Concave curves have one best split: the next unit of money brings the same everywhere, except at the limits.
+
+    >>> best_spend(np.array([2.0, 1.0]), np.array([0.5, 0.5]), np.array([1.0, 1.0]), np.array([200.0, 200.0]), 200.0)
+    array([160.,  40.])
+    """
+    gain = scale * elasticity
+
+    def at(log_price: float) -> np.ndarray:
+        return np.clip((gain / np.exp(log_price)) ** (1 / (1 - elasticity)), least, most)
+
+    slopes = np.log(gain * np.array([least, most]) ** (elasticity - 1))
+    return at(brentq(lambda price: at(price).sum() - budget, slopes.min() - 1, slopes.max() + 1, xtol=1e-12))

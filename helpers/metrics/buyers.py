@@ -29,18 +29,18 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by:
     """
     buyers = _inside(occasions, as_of, months).group_by(*by, "customer_id").agg(times=_.count())
     counts = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count())
-    return with_wilson(_sorted(counts.execute(), by), "repeaters", "n")
+    frame = counts.execute()
+    return with_wilson(frame.sort_values(list(by), ignore_index=True) if by else frame, "repeaters", "n")
 
 
-def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = ()) -> pd.DataFrame:
+def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) -> pd.DataFrame:
     """The share of the buyers of the last 12 months whose first purchase lies before those months.
 
     Customers with an occasion in the trailing window and a first occasion before it, divided by customers with an
     occasion in the window. This is the number that Shopify calls by this name; it differs from
     `repeat_purchase_rate` on the same data.
 
-    Returns one row (or one for each value of `by`) with returning, n, value, low, high (95 % Wilson). Source:
-    metrics.md.
+    Returns one row with returning, n, value, low, high (95 % Wilson). Source: metrics.md.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2024, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -48,9 +48,9 @@ def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12, 
        returning  n  value
     0          1  2    0.5
     """
-    buyers = _inside(occasions, as_of, months).group_by(*by, "customer_id").agg(earliest=_.n.min())
-    counts = buyers.agg(by=list(by), returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
-    return with_wilson(_sorted(counts.execute(), by), "returning", "n")
+    buyers = _inside(occasions, as_of, months).group_by("customer_id").agg(earliest=_.n.min())
+    counts = buyers.agg(returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
+    return with_wilson(counts.execute(), "returning", "n")
 
 
 def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +76,3 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
 def _inside(occasions: ir.Table, as_of: date, months: int) -> ir.Table:
     window = Period.trailing(as_of, months)
     return occasions.filter(_.date >= ibis.literal(window.start), _.date <= ibis.literal(window.end))
-
-
-def _sorted(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    return frame.sort_values(list(by), ignore_index=True) if by else frame

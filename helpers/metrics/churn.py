@@ -62,10 +62,9 @@ def flows(
     if not count:
         return UNKNOWN.assign(**{name: [] for name in by})
     counts = runs(occasions, last, window_days, months=months, periods=count, by=by).execute()
-    parts = [(key, part) for key, part in counts.groupby(by, dropna=False)] if by else [((), counts)]
     labels = [Period(eve + timedelta(days=1), end).label for eve, end in zip(cuts, cuts[1:], strict=False)]
     frames = []
-    for key, part in parts:
+    for key, part in counts.groupby(by, dropna=False) if by else [((), counts)]:
         moves = _moves(part, count).assign(period=labels, t0=cuts[:-1], t1=cuts[1:], **dict(zip(by, key, strict=True)))
         moves.loc[~knows[:-1], list(MOVES[:-1])] = pd.NA
         moves.loc[~knows[1:], "end"] = pd.NA

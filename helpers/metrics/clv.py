@@ -119,8 +119,8 @@ def sensitivity(
     margin: of a customer who stays a year; margin_per_occasion: of one more order; retention: share of active customers
     still active a year later; customers: active today. A year: Σ_{t=1..12} margin/12 × r^(t/12), leaving spread evenly;
     a lifetime: that year and, discounted, every later one for those still there, without end. Nothing is charged for
-    the improvement. Columns change (now, five_points, one_occasion), year, lifetime, year_more, lifetime_more (totals
-    of all customers).
+    the improvement; retention is capped at 1. Columns change (now, five_points, one_occasion), year, lifetime,
+    year_more, lifetime_more (totals of all customers).
 
     >>> sensitivity(100.0, 20.0, 0.8, 0.1, 1000)[["change", "year", "lifetime_more"]].round().values.tolist()
     [['now', 88798.0, 0.0], ['five_points', 91673.0, 77771.0], ['one_occasion', 106557.0, 65118.0]]

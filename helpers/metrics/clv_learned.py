@@ -25,7 +25,6 @@ ENGAGED_DAYS = 90  # engagement looks this far back
 FEWEST = 500  # customers to learn from
 CATEGORIES = ("home_market", "first_acquisition_channel", "first_sales_channel")
 LEVELS = 30  # of a category told apart; rarer ones are one
-QUANTILES = (0.025, 0.975)
 LEARNED = ("gradient_boosting", "random_forest")
 CLEARLY = 0.01
 
@@ -105,8 +104,7 @@ def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[
 def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}.
 
-    names: gradient_boosting and random_forest (means), and boosting_low and boosting_high, which bound 95 % of
-    customers (quantile loss). predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500
+    names: those of LEARNED. predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500
     customers were known one horizon before the cut.
 
     >>> learn(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3], "discount_rc": [0],
@@ -125,27 +123,25 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     rows = sampled(known.left_join(later, "customer_id").drop("customer_id_right"), SAMPLE).order_by("customer_id").execute()
     target = rows["target"].fillna(0).to_numpy(dtype="float64")
     x, levels = _matrix(rows)
-    boosted = {"max_leaf_nodes": 8, "min_samples_leaf": 40, "learning_rate": 0.06, "random_state": SEED}
     models = {
-        "gradient_boosting": HistGradientBoostingRegressor(loss="poisson", max_iter=100, **boosted),
+        "gradient_boosting": HistGradientBoostingRegressor(
+            loss="poisson", max_leaf_nodes=8, min_samples_leaf=40, learning_rate=0.06, random_state=SEED),
         "random_forest": RandomForestRegressor(100, min_samples_leaf=20, max_features=0.4, random_state=SEED),
     }
-    for name, share in zip(("boosting_low", "boosting_high"), QUANTILES, strict=True):
-        models[name] = HistGradientBoostingRegressor(loss="quantile", quantile=share, max_iter=60, **boosted)
     with threadpool_limits(1):  # two pages run at a time, and threads that wait for each other lose more than they win
-        fitted = {name: model.fit(x, np.maximum(target, 0)) for name, model in models.items()}
+        for model in models.values():
+            model.fit(x, np.maximum(target, 0))
 
     def predictor(model):
         return lambda later: model.predict(_matrix(later, levels)[0][x.columns])
 
-    return {name: predictor(model) for name, model in fitted.items()}
+    return {name: predictor(model) for name, model in models.items()}
 
 
 def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.DataFrame]:
     """The learned models' predictions for the customers of a holdout, in their order, for `backtest.compare`.
 
-    expected_margin_rc is predicted; expected_occasions is nan (only the margin is learned). covered: whether the actual
-    margin lay inside the customer's own 95 % bounds.
+    expected_margin_rc is predicted; expected_occasions is nan (only the margin is learned).
 
     >>> challengers(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
     ...     "discount_rc": [0], "date": [date(2024, 1, 1)]}), Holdout(date(2026, 1, 31), 365, 1.0, pd.DataFrame()))
@@ -156,12 +152,8 @@ def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.Da
     known = features(occasions.filter(_.date <= ibis.literal(held.cut)), held.cut, **tables)
     wanted = ibis.memtable(held.customers[["customer_id"]])
     rows = known.semi_join(wanted, "customer_id").order_by("customer_id").execute()
-    actual = held.customers["actual_margin_rc"].to_numpy(dtype="float64")
-    covered = (models["boosting_low"](rows) <= actual) & (actual <= models["boosting_high"](rows))
-    return {
-        name: pd.DataFrame({"expected_occasions": np.nan, "expected_margin_rc": models[name](rows), "covered": covered})
-        for name in LEARNED
-    }
+    return {name: pd.DataFrame({"expected_occasions": np.nan, "expected_margin_rc": predict(rows)})
+            for name, predict in models.items()}
 
 
 def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) -> ir.Table:

@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics.cohorts import cumulative_repurchase, retention_curve
 
+RECENT = 6  # cohorts
 MOST_GROUPS = 12  # more rows than this are no longer read
 NAMES = {
     "home_market": "market", "first_sales_channel": "sales channel",
@@ -18,8 +19,8 @@ NAMES = {
 }
 
 
-def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame:
-    """The newest cohorts against those that began in the same calendar months a year before, age by age.
+def recent_against_earlier(table: pd.DataFrame) -> pd.DataFrame:
+    """The six newest cohorts against those that began in the same calendar months a year before, age by age.
 
     The same months are compared, so season does not pass for progress, and at each age only pairs where both cohorts
     are observed count. `table` is a `retention_table` or `cumulative_repurchase` without `by`, of customers whose
@@ -40,7 +41,7 @@ def recent_against_earlier(table: pd.DataFrame, recent: int = 6) -> pd.DataFrame
     pairs = seen.merge(year_before, on=["cohort", "age"], suffixes=("_recent", "_earlier"))
     if pairs.empty:
         raise NotEnoughData("Recent and earlier cohorts cannot be compared yet: no two cohorts lie a year apart.")
-    newest = sorted(pairs["cohort"].unique())[-recent:]
+    newest = sorted(pairs["cohort"].unique())[-RECENT:]
     chosen = pairs[pairs["cohort"].isin(newest)].assign(pairs=1)
     counts = ["active_recent", "n_recent", "active_earlier", "n_earlier", "pairs"]
     ages = chosen.groupby("age")[counts].sum().astype("int64").reset_index()

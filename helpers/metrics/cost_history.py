@@ -118,4 +118,3 @@ def history_percentile(by_month: pd.DataFrame) -> float:
     if len(values) < 2:
         raise NotEnoughData("There is no earlier month to compare the cost with yet.")
     return float((values.iloc[:-1] < values.iloc[-1]).mean())
-

@@ -1,7 +1,6 @@
 """Retention cost against what it buys: LTV and its bands, CAC, a published range, five points more retention."""
 
 from datetime import date
-from typing import NamedTuple
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -9,26 +8,12 @@ from ibis import _
 
 from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.allocation import DISCOUNTS, EXISTING
+from helpers.metrics.clv import sensitivity
 from helpers.metrics.costs import QUARTERS_PER_YEAR, retention_cost_per_customer
 from helpers.metrics.tiers import TIERS
 from helpers.money import MissingRate, exchange_rates, to_major
 
 BANDS = ("adjust", "watch", "healthy")
-FIVE_POINTS = 0.05
-MONTHS = 12
-
-
-class MoreRetention(NamedTuple):
-    """What more annual retention is worth, in major units: margin of 12 months and of a lifetime, before and after.
-
-    >>> MoreRetention._fields
-    ('year', 'year_more', 'lifetime', 'lifetime_more')
-    """
-
-    year: float
-    year_more: float
-    lifetime: float
-    lifetime_more: float
 
 
 def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
@@ -163,31 +148,21 @@ def staying_margin(value: float, retention: float) -> float:
     >>> round(staying_margin(88.0, 0.8), 1)
     99.1
     """
-    return value / (sum(retention ** (t / MONTHS) for t in range(1, MONTHS + 1)) / MONTHS)
+    return value / (sum(retention ** (t / 12) for t in range(1, 13)) / 12)
 
 
-def retention_plus_5(margin: float, retention: float, customers: int, discount_rate: float) -> MoreRetention:
-    """What five points more annual retention add to the margin of 12 months and of a lifetime, for today's customers.
+def retention_plus_5(margin: float, retention: float, customers: int, discount_rate: float) -> dict[str, float]:
+    """What five points more annual retention add for today's customers: margin of 12 months (year) and of a lifetime.
 
-    margin: contribution margin of a customer who stays active for a year (major units); retention: share of active
-    customers still active a year later. 12 months: Σ_{t=1..12} margin/12 · r^(t/12), leaving spread evenly over the
-    year. Lifetime: that year and, discounted, every later one for those still there: year · (1 + d) / (1 + d − r), as
-    `clv_discounted` with its first period. Both times the number of active customers. Retention is capped at 1. Nothing
-    else changes: no growth, no price for the better retention.
+    The row five_points of `clv.sensitivity`, which says how a year and a lifetime are counted. margin: contribution
+    margin of a customer who stays active for a year (major units); retention: share of active customers still active a
+    year later.
 
-    >>> more = retention_plus_5(100.0, 0.80, 1000, 0.10)
-    >>> round(more.lifetime), round(more.lifetime_more), round(more.year_more - more.year)
-    (325591, 403363, 2876)
+    >>> {name: round(more) for name, more in retention_plus_5(100.0, 0.80, 1000, 0.10).items()}
+    {'year': 2876, 'lifetime': 77771}
     """
-    if not 0 <= retention <= 1:
-        raise ValueError(f"Annual retention lies between 0 and 1, not {retention}.")
-    more = min(retention + FIVE_POINTS, 1.0)
-    months = range(1, MONTHS + 1)
-    year, year_more = (
-        customers * margin / MONTHS * sum(each ** (t / MONTHS) for t in months) for each in (retention, more)
-    )
-    lasts, lasts_more = ((1 + discount_rate) / (1 + discount_rate - each) for each in (retention, more))
-    return MoreRetention(year, year_more, year * lasts, year_more * lasts_more)
+    more = sensitivity(margin, 0.0, retention, discount_rate, customers).set_index("change").loc["five_points"]
+    return {"year": float(more["year_more"]), "lifetime": float(more["lifetime_more"])}
 
 
 def benchmark(

@@ -9,9 +9,9 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import Estimate, NotEnoughData, ratio_of_sums
-from helpers.metrics.allocation import EXISTING, allocated
+from helpers.metrics.allocation import EXISTING, allocated, existing_orders
 from helpers.metrics.books import UNALLOCATED, Books, example, existing
-from helpers.metrics.occasions import COUNTED_STATUSES, bucket
+from helpers.metrics.occasions import bucket
 from helpers.money import to_major
 from helpers.periods import Period, add_months, last_complete_month
 
@@ -85,7 +85,6 @@ def headline(books: Books, period: Period, market: str = "") -> Estimate:
     """
     base = customers(books, period)
     return retention_cost_per_customer(allocated(books, period), base, books.currency, market=market)
-
 
 
 def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
@@ -180,24 +179,17 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
 def reached(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:
     """Active existing customers who bought through each channel: month if by_month, market (home), channel, reached.
 
-    An order on a day that is a purchase occasion, by a customer whose first occasion lies before the period (by_month:
-    before the month).
+    By `allocation.existing_orders`.
 
     >>> reached(example(), Period.month("2026-10")).values.tolist()
     [['DE', 'email', 1], ['FR', 'email', 1]]
     """
-    inside = books.orders.order_date.between(ibis.literal(period.start), ibis.literal(period.end))
-    orders = books.orders.filter(inside, _.status.isin(COUNTED_STATUSES), _.acquisition_channel.notnull())
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", "home_market", first="date")
-    days = books.occasions.select("customer_id", order_date="date")
-    theirs = orders.join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
-    start = _.order_date.truncate("M").cast("date") if by_month else ibis.literal(period.start)
-    by = {"month": start} if by_month else {}
-    by |= {"market": _.home_market.fill_null(UNALLOCATED), "channel": _.acquisition_channel}
-    counts = theirs.filter(_["first"] < start).group_by(**by).agg(reached=_.customer_id.nunique()).execute()
+    by = ["month"] * by_month + ["market", "channel"]
+    theirs = existing_orders(books, period, by_month).filter(_.acquisition_channel.notnull())
+    counts = theirs.rename(channel="acquisition_channel").group_by(by).agg(reached=_.customer_id.nunique()).execute()
     if by_month:
         counts["month"] = pd.to_datetime(counts["month"]).dt.strftime("%Y-%m")
-    return counts.sort_values(list(by), ignore_index=True)
+    return counts.sort_values(by, ignore_index=True)
 
 
 def lines(books: Books, period: Period) -> ir.Table:
@@ -206,7 +198,7 @@ def lines(books: Books, period: Period) -> ir.Table:
     >>> lines(example(), Period.month("2026-10")).count().execute()
     3
     """
-    return books.costs.filter(_.month.between(ibis.literal(period.start), ibis.literal(period.end)))
+    return books.costs.filter(period.covers(_.month))
 
 
 def observed(books: Books, period: Period) -> bool:

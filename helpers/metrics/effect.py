@@ -118,23 +118,17 @@ def _shares(t: pd.DataFrame, h: pd.DataFrame) -> pd.DataFrame:
 
 def _means(t: pd.DataFrame, h: pd.DataFrame, currency: str, adjusted: bool) -> pd.DataFrame:
     """Difference of mean margins; adjusted: less theta × (mean before − that of both arms), theta within arms."""
-    scale = to_major(1.0, currency)
-    y, x, variance, cross, before = {}, {}, {}, {}, {}
-    for name, arm in (("t", t), ("h", h)):
-        n = arm["n"]
-        y[name], x[name] = arm["margin"] / n, arm["pre"] / n
-        variance[name] = (arm["margin_2"] - n * y[name] ** 2) / (n - 1)
-        cross[name] = (arm["cross"] - n * y[name] * x[name]) / (n - 1)
-        before[name] = (arm["pre_2"] - n * x[name] ** 2) / (n - 1)
-    pooled = (t["n"] - 1) * before["t"] + (h["n"] - 1) * before["h"]
-    theta = ((t["n"] - 1) * cross["t"] + (h["n"] - 1) * cross["h"]) / pooled.where(pooled > 0)
-    theta = theta.fillna(0.0) if adjusted else 0.0 * pooled
+    scale, arms = to_major(1.0, currency), []
+    for arm in (t, h):
+        n, y, x = arm["n"], arm["margin"] / arm["n"], arm["pre"] / arm["n"]
+        squares = {"yy": arm["margin_2"] - n * y**2, "xy": arm["cross"] - n * y * x, "xx": arm["pre_2"] - n * x**2}
+        arms.append(pd.DataFrame({"n": n, "y": y, "x": x} | {name: sums / (n - 1) for name, sums in squares.items()}))
+    xy, xx = (sum((arm["n"] - 1) * arm[name] for arm in arms) for name in ("xy", "xx"))
+    theta = (xy / xx.where(xx > 0)).fillna(0.0) * adjusted
     center = (t["pre"] + h["pre"]) / (t["n"] + h["n"])
-    means = {name: y[name] - theta * (x[name] - center) for name in y}
-    errors = {name: (variance[name] - 2 * theta * cross[name] + theta**2 * before[name]).clip(lower=0) / arm["n"]
-              for name, arm in (("t", t), ("h", h))}
-    squared = scale**2
-    return _welch(means["t"] * scale, means["h"] * scale, errors["t"] * squared, errors["h"] * squared, t["n"], h["n"])
+    means = [(arm["y"] - theta * (arm["x"] - center)) * scale for arm in arms]
+    errors = [(arm["yy"] - 2 * theta * arm["xy"] + theta**2 * arm["xx"]).clip(lower=0) / arm["n"] * scale**2 for arm in arms]
+    return _welch(*means, *errors, t["n"], h["n"])
 
 
 def _welch(mean_t, mean_h, squared_t, squared_h, n_t, n_h) -> pd.DataFrame:
@@ -175,7 +169,6 @@ def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, curre
         table = effects(sums, currency, ["action"])
         return table.loc[table["outcome"] == "repurchase", list(none)].reset_index(drop=True)
     return none
-
 
 
 def cost_per_kept(effect: Estimate, n_treated: int, cost: float) -> Estimate:

@@ -46,7 +46,7 @@ def balance(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
     return table.loc[table["outcome"] == "margin_raw", kept].reset_index(drop=True)
 
 
-def customers_needed(base: float, difference: float, holdout_share: float, power: float = POWER) -> int:
+def customers_needed(base: float, difference: float, holdout_share: float) -> int:
     """Customers in both arms together to see `difference` (a fraction) over a repurchase rate `base` in 80 % of tries.
 
     Two-sided test at 5 %, normal approximation on the arcsine scale (Cohen 1988).
@@ -56,17 +56,17 @@ def customers_needed(base: float, difference: float, holdout_share: float, power
     """
     size = proportion_effectsize(min(base + difference, 1.0), base)
     ratio = holdout_share / (1 - holdout_share)
-    treated = NormalIndPower().solve_power(abs(size), alpha=ALPHA, power=power, ratio=ratio)
+    treated = NormalIndPower().solve_power(abs(size), alpha=ALPHA, power=POWER, ratio=ratio)
     return int(np.ceil(treated * (1 + ratio)))
 
 
-def smallest_visible(base: float, n_treated: int, n_holdout: int, power: float = POWER) -> float:
+def smallest_visible(base: float, n_treated: int, n_holdout: int) -> float:
     """The smallest rise of the repurchase rate `base` that arms of this size would have called in 80 % of tries.
 
     >>> round(smallest_visible(0.20, 9_000, 1_000), 3)
     0.039
     """
-    size = NormalIndPower().solve_power(None, nobs1=n_treated, alpha=ALPHA, power=power, ratio=n_holdout / n_treated)
+    size = NormalIndPower().solve_power(None, nobs1=n_treated, alpha=ALPHA, power=POWER, ratio=n_holdout / n_treated)
     return float(np.sin(np.arcsin(np.sqrt(base)) + size / 2) ** 2 - base)
 
 

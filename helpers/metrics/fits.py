@@ -29,11 +29,6 @@ class Fit:
     tried: tuple[str, ...] = ()
 
     @property
-    def aic(self) -> float:
-        """2 × number of parameters − 2 × log-likelihood: lower is better on the same rows."""
-        return 2 * len(self.params) - 2 * self.log_likelihood
-
-    @property
     def errors(self) -> dict[str, float]:
         """Standard errors of the parameters (delta method from their logarithms)."""
         spread = np.sqrt(np.diag(self.covariance))

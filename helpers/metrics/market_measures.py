@@ -78,8 +78,7 @@ def spending(stratified: ir.Table, as_of: date, currency_unit: float, costed: bo
     [[180.0, 3.0], [40.0, 1.0]]
     """
     year = Period.trailing(as_of, YEAR)
-    inside = stratified.filter(_.date.between(ibis.literal(year.start), ibis.literal(year.end)))
-    each = inside.group_by("customer_id", *BY).agg(
+    each = stratified.filter(year.covers(_.date)).group_by("customer_id", *BY).agg(
         net=_.net_sales_rc.sum() / currency_unit, margin=_.margin_rc.sum() / currency_unit, times=_.count()
     )
     value, margin = each.mutate(x=_.net, y=_.times), each.mutate(x=_.margin, y=_.net)
@@ -104,7 +103,7 @@ def after_sales(
     """
     year = Period.trailing(as_of, YEAR)
     who = stratified.filter(_.n == 1).select("customer_id", *BY)
-    inside = orders.filter(orders.order_date.between(ibis.literal(year.start), ibis.literal(year.end)))
+    inside = orders.filter(year.covers(_.order_date))
     dated = refunds.group_by("source", "order_id").agg(refund_rc=_.amount_rc.sum())
     bought = inside.filter(_.status.isin(COUNTED_STATUSES))
     paid = bought.left_join(dated, ["source", "order_id"]).select(bought.customer_id, bought.net_rc, dated.refund_rc)

@@ -24,9 +24,8 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
     [['card', 0.75, 4], ['cod', 0.25, 4]]
     """
     year = Period.trailing(as_of, YEAR)
-    inside = orders.filter(orders.order_date.between(ibis.literal(year.start), ibis.literal(year.end)),
-                           _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull())  # fmt: skip
-    counts = inside.group_by("market", "payment_method").agg(orders=_.count()).execute()
+    placed = year.covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull()
+    counts = orders.filter(*placed).group_by("market", "payment_method").agg(orders=_.count()).execute()
     if counts.empty:
         raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
     counts["market"] = counts["market"].fillna(OTHER).map(lambda market: (names or {}).get(market, market))

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.effect import HORIZON_DAYS, LEAST_OF_AN_ARM
 from helpers.money import to_major
 
 LEAST_MATCHED = 0.5  # a comparison for less than half of the treated is about others than those treated
 YEAR_DAYS = 364  # the same weekday and season a year before
-Z_95 = 1.959964
 
 
 def without_holdout(campaigns: ir.Table) -> list[str]:
@@ -30,19 +29,18 @@ def without_holdout(campaigns: ir.Table) -> list[str]:
     return frame["campaign_id"].tolist()
 
 
-def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campaign_id: str, currency: str,
-                   horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
+def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campaign_id: str, currency: str) -> pd.DataFrame:
     """Without a holdout: how treated customers changed, less how comparable customers changed who were not written to.
 
     Difference in differences on matched customers: each treated customer is compared with others of the same home
-    market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the `horizon_days` before
-    the contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
+    market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the 60 days before the
+    contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
     than half of the treated find one, as when everybody recent was written to, the customers of the same kinds 364 days
     before ("year_before"), which is weaker still. Either is weaker than an experiment: whoever chose the customers may
     have known more than these three things, and a year changes more than mailings.
 
-    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), n_controls,
-    matched_share, compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
+    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), matched_share,
+    compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
 
     >>> from helpers.metrics import effect
     >>> contacts, bought = effect._example()
@@ -57,14 +55,14 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     if pd.isna(first):
         raise NotEnoughData(f"Campaign {campaign_id} has no treated customers up to {as_of}.")
     start = pd.Timestamp(first).date()
-    if as_of < start + timedelta(days=horizon_days - 1):
-        raise NotEnoughData(f"Campaign {campaign_id} began on {start}; its {horizon_days} days are not over yet.")
-    states = _states(occasions, start, horizon_days)
-    near = campaigns.filter(_.sent_date.delta(ibis.literal(start), unit="day").abs() < horizon_days, _.arm != "holdout")
+    if as_of < start + timedelta(days=HORIZON_DAYS - 1):
+        raise NotEnoughData(f"Campaign {campaign_id} began on {start}; its {HORIZON_DAYS} days are not over yet.")
+    states = _states(occasions, start)
+    near = campaigns.filter(_.sent_date.delta(ibis.literal(start), unit="day").abs() < HORIZON_DAYS, _.arm != "holdout")
     treated = _cells(states.semi_join(contacts, "customer_id"))
     for compared_with in ("uncontacted", "year_before"):
         others = (states.anti_join(near, "customer_id") if compared_with == "uncontacted"
-                  else _states(occasions, start - timedelta(days=YEAR_DAYS), horizon_days))
+                  else _states(occasions, start - timedelta(days=YEAR_DAYS)))
         controls = _cells(others)
         both = treated.join(controls[controls["n"] >= 2], suffixes=("", "_c"), how="inner")
         share = both["n"].sum() / max(treated["n"].sum(), 1)
@@ -74,17 +72,16 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
         raise NotEnoughData(f"Too few customers of campaign {campaign_id} can be matched with customers like them who "
                             "were not written to, then or a year before. Keep a random holdout next time.")
     rows = [_matched(both, outcome) for outcome in ("repurchase", "margin")]
-    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), n_controls=int(both["n_c"].sum()),
-                                      matched_share=share, compared_with=compared_with)
+    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), matched_share=share, compared_with=compared_with)
     table.loc[table["outcome"] == "margin", ["value", "low", "high"]] *= to_major(1.0, currency)
     return table
 
 
-def _states(occasions: ir.Table, start: date, horizon_days: int) -> ir.Table:
+def _states(occasions: ir.Table, start: date) -> ir.Table:
     """Customers known before `start`: their stratum on its eve, and how purchase and margin changed after it."""
     days = occasions.date.delta(ibis.literal(start), unit="day")
-    seen = occasions.mutate(days=days).filter(_.days < horizon_days)
-    after, before, known = _.days.between(0, horizon_days - 1), _.days.between(-horizon_days, -1), _.days < 0
+    seen = occasions.mutate(days=days).filter(_.days < HORIZON_DAYS)
+    after, before, known = _.days.between(0, HORIZON_DAYS - 1), _.days.between(-HORIZON_DAYS, -1), _.days < 0
     money = _.margin_rc.cast("float64")
     each = seen.group_by("customer_id").agg(
         home_market=_.home_market.max(), times=known.cast("int64").sum(), last=known.ifelse(_.days, -9_999).max(),

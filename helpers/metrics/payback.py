@@ -41,7 +41,7 @@ def ltv_curve(
     cells = cells[cells["cohort"] > newest - last_cohorts] if last_cohorts else cells
     if not len(cells):
         raise NotEnoughData(f"Nobody was won on or before {last}, so there is no margin to add up by age.")
-    parts = [(key, group) for key, group in cells.groupby(by, dropna=False)] if by else [((), cells)]
+    parts = cells.groupby(by, dropna=False) if by else [((), cells)]
     curves = [_curve(group, newest).assign(**dict(zip(by, key, strict=True))) for key, group in parts]
     curve = pd.concat(curves, ignore_index=True)
     if "cohort" in by:
@@ -93,8 +93,7 @@ def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] =
     0    1.0  1.0   2.0     True
     """
     by, found = list(by), []
-    parts = [(key, group) for key, group in curve.groupby(by, dropna=False)] if by else [((), curve)]
-    for key, group in parts:
+    for key, group in curve.groupby(by, dropna=False) if by else [((), curve)]:
         wanted = np.ones(len(costs), dtype=bool)
         for name, value in zip(by, key, strict=True):
             wanted &= (costs[name] == value).to_numpy()

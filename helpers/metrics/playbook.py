@@ -87,10 +87,8 @@ def _offers(assigned: ir.Table, plays: pd.DataFrame, customers: ir.Table, curren
     offers = assigned.join(ibis.memtable(listed[kept]), "segment")
     offers = offers.filter((_.only_market == "") | (_.only_market == _.home_market))
     consents = customers.select("customer_id", *CONSENTS)
-    joined = offers.left_join(consents, "customer_id")
-    joined = joined.select(*[offers[c] for c in offers.columns], *[consents[c] for c in CONSENTS])
     given = ibis.ifelse(_.channel == "sms", _.consent_sms, _.consent_email).fill_null(False)
-    allowed = joined.filter(~_.needs_consent | given)
+    allowed = offers.left_join(consents, "customer_id").drop("customer_id_right").filter(~_.needs_consent | given)
     worth = {name: ibis.least(_[effect], _.churn_probability) * _.kept_rc - _.cost_rc
              for name, effect in (("expected_rc", "effect"), ("low_rc", "low"), ("high_rc", "high"))}
     return allowed.mutate(market=_.home_market, **worth)

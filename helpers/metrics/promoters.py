@@ -9,9 +9,9 @@ import pandas as pd
 from ibis import _
 from statsmodels.duration.survfunc import survdiff
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import ALPHA, Z_95, NotEnoughData
 from helpers.metrics import survival
-from helpers.metrics.voice import Z_95, nps_group
+from helpers.metrics.voice import TURNED, VISIT, nps_group
 from helpers.periods import Period
 
 STANDARD_KINDS = ("csat", "nps", "ces")
@@ -114,11 +114,9 @@ def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2)
 def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.DataFrame:
     given = surveys.filter(_.score.notnull())
     if period is not None:
-        given = given.filter(_.answered_date.between(ibis.literal(period.start), ibis.literal(period.end)))
-    visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"))
-    given = given.mutate(visit=visit).filter(_.visit.notnull())
-    turned = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score)
-    content = turned > _.scale_max - _.scale_min - top_boxes
+        given = given.filter(period.covers(_.answered_date))
+    given = given.mutate(visit=VISIT).filter(_.visit.notnull())
+    content = _.scale_max - _.scale_min - TURNED < top_boxes  # so many steps from the best
     asked = given.filter(_.kind.notin(STANDARD_KINDS)).group_by("visit", question=_.kind).agg(content=content.max())
     score = given.filter(_.kind == "nps").group_by("visit").agg(nps=_.score.max())
     return asked.join(score, "visit").group_by("question", "content", "nps").agg(n=_.count()).execute()

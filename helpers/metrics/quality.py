@@ -8,10 +8,10 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData, with_wilson
+from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.money import to_major
 from helpers.periods import Period
 
-COUNTED = ("paid", "delivered")
 USES = {  # notebook → optional tables it reads; without them its sections say what is missing
     "01_cohort_retention": (),
     "02_churn_rate": ("subscriptions",),
@@ -68,7 +68,7 @@ def identity_coverage(orders: ir.Table, by: str | None = None) -> pd.DataFrame:
        value  n  sales_share
     0    0.5  2         0.75
     """
-    known, sold = _.customer_id.notnull(), _.status.isin(COUNTED)
+    known, sold = _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES)
     grouped = orders.group_by(by) if by else orders
     found = grouped.aggregate(known=known.sum(), n=_.count(), sales=_.net_rc.sum(where=sold), known_sales=_.net_rc.sum(where=sold & known))
     frame = (found.order_by(by) if by else found).to_pandas()
@@ -90,21 +90,12 @@ def silent_days(orders: ir.Table, as_of: date) -> pd.DataFrame:
     sold = orders.select("source", "order_date").distinct().to_pandas()
     rows = []
     for source, days in sold.groupby("source"):
-        seen = pd.DatetimeIndex(pd.to_datetime(days["order_date"])).sort_values().unique()
-        marks = seen.append(pd.DatetimeIndex([pd.Timestamp(as_of) + pd.Timedelta(days=1)])).unique()
+        seen = pd.DatetimeIndex(pd.to_datetime(days["order_date"])).sort_values()
+        marks = seen.append(pd.DatetimeIndex([pd.Timestamp(as_of) + pd.Timedelta(days=1)]))
         runs = pd.Series((marks[1:] - marks[:-1]).days - 1, index=marks[1:])
-        longest = runs.idxmax() if len(runs) else marks[-1]
-        rows.append(
-            {
-                "source": source,
-                "first_day": seen[0].date(),
-                "last_day": seen[-1].date(),
-                "days": (pd.Timestamp(as_of) - seen[0]).days + 1,
-                "silent": int(runs.sum()),
-                "longest": int(runs.max()) if len(runs) else 0,
-                "ends": (longest - pd.Timedelta(days=1)).date() if len(runs) and runs.max() > 0 else None,
-            }
-        )
+        ends = (runs.idxmax() - pd.Timedelta(days=1)).date() if runs.max() > 0 else None
+        span = (pd.Timestamp(as_of) - seen[0]).days + 1
+        rows.append((source, seen[0].date(), seen[-1].date(), span, int(runs.sum()), int(runs.max()), ends))
     return pd.DataFrame(rows, columns=["source", "first_day", "last_day", "days", "silent", "longest", "ends"])
 
 
@@ -141,7 +132,8 @@ def currencies(orders: ir.Table, fx: ir.Table) -> pd.DataFrame:
       currency  orders  share    rate_source
     0      EUR       1    1.0  same currency
     """
-    sold = orders.group_by("currency").aggregate(orders=_.count(), net=_.net_rc.sum(where=_.status.isin(COUNTED)).fill_null(0)).to_pandas()
+    net = _.net_rc.sum(where=_.status.isin(COUNTED_STATUSES)).fill_null(0)
+    sold = orders.group_by("currency").aggregate(orders=_.count(), net=net).to_pandas()
     rates = fx.group_by("currency").aggregate(rate_source=_.source.max(), last_rate=_.rate_date.max()).to_pandas()
     net = sold["net"].astype("float64")
     frame = sold.assign(share=net / net.sum() if net.sum() else float("nan")).merge(rates, on="currency", how="left")
@@ -165,34 +157,21 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     """
     period = Period.month(month)
     inside = orders.filter(_.order_date.between(ibis.literal(period.start), ibis.literal(period.end)))
-    kept, rate = _.status.isin(COUNTED), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
-    sums = (
-        inside.aggregate(
-            gross=(_.net_rc + _.discount_rc).sum(),
-            discounts=-_.discount_rc.sum(),
-            lost=-_.net_rc.sum(where=~kept),
-            undated=-(_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round().sum(where=kept),
-        )
-        .to_pandas()
-        .iloc[0]
-    )
-    if pd.isna(sums["gross"]):
+    kept, rate = _.status.isin(COUNTED_STATUSES), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
+    undated = (_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round()
+    steps = inside.aggregate(
+        gross=(_.net_rc + _.discount_rc).sum(), discounts=-_.discount_rc.sum(), not_kept=-_.net_rc.sum(where=~kept),
+        refunds_undated=-undated.sum(where=kept),
+    ).to_pandas().iloc[0]  # fmt: skip
+    if pd.isna(steps["gross"]):
         raise NotEnoughData(f"No orders were placed in {month}.")
     given = refunds.filter(_.refund_date.between(ibis.literal(period.start), ibis.literal(period.end)))
-    own = given.semi_join(inside.filter(kept), ["source", "order_id"]).amount_rc.sum().to_pandas()
-    every = given.amount_rc.sum().to_pandas()
-    steps = {
-        "gross": sums["gross"],
-        "discounts": sums["discounts"],
-        "not_kept": sums["lost"],
-        "refunds_undated": sums["undated"],
-        "refunds_own": -(own or 0),
-        "refunds_earlier": -((every or 0) - (own or 0)),
-    }
-    frame = pd.DataFrame(
-        {"step": list(steps), "amount": [to_major(float(v or 0) if not pd.isna(v) else 0.0, currency) for v in steps.values()]}
-    )
-    return pd.concat([frame, pd.DataFrame({"step": ["net"], "amount": [frame["amount"].sum()]})], ignore_index=True)
+    mine = given.semi_join(inside.filter(kept), ["source", "order_id"])
+    own, every = (int(each.amount_rc.sum().fill_null(0).to_pandas()) for each in (mine, given))
+    steps["refunds_own"], steps["refunds_earlier"] = -own, own - every
+    amounts = to_major(steps.fillna(0).astype("float64") + 0.0, currency)  # + 0.0: no minus before a zero
+    amounts["net"] = amounts.sum()
+    return amounts.rename_axis("step").rename("amount").reset_index()
 
 
 def readiness(supplied: set[str]) -> pd.DataFrame:

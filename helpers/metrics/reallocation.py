@@ -7,20 +7,21 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy.optimize import brentq
 
-from helpers.estimates import ALPHA, SEED, Estimate, NotEnoughData
+from helpers.estimates import ALPHA, SEED, Z_95, Estimate, NotEnoughData
 from helpers.metrics.books import Books
+from helpers.metrics.budget import best_spend
 from helpers.metrics.cost_history import monthly
 from helpers.metrics.costs import reached
 from helpers.periods import Period, month_start
 
 MONTHS_TO_FIT = 12
+RECENT_MONTHS = 3  # what is spent today is their mean
 LEAST_SPREAD = 0.10  # coefficient of variation of the spend, below which no curve can be seen
 ASSUMED_ELASTICITY = 0.5  # declared where history cannot tell: doubling the spend brings 41 % more customers back
 ASSUMED_RANGE = (0.3, 0.7)
 ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and less
 LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
 DRAWS = 400
-Z_95 = 1.959964
 PRIOR_SE = (ASSUMED_RANGE[1] - ASSUMED_RANGE[0]) / 2 / Z_95
 CELL = ["market", "channel"]
 
@@ -50,7 +51,7 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     return spend.merge(came, how="left", on=by).fillna({"reached": 0}).astype({"reached": "int64"})
 
 
-def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
+def responses(history: pd.DataFrame) -> pd.DataFrame:
     """The response curve of each market × channel: customers back = scale × spend ^ elasticity, elasticity under 1.
 
     Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
@@ -60,7 +61,7 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     noisy curves would else promise more than it keeps: it favours the curves that chance made steep. It is what went
     together in the past, not proof of cause: only a holdout (notebook 07) is.
 
-    Returns market, channel, spend and reached (means of the `recent` newest months), elasticity, se, scale, basis
+    Returns market, channel, spend and reached (means of the three newest months), elasticity, se, scale, basis
     ("fitted" or "assumed"), months.
 
     >>> months = pd.DataFrame({"month": [f"2025-{m:02}" for m in range(1, 13)], "market": "DE", "channel": "email",
@@ -69,7 +70,7 @@ def responses(history: pd.DataFrame, recent: int = 3) -> pd.DataFrame:
     >>> found[["elasticity", "basis"]].round(3).values.tolist()
     [[0.4, 'fitted']]
     """
-    newest = sorted(set(history["month"]))[-recent:]
+    newest = sorted(set(history["month"]))[-RECENT_MONTHS:]
     rows = []
     for (market, channel), cell in history.groupby(CELL):
         now = cell[cell["month"].isin(newest)]
@@ -103,12 +104,11 @@ def curves(cells: pd.DataFrame, points: int = 25) -> pd.DataFrame:
     return drawn.reset_index(drop=True)
 
 
-def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[float, float] = LIMITS) -> pd.DataFrame:
-    """The budget (today's, unless given) split so that most customers come back: `cells` with recommended, expected.
+def best_split(cells: pd.DataFrame) -> pd.DataFrame:
+    """Today's budget split so that most customers come back: `cells` with recommended, expected.
 
-    Concave curves have one best split: every channel's next euro brings the same, unless a limit (0.5 to 2 times
-    today's spend) stops it. Adds recommended, change, expected (customers a month at the recommended spend) and
-    expected_change.
+    The split is `budget.best_spend`, no channel getting less than 0.5 or more than 2 times today's spend. Adds
+    recommended, change, expected (customers a month at the recommended spend) and expected_change.
 
     >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
     ...                       "elasticity": [0.5, 0.5], "scale": [4.0, 2.0]})
@@ -117,25 +117,13 @@ def best_split(cells: pd.DataFrame, budget: float | None = None, limits: tuple[f
     """
     if len(cells) < 2:
         raise NotEnoughData("There is only one channel with a cost and customers of its own: nothing to move between.")
-    now = cells["spend"].to_numpy()
-    budget = now.sum() if budget is None else budget
-    low, high = limits[0] * now, limits[1] * now
-    if not low.sum() <= budget <= high.sum():
-        raise ValueError(f"The budget must lie between {low.sum():,.2f} and {high.sum():,.2f}, today's × the limits.")
-    b, scale = cells["elasticity"].to_numpy(), cells["scale"].to_numpy()
-
-    def spread(log_price):
-        wanted = (scale * b / np.exp(log_price)) ** (1 / (1 - b))
-        return np.clip(wanted, low, high)
-
-    slopes = np.log(scale * b * np.array([low, high]) ** (b - 1))
-    price = brentq(lambda each: spread(each).sum() - budget, slopes.min() - 1, slopes.max() + 1, xtol=1e-12)
-    plan = spread(price)
+    now, scale, b = (cells[name].to_numpy() for name in ("spend", "scale", "elasticity"))
+    plan = best_spend(scale, b, LIMITS[0] * now, LIMITS[1] * now, now.sum())
     before, after = scale * now**b, scale * plan**b
     return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
 
 
-def saving(plan: pd.DataFrame, seed: int = SEED) -> Estimate:
+def saving(plan: pd.DataFrame) -> Estimate:
     """What the recommended split would save a month for the same number of customers, with a 95 % interval.
 
     The plan is scaled down until it brings back as many customers as today's spending does; the money left is the
@@ -148,7 +136,7 @@ def saving(plan: pd.DataFrame, seed: int = SEED) -> Estimate:
     >>> round(found.value, 1), found.low < found.value < found.high
     (19.4, True)
     """
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(SEED)
     assumed = (plan["basis"] == "assumed").to_numpy()
     drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
     even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))

@@ -21,20 +21,6 @@ from helpers.periods import DAYS_PER_MONTH
 FEWEST = 20  # subscriptions that ended, below which nothing is fitted
 
 
-def lives(survivors) -> pd.DataFrame:
-    """Renewal counts of one cohort as `fit_sbg` reads them, from the customers left after 0, 1, 2, … periods.
-
-    >>> lives([1000, 631, 468]).values.tolist()
-    [[1, 369, 0], [2, 163, 468]]
-    """
-    left = np.asarray(survivors)
-    lost = -np.diff(left)
-    if (lost < 0).any():
-        raise ValueError("Customers left after each period cannot rise: count one cohort, without newcomers.")
-    return pd.DataFrame({"period": np.arange(1, len(left)), "lost": lost,
-                         "still": np.append(np.zeros(len(lost) - 1, dtype=left.dtype), left[-1])})
-
-
 def subscription_lives(subscriptions: ir.Table, as_of: date) -> pd.DataFrame:
     """Monthly renewal counts of all subscriptions up to a day: period, lost, still (last seen alive at that age).
 
@@ -64,7 +50,7 @@ def log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
 
     P(t) = B(α+1, β+t−1) / B(α, β) and S(t) = B(α, β+t) / B(α, β): Fader & Hardie (2007).
 
-    >>> round(log_likelihood(lives([2, 1]), 1.0, 1.0), 4)        # S(1) = ½
+    >>> round(log_likelihood(pd.DataFrame({"period": [1], "lost": [1], "still": [1]}), 1.0, 1.0), 4)  # S(1) = ½
     -1.3863
     """
     t = table["period"].to_numpy(dtype="float64")
@@ -76,10 +62,11 @@ def log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
 def fit_sbg(table: pd.DataFrame) -> Fit:
     """The shifted beta-geometric model by maximum likelihood: each customer leaves at a renewal with a chance of their own.
 
-    table: `lives` or `subscription_lives`. NotEnoughData where fewer than 20 left or nothing limits the parameters
+    table: `subscription_lives`. NotEnoughData where fewer than 20 left or nothing limits the parameters
     (everybody alike). Source: Fader & Hardie (2007), J. Interactive Marketing 21(1).
 
-    >>> fitted = fit_sbg(lives([1000, 631, 468, 382, 326, 289, 262, 241]))
+    >>> lost, still = [369, 163, 86, 56, 37, 27, 21], [0, 0, 0, 0, 0, 0, 241]
+    >>> fitted = fit_sbg(pd.DataFrame({"period": range(1, 8), "lost": lost, "still": still}))
     >>> {name: round(value, 3) for name, value in fitted.params.items()}
     {'alpha': 0.704, 'beta': 1.182}
     """

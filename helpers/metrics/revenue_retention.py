@@ -1,6 +1,5 @@
 """What losing customers costs: value at risk, and the revenue kept from the same customers. See metrics.md, Churn."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 
 import ibis
@@ -67,19 +66,16 @@ def value_per_active_customer(
     return Estimate(*(to_major(each, currency) for each in (value, low, high)), n)
 
 
-def revenue_retention(
-    occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = (), data_start: date | None = None
-) -> pd.DataFrame:
+def revenue_retention(occasions: ir.Table, as_of: date, data_start: date | None = None) -> pd.DataFrame:
     """GRR and NRR: what the customers of a window a year ago spend now, without and with those who spend more.
 
-    R0 is the net sales of the trailing `months` months a year before as_of; the same customers are followed to the
-    trailing `months` months of as_of (same season; by default 12 months against the 12 before). lost: R0 of those
-    who spend nothing now; contraction and expansion: what the others spend less or more. GRR = 1 − (lost +
-    contraction) / R0, NRR = R1 of the same customers / R0. New and reactivated customers are outside. Intervals:
-    bootstrap over customers. When `survival.median_return_days` exceeds the window, customers absent from it are
-    mostly not due yet: say so.
+    R0 is the net sales of the 12 months before the last 12; the same customers are followed to the 12 months that end
+    at as_of (same season). lost: R0 of those who spend nothing now; contraction and expansion: what the others spend
+    less or more. GRR = 1 − (lost + contraction) / R0, NRR = R1 of the same customers / R0. New and reactivated
+    customers are outside. Intervals: bootstrap over customers. When `survival.median_return_days` exceeds the window,
+    customers absent from it are mostly not due yet: say so.
 
-    Returns one row (or one for each value of `by`) with starting_rc, lost_rc, contraction_rc, expansion_rc (minor
+    Returns one row with starting_rc, lost_rc, contraction_rc, expansion_rc (minor
     units), n (customers of R0), grr, grr_low, grr_high, nrr, nrr_low, nrr_high. Raises NotEnoughData when the data
     begin after R0's window does. Source: metrics.md, revenue retention.
 
@@ -89,26 +85,23 @@ def revenue_retention(
        grr  nrr  n
     0  0.4  0.4  2
     """
-    if not 1 <= months <= 12:
-        raise ValueError(f"The windows are a year apart, so they have 1 to 12 months, not {months}.")
-    now, before = Period.trailing(as_of, months), Period.trailing(add_months(as_of, -12), months)
+    now, before = Period.trailing(as_of, 12), Period.trailing(add_months(as_of, -12), 12)
     begun = _begun(occasions, data_start)
     if begun is None or begun > month_end(before.start):
         raise NotEnoughData(
             f"Revenue retention compares {now.start} to {now.end} with {before.start} to {before.end}, and the "
             f"purchases begin {'never' if begun is None else f'on {begun}'}: two such windows are needed."
         )
-    in_now, in_before = (_.date.between(ibis.literal(p.start), ibis.literal(p.end)) for p in (now, before))
-    each = occasions.filter(in_now | in_before).group_by("customer_id", *by).agg(
+    in_now, in_before = (p.covers(_.date) for p in (now, before))
+    each = occasions.filter(in_now | in_before).group_by("customer_id").agg(
         r0=_.net_sales_rc.sum(where=in_before).fill_null(0), r1=_.net_sales_rc.sum(where=in_now).fill_null(0))
-    sums = each.filter(_.r0 > 0).group_by(*by, group=bucket(_.customer_id)).agg(
+    sums = each.filter(_.r0 > 0).group_by(group=bucket(_.customer_id)).agg(
         customers=_.count(), starting=_.r0.sum(), now=_.r1.sum(), kept=ibis.least(_.r0, _.r1).sum(),
         lost=(_.r1 == 0).ifelse(_.r0, 0).sum())
-    frame = sums.order_by(*by, "group").execute()
+    frame = sums.order_by("group").execute()
     if frame.empty:
         raise NotEnoughData(f"No identified customer bought between {before.start} and {before.end}.")
-    parts = frame.groupby(list(by), dropna=False) if by else [((), frame)]
-    return pd.DataFrame([dict(zip(by, key, strict=True)) | _kept(part) for key, part in parts])
+    return pd.DataFrame([_kept(frame)])
 
 
 def bridge(kept: pd.Series, currency: str) -> pd.DataFrame:

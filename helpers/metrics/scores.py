@@ -7,7 +7,6 @@ from helpers.estimates import Estimate, NotEnoughData
 UNITS = {"csat": "fraction", "ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
 
 
-
 def headline(table: pd.DataFrame, least: int) -> Estimate:
     """The first row of a table as an Estimate; NotEnoughData when fewer than `least` respondents stand behind it.
 

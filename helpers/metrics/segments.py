@@ -58,8 +58,8 @@ def with_kept_margin(scored: ir.Table, valued: ir.Table) -> ir.Table:
     [600.0]
     """
     kept = valued.select("customer_id", kept=_.clv_residual.cast("float64") / _.p_alive.nullif(0.0))
-    joined = scored.left_join(kept, "customer_id")
-    return joined.select(*[scored[c] for c in scored.columns], kept_rc=kept.kept.fill_null(0.0))
+    joined = scored.left_join(kept, "customer_id").drop("customer_id_right")
+    return joined.mutate(kept_rc=_.kept.fill_null(0.0)).drop("kept")
 
 
 def summary(assigned: ir.Table, currency: str) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
     return found.assign(low=low, high=high)[["market", "value", "low", "high", "n", "se", "coverage"]]
 
 
-def strata_for(table: pd.DataFrame, least: float = LEAST_COVERAGE) -> list[str]:
+def strata_for(table: pd.DataFrame) -> list[str]:
     """The finest strata that leave every market at least 80 % of the common mix to be compared on.
 
     Cohort age × first channel × product category, else without the category, else cohort age alone.
@@ -101,7 +101,7 @@ def strata_for(table: pd.DataFrame, least: float = LEAST_COVERAGE) -> list[str]:
     ['age_band']
     """
     for depth in range(len(STRATA), 1, -1):
-        if direct(table, share=False, strata=STRATA[:depth])["coverage"].min() >= least:
+        if direct(table, share=False, strata=STRATA[:depth])["coverage"].min() >= LEAST_COVERAGE:
             return STRATA[:depth]
     return STRATA[:1]
 

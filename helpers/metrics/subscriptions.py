@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import ALPHA, NotEnoughData, bootstrap_weights
+from helpers.estimates import NotEnoughData, ratio_of_sums
 from helpers.metrics.cohorts import month_number
 from helpers.metrics.occasions import bucket
 from helpers.periods import months_of
@@ -49,7 +49,8 @@ def revenue_churn(
         table[f"{kind}_rc"] = sign * _sums(amounts[kind])
     table["n"] = _sums(_wide(moved, moved["kind"].isin(KINDS), "opened", numbers, before=True))
     for name, top in {"gross": losses, "net": losses - gains}.items():
-        table[[name, f"{name}_low", f"{name}_high"]] = _ratios(top, starting)
+        ratios = [ratio_of_sums(top[month], starting[month])[:3] for month in numbers]
+        table[[name, f"{name}_low", f"{name}_high"]] = ratios
     lost, begun = _sums(losses), table["starting_rc"]
     table["churned_mrr_rate"] = table["churn_rc"] / begun.where(begun > 0)
     table["quick_ratio"] = (table["new_rc"] + _sums(gains)) / pd.Series(lost).where(lost > 0)
@@ -78,18 +79,3 @@ def _wide(moved: pd.DataFrame, rows: pd.Series, what: str, numbers: list[int], b
 
 def _sums(wide: pd.DataFrame) -> np.ndarray:
     return wide.sum().to_numpy()
-
-
-def _ratios(top: pd.DataFrame, bottom: pd.DataFrame) -> np.ndarray:
-    """Per month Σ top / Σ bottom and its interval: `estimates.ratio_of_sums` with one set of resamples for all."""
-    draws = bootstrap_weights(len(top))
-    tops, bottoms = draws @ top.to_numpy(), draws @ bottom.to_numpy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.where(bottom.sum() > 0, top.sum() / bottom.sum(), np.nan)
-        ratios = np.where(bottoms > 0, tops / bottoms, np.nan)
-    if len(top) < 2:
-        return np.column_stack([value, np.full((len(value), 2), np.nan)])
-    enough = np.isfinite(ratios).any(axis=0)
-    ends = np.full((2, len(value)), np.nan)
-    ends[:, enough] = np.nanquantile(ratios[:, enough], [ALPHA / 2, 1 - ALPHA / 2], axis=0)
-    return np.column_stack([value, *ends])

@@ -34,12 +34,10 @@ def tiers(valued: ir.Table, as_of: date, window_days: int, measure: str = "clv_r
     return ranked.mutate(tier=tier).drop("rank", "of")
 
 
-def tier_table(tiered: ir.Table, since: ir.Table | None = None) -> pd.DataFrame:
-    """A row per tier: customers, expected margin and its share, realised margin; minor units.
+def tier_table(tiered: ir.Table) -> pd.DataFrame:
+    """A row per tier: tier, n, expected margin and margin realised to date (minor units), and the share of each.
 
-    since: occasions of a period; then margin_rc is what each tier brought in it (tiers set before the period measure
-    what the top 20 % really bring), else the realised margin to date. Columns tier, n, expected_rc, expected_share,
-    margin_rc, margin_share.
+    Columns tier, n, expected_rc, margin_rc, expected_share, margin_share.
 
     >>> tiered = ibis.memtable({"tier": ["vip", "low"], "clv_residual": [60, 40], "clv_historic": [70, 30],
     ...     "customer_id": ["a", "b"]})
@@ -48,9 +46,6 @@ def tier_table(tiered: ir.Table, since: ir.Table | None = None) -> pd.DataFrame:
     0  vip  1             0.6           0.7
     1  low  1             0.4           0.3
     """
-    if since is not None:
-        brought = since.group_by("customer_id").agg(brought=since.margin_rc.sum())
-        tiered = tiered.left_join(brought, "customer_id").mutate(clv_historic=_.brought.fill_null(0))
     rows = tiered.group_by("tier").agg(n=_.count(), expected_rc=_.clv_residual.sum(), margin_rc=_.clv_historic.sum())
     table = rows.execute().set_index("tier").reindex(list(TIERS)).dropna(how="all").reset_index()
     if not len(table):
@@ -85,13 +80,13 @@ def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
     return pd.DataFrame({**share, "n": rows["n"].sum()})
 
 
-def top_share(curve: pd.DataFrame, customers: float = 0.20) -> float:
-    """The share of margin of the top 20 % (or another share) of customers, read off a concentration curve.
+def top_share(curve: pd.DataFrame) -> float:
+    """The share of margin of the top 20 % of customers, read off a concentration curve.
 
     >>> top_share(pd.DataFrame({"customers": [0.1, 0.3, 1.0], "margin": [0.5, 0.7, 1.0]}))
     0.6
     """
-    return float(np.interp(customers, [0.0, *curve["customers"]], [0.0, *curve["margin"]]))
+    return float(np.interp(TIERS["vip"], [0.0, *curve["customers"]], [0.0, *curve["margin"]]))
 
 
 def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) -> pd.DataFrame:

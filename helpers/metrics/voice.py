@@ -9,11 +9,12 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import Estimate, NotEnoughData, proportion, with_wilson
+from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wilson
 from helpers.periods import Period
 
-Z_95 = 1.959964
 GROUPS = ("detractor", "passive", "promoter")
+TURNED = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score)  # 0 is the worst answer
+VISIT = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"))  # the questionnaire of an answer
 
 
 def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -28,14 +29,13 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
     """
     given = surveys.filter(_.kind == kind, _.score.notnull())
     if period is not None:
-        given = given.filter(_.answered_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+        given = given.filter(period.covers(_.answered_date))
     _one_scale(given, kind)
     latest = ibis.window(group_by=[*by, "customer_id"],
                          order_by=[_.answered_date.desc(), _.survey_id.desc(), _.score])
     last = given.mutate(back=ibis.row_number().over(latest)).filter((_.back == 0) | _.customer_id.isnull())
-    turned = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score) + 1
     options = (_.scale_max - _.scale_min + 1).cast("int64")
-    counts = last.group_by(*by, "score", good=turned, options=options).agg(n=_.count())
+    counts = last.group_by(*by, "score", good=TURNED + 1, options=options).agg(n=_.count())
     return counts.execute().sort_values([*by, "score"]).reset_index(drop=True)
 
 
@@ -175,10 +175,9 @@ def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occ
     >>> response_rate(_example(), sent, Period.month("2026-01"))[["value", "n"]].to_records(index=False).tolist()
     [(0.5, 2)]
     """
-    sent = surveys_sent.filter(_.sent_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    sent = surveys_sent.filter(period.covers(_.sent_date))
     done = surveys.filter(_.sent_id.notnull()).select("sent_id").distinct().mutate(answered=ibis.literal(1))
-    invited = sent.left_join(done, "sent_id").select(*[sent[c] for c in sent.columns], done.answered)
-    invited = invited.mutate(month=_.sent_date.truncate("M"))
+    invited = sent.left_join(done, "sent_id").drop("sent_id_right").mutate(month=_.sent_date.truncate("M"))
     if occasions is not None:
         invited = _with_history(invited, occasions)
     counts = invited.agg(by=list(by), answered=_.answered.sum().fill_null(0), n=_.count()).execute()
@@ -193,9 +192,7 @@ def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
     before = invited.join(occasions.select("customer_id", "date", "home_market"), "customer_id")
     before = before.filter(_.date <= _.sent_date)
     history = before.group_by("sent_id").agg(times=_.count(), home_market=_.home_market.max())
-    joined = invited.left_join(history, "sent_id")
-    joined = joined.select(*[invited[c] for c in invited.columns], history.times, history.home_market)
-    times = _.times.fill_null(0)
+    joined, times = invited.left_join(history, "sent_id").drop("sent_id_right"), _.times.fill_null(0)
     return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
 
 
@@ -209,11 +206,9 @@ def open_answers(surveys: ir.Table, period: Period) -> Estimate:
     >>> open_answers(_example(), Period.month("2026-01"))[:1]
     (0.0,)
     """
-    inside = _.answered_date.between(ibis.literal(period.start), ibis.literal(period.end))
-    alone = ibis.row_number().cast("string")
-    visit = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"), alone)
-    each = surveys.filter(inside).mutate(visit=visit).group_by("visit").agg(with_one=_.has_comment.fill_null(False).any())
-    row = each.agg(k=_.with_one.sum().fill_null(0), n=_.count()).execute().iloc[0]
+    visit = ibis.coalesce(VISIT, ibis.row_number().cast("string"))
+    visits = surveys.filter(period.covers(_.answered_date)).mutate(visit=visit).group_by("visit")
+    row = visits.agg(with_one=_.has_comment.fill_null(False).any()).agg(k=_.with_one.sum().fill_null(0), n=_.count()).execute().iloc[0]
     return proportion(int(row["k"]), int(row["n"]))
 
 

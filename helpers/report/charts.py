@@ -4,15 +4,6 @@
     sheet.chart(ax, "churn.by_month", ...)   # finding, subtitle and source from the texts; or say them here:
     charts.finish(ax, "Churn rose in Germany", "Monthly churn rate, five markets", "Source: demo, to 31 October 2026")
 
-    lines(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel)   over time or age, bands from low to high
-    steps(… the same …)                                                      survival curves
-    bars(frame, label, value, number)                                        a row each, value at its end
-    forest(frame, label, value, low, high, reference, number, xlabel)        points with their interval
-    stacked(frame, x, y, by, number, names)                                  parts of a whole over time, in columns
-    waterfall(frame, label, value, number)                                   from first to last row by the steps between
-    scatter(frame, x, y, number, xlabel, ylabel, diagonal)                   e.g. predicted against observed
-    finish(ax, finding, subtitle, source, alt)
-
 `number` writes a value for an axis or a label (sheet.number("percent.0"), sheet.number("money")); `names` turns codes
 of `by` into names (sheet.name("market")); `xlabel`, `ylabel` and all other strings are finished texts, such as
 sheet.text("churn.axis"). For row labels, put finished names into the column:
@@ -55,7 +46,7 @@ def finish(ax: Axes, finding: str, subtitle: str, source: str, alt: str | None =
 
 
 def lines(
-    frame, x, y, low=None, high=None, by=None, number=None, names=None, mark=None, xlabel=None, ylabel=None
+    frame, x, y, low=None, high=None, by=None, number=None, names=None, mark=None, xlabel=None, ylabel=None, stepped=False
 ) -> Axes:
     """One line per value of `by` over x, with a band from low to high; `mark` draws a dashed line at that x.
 
@@ -63,39 +54,31 @@ def lines(
     >>> len(ax.lines)
     1
     """
-    return _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, "default")
-
-
-def steps(
-    frame, x, y, low=None, high=None, by=None, number=None, names=None, mark=None, xlabel=None, ylabel=None
-) -> Axes:
-    """As lines, in steps: for survival curves, which stay level until the next event.
-
-    >>> steps(pd.DataFrame({"day": [0, 10], "left": [1, .9]}), "day", "left").lines[0].get_drawstyle()
-    'steps-post'
-    """
-    return _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, "steps-post")
-
-
-def _curves(frame, x, y, low, high, by, number, names, mark, xlabel, ylabel, drawstyle) -> Axes:
-    stepped = drawstyle == "steps-post"
+    shape, band = ({"drawstyle": "steps-post"}, {"step": "post"}) if stepped else ({}, {})
     with matplotlib.rc_context(STYLE):
         ax = drawing.canvas()
         for color, (name, part) in zip(cycle(PALETTE), drawing.parts(frame, by, names), strict=False):
             part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
-            values = part[y].astype("float64")
-            ax.plot(part[x], values, color=color, drawstyle=drawstyle, marker=marker, markersize=4, label=name)
+            ax.plot(part[x], part[y].astype("float64"), color=color, marker=marker, markersize=4, label=name, **shape)
             if low and high:
                 ends = part[[low, high]].astype("float64")
-                shape = {"step": "post"} if stepped else {}
-                ax.fill_between(part[x], ends[low], ends[high], color=color, alpha=0.16, linewidth=0, **shape)
+                ax.fill_between(part[x], ends[low], ends[high], color=color, alpha=0.16, linewidth=0, **band)
         if mark is not None:
             ax.axvline(mark, **drawing.DASHES)
         drawing.value_axes(ax, number, xlabel, ylabel)
         drawing.date_axis(ax, frame[x])
         drawing.legend(ax, by)
     return ax
+
+
+def steps(*args, **options) -> Axes:
+    """As lines, in steps: for survival curves, which stay level until the next event.
+
+    >>> steps(pd.DataFrame({"day": [0, 10], "left": [1, .9]}), "day", "left").lines[0].get_drawstyle()
+    'steps-post'
+    """
+    return lines(*args, **options, stepped=True)
 
 
 def bars(frame, label, value, number=None) -> Axes:

@@ -127,7 +127,7 @@ class Sheet:
     ):
         """The columns of kinds as a table (report/tables.py); title and note are keys of texts, filled with values."""
         texts = self._texts(title, note, values)
-        self._html(tables.table(frame, kinds, self.words, **texts, topic=self._topic(title), n=n, key=self._key()))
+        self._html(tables.table(frame, kinds, self.words, **texts, topic=title.split(".")[0] or "common", n=n, key=self._key()))
 
     def heat(
         self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="", n="n", full=False, **values
@@ -143,7 +143,8 @@ class Sheet:
         if "value" not in frame:
             raise ValueError(f"publish('{metric}') needs a column value; there are {', '.join(map(str, frame))}.")
         fixed = {"metric": metric, "unit": self.shop.settings.currency if unit == "money" else unit}
-        fixed |= {"as_of": self.shop.as_of.isoformat(), "notebook": self.notebook, "period": self._period(period)}
+        fixed |= {"as_of": self.shop.as_of.isoformat(), "notebook": self.notebook}
+        fixed |= {"period": periods.label(self.shop.as_of) if period is None else period}
         fixed |= {"market": self.shop.market} if self.shop.market else {}
         hide = hidden(frame.assign(**labels) if labels else frame, self.words.minimum_cell)
         published = [
@@ -214,14 +215,8 @@ class Sheet:
         except NotEnoughData:
             return ""
 
-    def _period(self, period: str | None) -> str:
-        return periods.label(self.shop.as_of) if period is None else period
-
     def _texts(self, title: str, note: str, values: dict) -> dict:
         return {name: self.text(key, **values) if key else "" for name, key in {"title": title, "note": note}.items()}
-
-    def _topic(self, key: str) -> str:
-        return key.split(".")[0] if key else "common"
 
     def _dated(self, text: str, part: str = "") -> str:
         """The text with its months and days (2026-10, 2026-10-31) in the words of the language."""

@@ -7,9 +7,8 @@ import pandas as pd
 
 from helpers import periods
 from helpers.estimates import Estimate
-from helpers.report.suppress import hidden_rows
+from helpers.report.suppress import NUMBERS, hidden_rows
 
-NUMBERS = ("value", "low", "high", "n")
 DIGITS = 12  # of the floats: more than any rounding of sums, fewer than noise between machines
 ORDER = ("metric", "period", "market", "sales_channel", "acquisition_channel", "cohort", "age", "tier")
 

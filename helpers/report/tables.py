@@ -14,12 +14,7 @@ from helpers.report.wording import HIDDEN, Words
 
 LEFT = ("text", "label", "market", "day", "month", "list")
 TELLS = ("percent", "points", "money", "ratio", "number", "count")  # what is hidden in a row on too few customers
-SHADES = (
-    "#eef4f9",
-    "#8fbcdb",
-    "#2f7fb5",
-    "#0b4a7c",
-)  # light to dark; letters on them are black or white, whichever reads
+SHADES = ("#eef4f9", "#8fbcdb", "#2f7fb5", "#0b4a7c")  # light to dark; letters on them are black or white, whichever reads
 
 
 def table(

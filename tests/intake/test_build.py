@@ -94,7 +94,9 @@ def test_placeholder_addresses_become_nobody_and_are_reported(shop):
     shop.write("orders.csv", GOOD + "3,2026-03-03,noreply@shop.test,DE,EUR,1.00\n" + many)
     result = shop.build()
     assert (shop.table("orders")["identity_scope"] == "none").sum() == 31 and len(shop.table("customers")) == 2
-    assert any("31 orders share 2 placeholder addresses;" in remark for remark in result.remarks)
+    assert any("31 orders share 2 placeholder addresses; they count" in remark for remark in result.remarks)
+    shop.write("orders.csv", GOOD + "3,2026-03-03,noreply@shop.test,DE,EUR,1.00\n")
+    assert any("1 order has a placeholder address; it counts in revenue" in remark for remark in shop.build().remarks)
 
 
 def test_one_buyer_however_the_address_is_typed(shop):
@@ -116,7 +118,7 @@ def test_undated_refunds_do_not_repeat_dated_ones(shop):
     shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")
     result = shop.build()
     assert shop.table("orders")["refund_undated_minor"].tolist() == [1_000]
-    assert any("1 refunds name no order" in remark for remark in result.remarks)
+    assert any("1 refund names no order" in remark for remark in result.remarks)
 
 
 # Two roads

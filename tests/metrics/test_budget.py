@@ -64,11 +64,6 @@ class TestBestBudget:
         others = [self.gain(np.array([a, b, 300 - a - b])) for a in steps for b in steps if 20 <= 300 - a - b <= 220]
         assert self.gain(best) >= max(others) - 1e-9
 
-    @pytest.mark.parametrize("amount", [50.0, 700.0])
-    def test_budgets_never_seen_are_refused(self, amount):
-        with pytest.raises(ValueError, match="spent before"):
-            budget.best_budget(self.CURVES, self.VALUES, amount)
-
     def test_one_channel_has_nothing_to_move(self):
         with pytest.raises(NotEnoughData):
             budget.best_budget(self.CURVES.head(1), self.VALUES)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers.estimates import Estimate, NotEnoughData
-from helpers.metrics import clv, cost_ratios
+from helpers.metrics import cost_ratios
 
 
 def ratio(margin, cost, discounts=0.0, n=1000):
@@ -68,16 +68,9 @@ def test_discounts_are_not_counted_twice():
 
 def test_five_points_more_retention_by_the_closed_form():
     """m(1+d)/(1+d−r) of metrics.md, m the margin of a year of those who leave in it too, by summing months."""
+    year, year_more = (sum(100 / 12 * r ** (t / 12) for t in range(1, 13)) for r in (0.80, 0.85))
     more = cost_ratios.retention_plus_5(100.0, 0.80, 1, 0.10)
-    assert more.year == pytest.approx(sum(100 / 12 * 0.8 ** (t / 12) for t in range(1, 13)))
-    assert (more.lifetime / more.year, more.lifetime_more / more.year_more) == pytest.approx((1.1 / 0.3, 1.1 / 0.25))
-    assert more.lifetime_more - more.lifetime > more.year_more - more.year
-
-
-def test_the_page_on_value_says_the_same_of_five_points():
-    more, table = cost_ratios.retention_plus_5(100.0, 0.40, 9, 0.10), clv.sensitivity(100.0, 20.0, 0.40, 0.10, 9)
-    assert table["lifetime"].tolist()[:2] == pytest.approx([more.lifetime, more.lifetime_more])
-    assert (table["lifetime_more"] >= table["year_more"]).all()
+    assert (more["year"], more["lifetime"]) == pytest.approx((year_more - year, year_more * 1.1 / 0.25 - year * 1.1 / 0.3))
 
 
 # bad input and edges
@@ -95,7 +88,8 @@ def test_a_healthy_ratio_has_no_next_band():
 def test_retention_above_one_is_refused_and_capped_when_raised():
     with pytest.raises(ValueError, match="between 0 and 1"):
         cost_ratios.retention_plus_5(1.0, 1.2, 1, 0.1)
-    assert cost_ratios.retention_plus_5(12.0, 0.99, 1, 0.1).year_more == pytest.approx(12.0)
+    assert cost_ratios.retention_plus_5(12.0, 0.99, 1, 0.1)["year"] == pytest.approx(
+        12.0 - sum(0.99 ** (t / 12) for t in range(1, 13)))
 
 
 def test_cac_over_no_cost_is_no_number():

@@ -4,6 +4,7 @@ from datetime import date
 
 import ibis
 import numpy as np
+import pandas as pd
 import pytest
 from published_values import DERL_CASES, SBG_HIGH_END, SBG_PARAMETERS, SBG_REGULAR
 
@@ -18,12 +19,18 @@ def fit_of(alpha: float, beta: float) -> Fit:
     return Fit("sbg", {"alpha": alpha, "beta": beta}, np.eye(2), 0.0, 1, 1)
 
 
+def lives(left: list[int]) -> pd.DataFrame:
+    """Period counts of one cohort, from the customers left after 0, 1, 2, … periods."""
+    lost = -np.diff(left)
+    return pd.DataFrame({"period": range(1, len(left)), "lost": lost, "still": [0] * (len(lost) - 1) + [left[-1]]})
+
+
 class TestKnownValues:
     @pytest.mark.parametrize("name", COHORTS)
     def test_fader_and_hardie_2007(self, name):
         """Table 1: fitted on seven years, years eight to twelve forecast within two points."""
         left = [round(10 * share) for share in COHORTS[name]]
-        fitted = renewals.fit_sbg(renewals.lives(left[:8]))
+        fitted = renewals.fit_sbg(lives(left[:8]))
         assert list(fitted.params.values()) == pytest.approx(SBG_PARAMETERS[name], abs=1e-3)
         assert renewals.survival(fitted, range(13)) == pytest.approx(np.array(left) / 1000, abs=0.02)
 
@@ -46,7 +53,7 @@ class TestTwoRoads:
     def test_true_parameters_lie_within_two_standard_errors(self):
         rng = np.random.default_rng(4)
         ends = rng.geometric(rng.beta(0.8, 2.0, 20_000))
-        fitted = renewals.fit_sbg(renewals.lives([(ends > t).sum() for t in range(13)]))
+        fitted = renewals.fit_sbg(lives([(ends > t).sum() for t in range(13)]))
         for name, truth in {"alpha": 0.8, "beta": 2.0}.items():
             assert abs(fitted.params[name] - truth) < 2 * fitted.errors[name]
 
@@ -60,18 +67,14 @@ class TestEdges:
         rows = renewals.subscription_lives(moves, date(2026, 3, 31))
         assert rows.values.tolist() == [[1, 1, 0], [2, 0, 2]]  # d ends after the day; c has seen no renewal yet
 
-    def test_newcomers_are_refused(self):
-        with pytest.raises(ValueError, match="cannot rise"):
-            renewals.lives([10, 9, 11])
-
     @pytest.mark.parametrize("left", [[100, 100, 100], [100, 90], [10, 5, 3]])
     def test_too_little_is_a_sentence(self, left):
         with pytest.raises(NotEnoughData, match="subscriptions have ended"):
-            renewals.fit_sbg(renewals.lives(left))
+            renewals.fit_sbg(lives(left))
 
     def test_subscribers_who_are_all_alike(self):
         try:
-            fitted = renewals.fit_sbg(renewals.lives([100_000, 80_000, 64_000, 51_200, 40_960]))
+            fitted = renewals.fit_sbg(lives([100_000, 80_000, 64_000, 51_200, 40_960]))
             assert renewals.renewal_rate(fitted, [1, 20]) == pytest.approx(0.8, abs=0.01)
         except NotEnoughData as reason:
             assert "alike" in str(reason)

@@ -37,13 +37,6 @@ class TestKnownValues:
         bought = ibis.memtable({"customer_id": [f"{k}" for k in range(100)], "margin_rc": [7] * 100})
         assert tiers.top_share(tiers.concentration(bought)) == pytest.approx(0.2)
 
-    def test_what_a_period_really_brought(self):
-        tiered = tiers.tiers(valued([1, 2, 3, 4, 5]), AS_OF, 90)
-        since = ibis.memtable({"customer_id": ["00", "04", "99"], "margin_rc": [30, 10, 500]})
-        table = tiers.tier_table(tiered, since).set_index("tier")
-        assert table.loc["vip", "margin_share"] == 0.25
-        assert table.loc["low", "margin_share"] == 0.75
-
 
 class TestMovers:
     def test_every_reason(self):
