@@ -44,6 +44,7 @@ from helpers.metrics import (
     market_mix,
     markets,
     matching,
+    occasions,
     payback,
     playbook,
     promoters,
@@ -190,6 +191,8 @@ CASES = {
     "markets.bootstrapped": lambda s: markets.bootstrapped(
         s.valued.select("customer_id", market=_.home_market, x=_.clv_total, y=_.x + 1)),
     "occasions.occasions": lambda s: s.all,
+    "occasions.numbered": lambda s: occasions.numbered(s.all.select("customer_id", "date")),
+    "occasions.sampled": lambda s: occasions.sampled(s.all, 500),
     "promoters.return_by_group": lambda s: promoters.return_by_group(s.surveys, s.all, AS_OF),
     "promoters.groups_differ": lambda s: promoters.groups_differ(s.surveys, s.all, AS_OF),
     "promoters.drivers": lambda s: promoters.drivers(

@@ -171,13 +171,18 @@ def _rate(column, rates: dict[str, float]):
 def _customer_days(bought: ir.Table) -> ir.Table:
     """Orders summed to customer and day, numbered; a day without positive net spend is none."""
     days = bought.group_by("customer_id", date=_.order_date).agg(
-        net_sales_rc=_.kept_rc.sum().cast("int64"),
-        margin_rc=_.margin_rc.sum().cast("int64"),
-        discount_rc=_.discount_rc.sum().cast("int64"),
+        net_sales_rc=_total(_.kept_rc),
+        margin_rc=_total(_.margin_rc),
+        discount_rc=_total(_.discount_rc),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
     )
     return numbered(days.filter(_.net_sales_rc > 0))
+
+
+def _total(amounts):
+    """The sum as an int64: DuckDB's is of 128 bits, and what follows would carry twice the weight."""
+    return amounts.sum().cast("decimal(18, 0)").cast("int64")
 
 
 def _firsts(days: ir.Table, orders: ir.Table) -> ir.Table:

@@ -50,17 +50,17 @@ def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int =
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     again = seen.filter(_.previous_date.notnull())
+    number, before = (ibis.least(n, orders).cast("int64") for n in (_.n, _.n - 1))
     keys = [*by, "order_number", "truncated"]
-    ended = again.group_by(
-        *by, "truncated", order_number=ibis.least(_.n - 1, orders), gap_days=_.date.delta(_.previous_date, unit="day")
-    ).agg(count=_.count()).execute().assign(returned=True)
-    # begun on a day and not ended by a later occasion: still open
-    begun = seen.group_by(*by, "truncated", order_number=ibis.least(_.n, orders), day=_.date).agg(count=_.count())
-    over = again.group_by(*by, "truncated", order_number=ibis.least(_.n - 1, orders), day=_.previous_date).agg(count=-_.count())
-    left = begun.union(over).group_by(*keys, "day").agg(count=_["count"].sum()).filter(_["count"] > 0)
-    still = left.mutate(gap_days=ibis.literal(as_of).delta(left.day, unit="day")).drop("day").execute().assign(returned=False)
-    counts = pd.concat([ended, still])[[*keys, "gap_days", "returned", "count"]]
-    return counts.sort_values([*keys, "gap_days", "returned"], ignore_index=True)
+    ended = again.group_by(*by, "truncated", order_number=before, gap_days=_.date.delta(_.previous_date, unit="day"))
+    # open are the gaps begun on a day less those of them that have ended: no join of customers to themselves
+    begun = seen.group_by(*by, "truncated", order_number=number, day=_.date).agg(left=_.count())
+    followed = again.group_by(*by, "truncated", order_number=before, day=_.previous_date).agg(left=-_.count())
+    still = begun.union(followed).group_by(*keys, "day").agg(count=_.left.sum())
+    still = still.filter(still["count"] > 0).mutate(gap_days=ibis.literal(as_of).delta(still.day, unit="day")).drop("day")
+    counts = pd.concat([ended.agg(count=_.count()).execute().assign(returned=True), still.execute().assign(returned=False)])
+    keys += ["gap_days", "returned"]
+    return counts[[*keys, "count"]].sort_values(keys, ignore_index=True)
 
 
 def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -23,6 +23,7 @@ def main(client: str) -> None:
         orders = pd.read_parquet(tables / "orders.parquet", columns=COLUMNS)
         orders = orders[orders["status"].isin(["paid", "delivered"]) & orders["customer_id"].notna()]
         orders["order_date"] = pd.to_datetime(orders["order_date"])
+        orders["net_rc"] /= 100
     with watch.step("summary"):
         summary = summary_data_from_transaction_data(
             orders, "customer_id", "order_date", monetary_value_col="net_rc", observation_period_end=end)
@@ -55,9 +56,10 @@ def main(client: str) -> None:
         won = first[first["date"] > end - pd.DateOffset(months=12)].join(summary["clv"])
         paid = pd.read_parquet(tables / "acquisition_spend.parquet")
         paid = paid[pd.to_datetime(paid["date"]) > end - pd.DateOffset(months=12)]
-        cac = paid.groupby("channel")["amount_rc"].sum() / won.groupby("channel").size()
+        cac = paid.groupby("channel")["amount_rc"].sum() / 100 / won.groupby("channel").size()
         won.groupby("channel")["clv"].mean() / cac
-    watch.report(params={**model.params_.to_dict(), **spend.params_.to_dict()}, window=window)
+    params = {**model.params_.to_dict(), **spend.params_.to_dict()}
+    watch.report(params=params | {"v": params["v"] * 100}, window=window)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Every format file against a small file in its shape; the expected numbers are worked out by hand from the text of exports.py."""
 
 import exports
+import ibis
 import pandas as pd
 import pytest
 
-from helpers.intake import recognise
+from helpers.intake import recognise, sales
 
 
 def order(shop, source, number):
@@ -68,6 +69,15 @@ def test_shopify_prices_with_tax_become_net(everything):
     assert lines["net_rc"].sum() == 10_000
     assert lines.loc["T-1", ["category", "unit_cost_rc", "quantity"]].tolist() == ["Tents", 4_000, 1]
     assert lines.loc["P-1", "product"] == 'Peg, "steel" XL'
+    assert anna["category"] == "Tents"
+
+
+def test_the_category_of_an_order_is_that_of_its_costliest_line():
+    """Of equal ones the last by name; lines without a category do not count."""
+    lines = [("a", 10, "pegs"), ("a", 90, "tents"), ("b", 50, "pegs"), ("b", 50, "tents"), ("c", 90, None), ("c", 1, "pegs"), ("d", 5, None)]
+    lines = pd.DataFrame(lines, columns=["order_id", "net_rc", "category"]).assign(source="eu")
+    found = sales.with_category(ibis.memtable({"source": ["eu"] * 5, "order_id": list("abcde")}), ibis.memtable(lines)).execute()
+    assert found.set_index("order_id")["category"].dropna().to_dict() == {"a": "tents", "b": "tents", "c": "pegs"}
 
 
 def test_shopify_other_states(everything):
