@@ -195,9 +195,8 @@ def _firsts(days: ir.Table, orders: ir.Table) -> ir.Table:
 
 
 def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Table:
-    begun_earlier = customers.filter(_.truncated).select("customer_id", "truncated")  # few, or none: a small join
-    known = firsts.left_join(begun_earlier, "customer_id")
-    known = known.select("customer_id", *FIRSTS, truncated=_.truncated.fill_null(False))
+    begun_earlier = customers.filter(_.truncated).customer_id
+    known = firsts.mutate(truncated=_.customer_id.isin(begun_earlier))
     joined = days.join(known, "customer_id")
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
     return joined.select("customer_id", "date", "n", "previous_date", "first_date", *FIRSTS, *sums, "truncated")
