@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import special
 from shoppers import pseudonym
 
+from helpers.metrics.occasions import numbered
 from helpers.metrics.signals import Tables
 
 START, DAYS = np.datetime64("2024-01-01"), 900
@@ -44,11 +45,11 @@ def _dates(days, extra=0):
 
 
 def _occasions(frame):
-    rows = pd.DataFrame({"customer_id": frame["customer_id"], "date": _dates(frame["day"]), "n": frame["n"],
+    rows = pd.DataFrame({"customer_id": frame["customer_id"], "date": _dates(frame["day"]),
                          "home_market": frame["market"], "first_acquisition_channel": frame["channel"],
                          "first_sales_channel": "shopify", "net_sales_rc": frame["net"], "discount_rc": 0,
                          "margin_rc": frame["net"] // 2, "is_renewal": False})
-    return ibis.memtable(rows).cast({"date": "date"})
+    return numbered(ibis.memtable(rows).cast({"date": "date"}))
 
 
 def _orders(frame):

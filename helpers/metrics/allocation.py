@@ -139,10 +139,9 @@ def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.
     >>> existing_orders(example(), Period.month("2026-10")).market.execute().sort_values().tolist()
     ['DE', 'FR']
     """
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
-    days = books.occasions.select("customer_id", order_date="date")
-    theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"]).join(firsts, "customer_id")
-    theirs = theirs.filter(_.first < _since(period, by_month))
+    days = books.occasions.select("customer_id", "first_date", order_date="date", home="home_market")
+    theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"])
+    theirs = theirs.filter(_.first_date < _since(period, by_month))
     return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNALLOCATED))
 
 

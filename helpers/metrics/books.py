@@ -9,6 +9,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.metrics import markets
+from helpers.metrics.occasions import numbered
 from helpers.periods import Period, add_months, month_start, months_between
 
 UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
@@ -112,10 +113,10 @@ def example() -> Books:
     >>> example().costs.amount_rc.sum().execute()
     10000
     """
-    days = [("a", 1, "DE", "2026-09-03"), ("a", 2, "DE", "2026-10-05"), ("b", 1, "FR", "2026-09-09"),
-            ("b", 2, "FR", "2026-10-09"), ("c", 1, "DE", "2026-10-20")]  # fmt: skip
-    bought = pd.DataFrame(days, columns=["customer_id", "n", "home_market", "date"]).assign(discount_rc=200)
-    orders = pd.DataFrame(days, columns=["customer_id", "n", "market", "order_date"]).assign(
+    days = [("a", "DE", "2026-09-03"), ("a", "DE", "2026-10-05"), ("b", "FR", "2026-09-09"), ("b", "FR", "2026-10-09"),
+            ("c", "DE", "2026-10-20")]  # fmt: skip
+    bought = pd.DataFrame(days, columns=["customer_id", "home_market", "date"]).assign(discount_rc=200)
+    orders = pd.DataFrame(days, columns=["customer_id", "market", "order_date"]).assign(
         status="paid", sales_channel="shopify", acquisition_channel="email", net_rc=5000, discount_rc=200,
         discount_minor=200, currency="EUR",
     )  # fmt: skip
@@ -128,7 +129,7 @@ def example() -> Books:
     )  # fmt: skip
     return Books(
         costs, ibis.memtable(orders).mutate(order_date=_.order_date.cast("date")),
-        ibis.memtable(bought).mutate(date=_.date.cast("date")), window=90, currency="EUR",
+        numbered(ibis.memtable(bought).mutate(date=_.date.cast("date"))), window=90, currency="EUR",
     )  # fmt: skip
 
 

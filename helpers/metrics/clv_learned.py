@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from helpers.estimates import SEED, NotEnoughData
 from helpers.metrics.backtest import BASELINES, SAMPLE, Holdout
 from helpers.metrics.histories import histories
-from helpers.metrics.occasions import sampled
+from helpers.metrics.occasions import numbered, sampled
 
 RECENT_DAYS = (30, 90, 180, 365)
 ENGAGED_DAYS = 90  # engagement looks this far back
@@ -38,16 +38,15 @@ def features(
     discounted, occasions and spend of the last 30, 90, 180 and 365 days, market and channels; refunded_rc (refunds: one
     row per refund with customer_id, date, amount_rc) and the engagement of the last 90 days where given.
 
-    >>> bought = ibis.memtable({"customer_id": ["a"] * 3, "n": [1, 2, 3], "net_sales_rc": [9, 7, 5],
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a"] * 3, "net_sales_rc": [9, 7, 5],
     ...     "margin_rc": [3, 2, 1], "discount_rc": [0, 1, 0],
-    ...     "date": [date(2026, 1, 1), date(2026, 1, 11), date(2026, 3, 9)]})
+    ...     "date": [date(2026, 1, 1), date(2026, 1, 11), date(2026, 3, 9)]}))
     >>> features(bought, date(2026, 1, 31)).select("x", "silent_days", "last_gap", "recent_30").execute()
        x  silent_days  last_gap  recent_30
     0  1           20        10          1
     """
     seen = occasions.filter(_.date <= ibis.literal(on))
-    order = ibis.window(group_by="customer_id", order_by="date")
-    gaps = seen.mutate(gap=seen.date.delta(seen.date.lag().over(order), unit="day"))
+    gaps = seen.mutate(gap=seen.date.delta(seen.previous_date, unit="day"))
     recent = {f"recent_{days}": (gaps.date > on - timedelta(days=days)).sum() for days in RECENT_DAYS}
     recent |= {f"spent_{days}": gaps.net_sales_rc.sum(where=gaps.date > on - timedelta(days=days)).fill_null(0)
                for days in RECENT_DAYS}
@@ -107,8 +106,7 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     names: those of LEARNED. predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500
     customers were known one horizon before the cut.
 
-    >>> learn(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3], "discount_rc": [0],
-    ...     "date": [date(2024, 1, 1)]}), date(2026, 1, 31), 365)
+    >>> learn(_one_customer(), date(2026, 1, 31), 365)
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
@@ -143,8 +141,7 @@ def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.Da
 
     expected_margin_rc is predicted; expected_occasions is nan (only the margin is learned).
 
-    >>> challengers(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
-    ...     "discount_rc": [0], "date": [date(2024, 1, 1)]}), Holdout(date(2026, 1, 31), 365, 1.0, pd.DataFrame()))
+    >>> challengers(_one_customer(), Holdout(date(2026, 1, 31), 365, 1.0, pd.DataFrame()))
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
@@ -161,8 +158,7 @@ def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) ->
 
     Trained on the `days` before as_of. Used for ranking where the model won the test against the others.
 
-    >>> scored(ibis.memtable({"customer_id": ["a"], "n": [1], "net_sales_rc": [9], "margin_rc": [3],
-    ...     "discount_rc": [0], "date": [date(2024, 1, 1)]}), date(2026, 1, 31), 365, "random_forest")
+    >>> scored(_one_customer(), date(2026, 1, 31), 365, "random_forest")
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
@@ -197,3 +193,8 @@ def beaten_by(compared: pd.DataFrame) -> str:
     plain = compared["model"].isin(BASELINES)
     best = compared.loc[compared["gini"].idxmax()]
     return str(best["model"]) if plain.any() and plain[best.name] else ""
+
+
+def _one_customer() -> ir.Table:
+    bought = {"customer_id": ["a"], "net_sales_rc": [9], "margin_rc": [3], "discount_rc": [0], "date": [date(2024, 1, 1)]}
+    return numbered(ibis.memtable(bought))

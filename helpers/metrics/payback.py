@@ -28,8 +28,9 @@ def ltv_curve(
     The interval comes from 32 random groups of customers (first digit of the pseudonym), t with 31 degrees of freedom.
     Columns *by, age, value, low, high, n (customers observed at that age).
 
-    >>> bought = ibis.memtable({"customer_id": ["1a", "1a", "2b"], "n": [1, 2, 1], "truncated": [False] * 3,
-    ...     "margin_rc": [100, 50, 300], "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["1a", "1a", "2b"], "truncated": [False] * 3,
+    ...     "margin_rc": [100, 50, 300], "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]}))
     >>> ltv_curve(bought, date(2026, 2, 28))[["age", "value", "n"]]
        age  value  n
     0    0  200.0  2
@@ -51,9 +52,8 @@ def ltv_curve(
 
 def _cells(occasions: ir.Table, by: list[str]) -> pd.DataFrame:
     """by, cohort, group (of 32), age, margin, won: sums in the engine; won stands in the rows of age 0."""
-    own = occasions.filter(~_.truncated)
-    first = own.filter(_.n == 1).select("customer_id", cohort=month_number(_.date))
-    each = own.join(first, "customer_id").mutate(age=month_number(_.date) - _.cohort, group=_.customer_id.substr(0, 1))
+    own = occasions.filter(~_.truncated).mutate(cohort=month_number(_.first_date), group=_.customer_id.substr(0, 1))
+    each = own.mutate(age=month_number(_.date) - _.cohort)
     keys = [*by, "cohort", "group", "age"]
     sums = each.group_by(keys).agg(margin=_.margin_rc.sum(), won=(_.n == 1).cast("int64").sum())
     return sums.order_by(keys).execute()

@@ -14,7 +14,7 @@ from scipy import linalg, special
 from helpers.estimates import Z_95, Estimate, NotEnoughData
 from helpers.metrics import btyd, histories
 from helpers.metrics.fits import Fit
-from helpers.metrics.occasions import sampled
+from helpers.metrics.occasions import numbered, sampled
 from helpers.metrics.signals import Tables, signals
 
 MOST_ROWS = 200_000  # customers a model is fitted on; beyond, whole random buckets of customers are left out
@@ -229,7 +229,6 @@ def _example_occasions() -> ir.Table:
     ids = [f"{k:03x}" for k in range(30)]
     visits = (("2025-12-01", ids), ("2026-01-15", ids[:20]), ("2026-03-01", ids[:10]))
     frame = pd.concat([pd.DataFrame({"customer_id": who, "date": day}) for day, who in visits], ignore_index=True)
-    frame["n"] = frame.groupby("customer_id").cumcount() + 1
     frame = frame.assign(home_market="DE", first_acquisition_channel="email", net_sales_rc=1_000, margin_rc=400,
                          discount_rc=0, is_renewal=False)
-    return ibis.memtable(frame).cast({"date": "date"})
+    return numbered(ibis.memtable(frame).cast({"date": "date"}))

@@ -81,10 +81,11 @@ def signals(tables: Tables, t: date, window_days: int) -> ir.Table:
     (log2 of 1 + mean hours to its first reply) · visits, email_open, email_click, usage (log2 of 1 + sum over 30 days)
     · bot_score (mean). Signals of absent tables are absent.
 
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "date": [
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 1), date(2026, 1, 31), date(2026, 2, 1)], "net_sales_rc": [900, 1800, 900],
     ...     "margin_rc": [400, 800, 400], "discount_rc": [0, 0, 50], "is_renewal": [False] * 3,
-    ...     "home_market": ["DE"] * 3, "first_acquisition_channel": ["email"] * 3})
+    ...     "home_market": ["DE"] * 3, "first_acquisition_channel": ["email"] * 3}))
     >>> table = signals(Tables(bought, None, None), date(2026, 3, 2), 90).order_by("customer_id").execute()
     >>> table[["customer_id", "times", "silent_days", "usual_gap_days", "rhythm"]].round(3).values.tolist()
     [['a', 2, 30, 30.0, 0.0], ['b', 1, 29, 30.0, -0.047]]
@@ -100,8 +101,7 @@ def signals(tables: Tables, t: date, window_days: int) -> ir.Table:
 
 def _rhythm(seen: ir.Table, t: date) -> ir.Table:
     typical = _typical(seen)
-    history = ibis.window(group_by="customer_id", order_by="date")
-    steps = seen.mutate(gap=_.date.delta(_.date.lag().over(history), unit="day"),
+    steps = seen.mutate(gap=_.date.delta(_.previous_date, unit="day"),
                         newest=_.n == _.n.max().over(ibis.window(group_by="customer_id")))
     net, year = _.net_sales_rc.cast("float64"), _.date > ibis.literal(t - timedelta(days=RECENT_DAYS))
     each = steps.group_by("customer_id").agg(

@@ -10,6 +10,7 @@ import shoppers
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics import backtest, clv_learned
+from helpers.metrics.occasions import numbered
 
 AS_OF = date(2026, 10, 31)
 TRUTH = {"r": 0.9, "alpha": 40.0, "a": 0.5, "b": 2.5}
@@ -17,7 +18,7 @@ TRUTH = {"r": 0.9, "alpha": 40.0, "a": 0.5, "b": 2.5}
 
 @pytest.fixture(scope="module")
 def occasions():
-    return ibis.memtable(shoppers.occasions("mbg_nbd", TRUTH, 2_000, AS_OF, days=900))
+    return numbered(ibis.memtable(shoppers.occasions("mbg_nbd", TRUTH, 2_000, AS_OF, days=900)))
 
 
 class TestFeatures:

@@ -11,6 +11,7 @@ import shoppers
 from helpers.estimates import NotEnoughData, StepMissing
 from helpers.metrics import cac, clv_model, histories
 from helpers.metrics.forecast import Forecast
+from helpers.metrics.occasions import numbered
 from helpers.periods import Period
 
 AS_OF = date(2026, 10, 31)
@@ -32,12 +33,12 @@ def simulated(column: str, groups: dict) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def by_market():
-    return Forecast(ibis.memtable(simulated("home_market", {"DE": (FAST, 1_500), "GB": (SLOW, 1_500)})), AS_OF)
+    return Forecast(numbered(ibis.memtable(simulated("home_market", {"DE": (FAST, 1_500), "GB": (SLOW, 1_500)}))), AS_OF)
 
 
 @pytest.fixture(scope="module")
 def by_channel():
-    return Forecast(ibis.memtable(simulated("first_acquisition_channel", CHANNELS)), AS_OF)
+    return Forecast(numbered(ibis.memtable(simulated("first_acquisition_channel", CHANNELS))), AS_OF)
 
 
 @pytest.fixture(params=["by_market", "by_channel"])

@@ -8,6 +8,7 @@ import pytest
 from ibis import _
 
 from helpers.estimates import NotEnoughData
+from helpers.metrics.occasions import numbered
 from helpers.metrics.signals import Tables, signals, usable
 
 T = date(2026, 3, 31)
@@ -21,10 +22,9 @@ VISITS = [("regular", "2026-01-01"), ("regular", "2026-01-31"), ("regular", "202
 
 def occasions():
     frame = pd.DataFrame(VISITS, columns=["customer_id", "date"])
-    frame["n"] = frame.groupby("customer_id").cumcount() + 1
     frame = frame.assign(home_market="DE", first_acquisition_channel="email", net_sales_rc=1_000, margin_rc=400,
                          discount_rc=[0, 100, 0, 0, 0, 0, 50, 0], is_renewal=[False] * 7 + [True])
-    return ibis.memtable(frame).cast({"date": "date"})
+    return numbered(ibis.memtable(frame).cast({"date": "date"}))
 
 
 def orders():
