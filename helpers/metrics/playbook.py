@@ -94,19 +94,24 @@ def _offers(assigned: ir.Table, plays: pd.DataFrame, customers: ir.Table, curren
     return allowed.mutate(market=_.home_market, **worth)
 
 
-def arms(chosen: pd.DataFrame, holdout_share: float = 0.10) -> pd.DataFrame:
+def arms(chosen: pd.DataFrame, holdout_share: float = 0.10, budget: float | None = None) -> pd.DataFrame:
     """The chosen customers with their arm, treated or holdout: per segment and action, the lowest draws are held out.
 
     chosen has column draw, a number in [0, 1) that depends on customer and campaign alone (helpers/actions.py draws it
-    with the client's key); round(share × customers) of each stratum are held out. The column draw is dropped.
+    with the client's key); round(share × customers) of each stratum are held out. The column draw is dropped. Where the
+    treated come to more than the budget, since the dearer action happens to have fewer held out, the last rows go.
 
-    >>> rows = pd.DataFrame({"segment": "lapsed", "action": "call", "draw": [0.4, 0.1, 0.9, 0.7]})
-    >>> arms(rows, 0.25)["arm"].tolist()
-    ['treated', 'holdout', 'treated', 'treated']
+    >>> rows = pd.DataFrame({"segment": "lapsed", "action": "call", "cost": 5.0, "draw": [0.4, 0.1, 0.9, 0.7]})
+    >>> arms(rows, 0.25)["arm"].tolist(), arms(rows, 0.25, budget=12)["arm"].tolist()
+    (['treated', 'holdout', 'treated', 'treated'], ['treated', 'holdout', 'treated'])
     """
     strata = chosen.groupby(["segment", "action"])["draw"]
     waits = strata.rank(method="first") <= (strata.transform("size") * holdout_share).round()
-    return chosen.assign(arm=waits.map({True: "holdout", False: "treated"})).drop(columns="draw")
+    drawn = chosen.assign(arm=waits.map({True: "holdout", False: "treated"})).drop(columns="draw")
+    if budget is None:
+        return drawn
+    spent = drawn["cost"].where(~waits, 0.0).cumsum().round(6)
+    return drawn[spent <= budget].reset_index(drop=True)
 
 
 def plan(issued: pd.DataFrame) -> pd.DataFrame:

@@ -71,6 +71,18 @@ def test_the_treated_fit_the_budget(budget):
         assert len(found) == 41
 
 
+@pytest.mark.parametrize(("budget", "over"), [(60, False), (120, True), (200, False)])
+def test_whom_the_draw_leaves_to_treat_fits_the_budget_to_the_cent(budget, over):
+    """Of 34 customers 3.4 should be held out, and 3 are: 120.00 would become 121.00."""
+    found = chosen([COUPON, CALL], budget=budget)
+    draw = np.random.default_rng(3).random(len(found))
+    free, kept = (playbook.arms(found.assign(draw=draw), 0.10, each) for each in (None, budget))
+    spent, left = (each.loc[each["arm"] == "treated", "cost"].sum() for each in (free, kept))
+    assert (spent > budget) == over == (len(kept) < len(free))
+    assert budget - free["cost"].max() < left <= budget
+    assert kept.equals(free.head(len(kept))), "the last rows, which are worth least for their cost, go"
+
+
 def test_money_goes_where_it_does_most():
     few, all_of_them = chosen(budget=30), chosen()
     worth = all_of_them.set_index("customer_id")["expected_value"]
