@@ -193,6 +193,7 @@ CASES = {
     "occasions.occasions": lambda s: s.all,
     "occasions.numbered": lambda s: occasions.numbered(s.all.select("customer_id", "date")),
     "occasions.sampled": lambda s: occasions.sampled(s.all, 500),
+    "playbook.consenting": lambda s: playbook.consenting(s.customers),
     "promoters.return_by_group": lambda s: promoters.return_by_group(s.surveys, s.all, AS_OF),
     "promoters.groups_differ": lambda s: promoters.groups_differ(s.surveys, s.all, AS_OF),
     "promoters.drivers": lambda s: promoters.drivers(

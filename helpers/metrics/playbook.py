@@ -94,6 +94,15 @@ def _offers(assigned: ir.Table, plays: pd.DataFrame, customers: ir.Table, curren
     return allowed.mutate(market=_.home_market, **worth)
 
 
+def consenting(customers: ir.Table) -> int:
+    """How many customers have consented to e-mail or to text messages.
+
+    >>> consenting(ibis.memtable({"consent_email": [True, False], "consent_sms": [None, False]}, schema=dict.fromkeys(CONSENTS, "boolean")))
+    1
+    """
+    return int(customers.filter(_.consent_email.fill_null(False) | _.consent_sms.fill_null(False)).count().execute())
+
+
 def arms(chosen: pd.DataFrame, holdout_share: float = 0.10, budget: float | None = None) -> pd.DataFrame:
     """The chosen customers with their arm, treated or holdout: per segment and action, the lowest draws are held out.
 
