@@ -13,6 +13,7 @@ from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wi
 from helpers.periods import Period
 
 GROUPS = ("detractor", "passive", "promoter")
+SCALE = ("scale_min", "scale_max", "direction")
 TURNED = ibis.ifelse(_.direction == "higher", _.score - _.scale_min, _.scale_max - _.score)  # 0 is the worst answer
 VISIT = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("string"))  # the questionnaire of an answer
 
@@ -30,17 +31,16 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
     given = surveys.filter(_.kind == kind, _.score.notnull())
     if period is not None:
         given = given.filter(period.covers(_.answered_date))
-    _one_scale(given, kind)
     latest = ibis.window(group_by=[*by, "customer_id"],
                          order_by=[_.answered_date.desc(), _.survey_id.desc(), _.score])
     last = given.mutate(back=ibis.row_number().over(latest)).filter((_.back == 0) | _.customer_id.isnull())
-    options = (_.scale_max - _.scale_min + 1).cast("int64")
-    counts = last.group_by(*by, "score", good=TURNED + 1, options=options).agg(n=_.count())
-    return counts.execute().sort_values([*by, "score"]).reset_index(drop=True)
+    counts = last.group_by(*by, *SCALE, "score", good=TURNED + 1).agg(n=_.count()).execute()
+    _one_scale(counts[list(SCALE)].drop_duplicates(), kind)
+    counts["options"] = (counts["scale_max"] - counts["scale_min"] + 1).astype("int64")
+    return counts.sort_values([*by, "score"], ignore_index=True)[[*by, "score", "good", "options", "n"]]
 
 
-def _one_scale(given: ir.Table, kind: str) -> None:
-    scales = given.group_by("scale_min", "scale_max", "direction").agg(n=_.count()).execute()
+def _one_scale(scales: pd.DataFrame, kind: str) -> None:
     if scales.empty:
         raise NotEnoughData(f"There are no {kind.upper()} answers in this period. Supply a survey file whose kind is "
                             f"{kind}, with customer, date, score, and the lowest and highest score of its scale.")
