@@ -42,8 +42,8 @@ class Cache:
         """The rows of compute(*arguments, **settings), computed on the first call for this content of the tables.
 
         A changed setting makes another file, and so does a change in the module of `compute`: the name holds a hash
-        of its source. Arguments that are canonical tables are known by the content, derived ones by their own name, a
-        day by itself.
+        of its source. Arguments that are canonical tables are known by the content, those that `once` gave by their own
+        name (hand them on as they are: a filter of one is not told from another), a day by itself.
         """
         code = Path(inspect.getsourcefile(compute)).read_text(encoding="utf-8")
         derived = [name for name, held in self.held.items() if any(held is each for each in arguments)]

@@ -53,6 +53,15 @@ def test_a_changed_setting_is_computed_anew(con, numbers, tmp_path):
     assert [total(cache.once("sums", above, numbers, least=least)) for least in (0, 2, 0)] == [6, 3, 6]
 
 
+def test_what_is_derived_from_another_derived_table_is_known_by_it(con, numbers, tmp_path):
+    """The same function of two tables that differ in a setting, in this process and in the next."""
+    for _process in range(2):
+        cache = Cache(con, tmp_path, "one")
+        wide, narrow = (cache.once("sums", above, numbers, least=least) for least in (0, 2))
+        assert [total(cache.once("again", above, table, 1)) for table in (wide, narrow)] == [5, 3]
+    assert len(files(tmp_path)) == 4
+
+
 def test_changed_code_is_computed_anew(con, numbers, tmp_path, monkeypatch):
     before = total(Cache(con, tmp_path, "one").once("sums", above, numbers, 0))
     con.raw_sql("INSERT INTO numbers VALUES (10)")

@@ -1,4 +1,4 @@
-"""The monthly pack by this workbook, from an empty cache."""
+"""The monthly pack by this workbook: from an empty cache, or, with --again, with what an earlier run has kept."""
 
 import shutil
 import sys
@@ -17,9 +17,10 @@ from helpers.settings import client_folder
 CLV = ("customer_id", "first_acquisition_channel", "clv_historic", "clv_residual", "clv_total")
 
 
-def main(client: str) -> None:
+def main(client: str, again: bool = False) -> None:
     """Run the pack and print the steps."""
-    shutil.rmtree(client_folder(client) / "cache", ignore_errors=True)
+    if not again:
+        shutil.rmtree(client_folder(client) / "cache", ignore_errors=True)
     ibis.duckdb.connect().disconnect()  # an import like the others
     watch = Stopwatch()
     with watch.step("occasions"):
@@ -68,4 +69,4 @@ def occasions_differ(fitted) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], again="--again" in sys.argv)
