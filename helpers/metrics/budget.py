@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from ibis import _
+from scipy import stats
 from scipy.optimize import brentq
 
-from helpers.estimates import Z_95, NotEnoughData
+from helpers.estimates import ALPHA, Z_95, NotEnoughData
 from helpers.metrics.cac import won
 from helpers.periods import Period, months_of
 
@@ -81,7 +82,8 @@ def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
 def responses(table: pd.DataFrame) -> pd.DataFrame:
     """How customers won answer to spend, by channel: won = scale × spend^elasticity, Poisson with its overdispersion.
 
-    table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95.
+    table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95; its
+    interval takes Student's t, for the overdispersion is estimated from as few months.
     marginal is average CAC / elasticity at the mean monthly spend. An association over months, not an experiment.
     Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean month), least, most, average, marginal, n.
 
@@ -96,12 +98,12 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
         if len(group) < FEWEST_MONTHS or np.ptp(spend) < STEP * spend.mean() or not people.sum():
             continue
         model = sm.GLM(people, sm.add_constant(np.log(spend)), family=sm.families.Poisson()).fit(scale="X2")
-        fitted, error = float(model.params[1]), float(model.bse[1])
+        fitted, half = float(model.params[1]), stats.t.ppf(1 - ALPHA / 2, model.df_resid) * float(model.bse[1])
         elasticity = float(np.clip(fitted, *ELASTICITY))
         scale = people.sum() / (spend ** elasticity).sum()
         average = spend.sum() / people.sum()
-        rows.append((channel, elasticity, fitted - Z_95 * error, fitted + Z_95 * error, scale, spend.mean(), spend.min(),
-                     spend.max(), average, average / elasticity, int(people.sum())))
+        rows.append((channel, elasticity, fitted - half, fitted + half, scale, spend.mean(), spend.min(), spend.max(),
+                     average, average / elasticity, int(people.sum())))
     if not rows:
         raise NotEnoughData(f"No channel has {FEWEST_MONTHS} months of different media spend, so what more or less "
                             "spend would do cannot be read from the past.")

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
 from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.allocation import DISCOUNTS, EXISTING, allocated
 from helpers.metrics.books import Books, active_existing, whole_months
 from helpers.metrics.costs import observed, refuse_unobserved
+from helpers.metrics.regression import line
 from helpers.money import to_major
 from helpers.periods import Period, last_complete_month
 
@@ -87,8 +87,8 @@ def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame
 def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     """The part of the monthly cost that does not move with customers, and the cost of one more active customer.
 
-    Least squares of `series`' spend on active_existing with Newey–West errors (3 months): the unit cost is the cost at
-    the margin over the range seen. Prices and plans that rose while the customers did are in it too.
+    The `regression.line` of `series`' spend on active_existing: the unit cost is the cost at the margin over the range
+    seen. Prices and plans that rose while the customers did are in it too.
     Raises NotEnoughData below 12 months, or when the number of customers moved by less than 5 %.
 
     >>> active = list(range(100, 112))
@@ -103,8 +103,7 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
         )
     if np.ptp(active) < LEAST_MOVEMENT * active.mean():
         raise NotEnoughData("Fixed and variable cost cannot be told apart: the customer count hardly moved.")
-    fit = sm.OLS(spend, sm.add_constant(active)).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
-    fixed, unit = (Estimate(float(fit.params[k]), *map(float, fit.conf_int()[k])) for k in (0, 1))
+    fixed, unit = line(active, spend)
     return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), len(active))
 
 

@@ -4,7 +4,6 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy.optimize import brentq
 
 from helpers.estimates import ALPHA, SEED, Z_95, Estimate, NotEnoughData
@@ -12,6 +11,7 @@ from helpers.metrics.books import Books
 from helpers.metrics.budget import best_spend
 from helpers.metrics.cost_history import monthly
 from helpers.metrics.costs import reached
+from helpers.metrics.regression import line
 from helpers.periods import Period, month_start
 
 MONTHS_TO_FIT = 12
@@ -54,7 +54,7 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
 def responses(history: pd.DataFrame) -> pd.DataFrame:
     """The response curve of each market × channel: customers back = scale × spend ^ elasticity, elasticity under 1.
 
-    Fitted to `panel` by least squares of log(reached / active) on log(spend / active), so that a growing customer base
+    The `regression.line` through `panel` of log(reached / active) on log(spend / active), so that a growing customer base
     is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
     leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
     A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior), since the best split of
@@ -164,9 +164,9 @@ def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
     y = np.log(cell["reached"] / cell["active_existing"]).to_numpy()
     if np.ptp(x) == 0:
         return assumed
-    fit = sm.OLS(y, sm.add_constant(x)).fit(cov_type="HAC", cov_kwds={"maxlags": 3, "use_correction": True})
-    elasticity, (low, _high) = float(fit.params[1]), fit.conf_int()[1]
+    elasticity, low, high, _n = line(x, y)[1]
     if low <= 0 or not ELASTICITIES[0] <= elasticity <= ELASTICITIES[1]:
         return assumed
-    weight = PRIOR_SE**2 / (PRIOR_SE**2 + float(fit.bse[1]) ** 2)
-    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * float(fit.bse[1]), "fitted"
+    se = (high - low) / 2 / Z_95
+    weight = PRIOR_SE**2 / (PRIOR_SE**2 + se**2)
+    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * se, "fitted"
