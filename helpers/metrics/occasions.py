@@ -15,6 +15,8 @@ FIRSTS = {
 }
 DIGITS = "234567abcdefghijklmnopqrstuvwxyz"  # of a pseudonym, in the order in which text is sorted
 COUNTED_STATUSES = ("paid", "delivered")
+ORDER_RATE = _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
+UNDATED_REFUND_RC = (_.refund_undated_minor.fill_null(0).cast("float64") * ORDER_RATE).fill_null(0.0).round().cast("int64")
 READ = ("source", "order_id", "customer_id", "order_date", "ordered_at", "market", "sales_channel", "acquisition_channel",
         "category", "is_renewal", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # of an order: no more is carried along
 
@@ -124,11 +126,9 @@ def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days:
     )
     inside = dated.filter(_.refund_date.delta(_.order_date, unit="day") <= window_days)
     sums = inside.group_by("source", "order_id").agg(dated_rc=_.amount_rc.sum())
-    rate = _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
-    undated = (_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round().cast("int64")
     joined = bought.left_join(sums, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], sums.dated_rc)
     return joined.mutate(
-        refund_rc=_.dated_rc.fill_null(0).cast("int64") + undated,
+        refund_rc=_.dated_rc.fill_null(0).cast("int64") + UNDATED_REFUND_RC,
         refund_undated=_.refund_undated_minor.fill_null(0) > 0,
     ).drop("dated_rc")
 

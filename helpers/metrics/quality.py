@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData, with_wilson
-from helpers.metrics.occasions import COUNTED_STATUSES
+from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
 from helpers.money import to_major
 from helpers.periods import Period
 
@@ -157,11 +157,10 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     """
     period = Period.month(month)
     inside = orders.filter(_.order_date.between(ibis.literal(period.start), ibis.literal(period.end)))
-    kept, rate = _.status.isin(COUNTED_STATUSES), _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
-    undated = (_.refund_undated_minor.fill_null(0).cast("float64") * rate).fill_null(0.0).round()
+    kept = _.status.isin(COUNTED_STATUSES)
     steps = inside.aggregate(
         gross=(_.net_rc + _.discount_rc).sum(), discounts=-_.discount_rc.sum(), not_kept=-_.net_rc.sum(where=~kept),
-        refunds_undated=-undated.sum(where=kept),
+        refunds_undated=-UNDATED_REFUND_RC.sum(where=kept),
     ).to_pandas().iloc[0]  # fmt: skip
     if pd.isna(steps["gross"]):
         raise NotEnoughData(f"No orders were placed in {month}.")
