@@ -103,7 +103,7 @@ def test_every_public_metric_has_an_example_that_runs(path):
 
 def test_lifetimes_is_imported_in_one_place():
     users = [dotted(p) for p in MODULES if re.search(r"^\s*(from|import) lifetimes\b", p.read_text(), re.M)]
-    assert users == ["helpers.metrics.btyd"]
+    assert users == ["helpers.metrics.pareto"]
 
 
 def test_metrics_never_ask_what_day_it_is():

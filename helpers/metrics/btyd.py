@@ -4,21 +4,17 @@ A model sees a customer as (x, t_x, T): repeat occasions, days from the first to
 Equal customers are counted, not repeated: the fit on counts is the fit on customers, many times faster.
 """
 
-import contextlib
-import io
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from lifetimes import BetaGeoFitter, GammaGammaFitter, ModifiedBetaGeoFitter, ParetoNBDFitter
 from scipy import stats
-from statsmodels.tools.numdiff import approx_hess3
 
 from helpers.estimates import NotEnoughData
+from helpers.metrics import likelihoods, pareto
 from helpers.metrics.fits import Fit
+from helpers.metrics.maximum_likelihood import LOG_BOUND, climb, coarse, covariance
 
-FITTERS = {"mbg_nbd": ModifiedBetaGeoFitter, "bg_nbd": BetaGeoFitter, "pareto_nbd": ParetoNBDFitter}
 PARAMETERS = {
     "mbg_nbd": ("r", "alpha", "a", "b"), "bg_nbd": ("r", "alpha", "a", "b"),
     "pareto_nbd": ("r", "alpha", "s", "beta"), "gamma_gamma": ("p", "q", "v"),
@@ -27,24 +23,23 @@ NAMES = {"mbg_nbd": "MBG/NBD", "bg_nbd": "BG/NBD", "pareto_nbd": "Pareto/NBD"}
 NOBODY_LEAVES = "nobody seems to leave for good"
 TIMES = {"alpha", "beta"}  # parameters measured in the unit of t_x and T
 PARETO_ROWS = 20_000  # lifetimes needs half a minute here
-COARSE_ABOVE = 5_000  # unique rows above which the search begins on coarser ones
 FEWEST = 20  # customers below whom no fit is tried at all
-LOG_BOUND = 9.0  # a parameter this far from 1 (on a time axis of length 1) has run away: e^9 is 8,103
-PENALTIES = (0.01, 1.0)  # ridge on the whole base: lifetimes wants it per customer
-STARTS = (None, (-1.0, -2.0, -1.0, 0.5), (0.0, 0.0, -2.0, 1.0))  # logarithms, on a time axis of length 1
+PENALTIES = (0.01, 1.0)  # ridge on the whole base
+STARTS = ((0.1, 0.1, 0.1, 0.1), (-1.0, -2.0, -1.0, 0.5), (0.0, 0.0, -2.0, 1.0))  # logarithms, on a time axis of length 1
+SPEND_STARTS = ((0.1, 0.1, 0.1), (1.0, 1.2, 0.0), (2.0, 1.0, -1.0))  # with the mean spend as 1
 HEAVY_TIMES_Q99 = 10  # suspects: this many times the 99th percentile of x
 HEAVY_SURPRISE = 0.01  # ... of whom the model expects fewer than this in the whole base
 HEAVY_SHIFT = 1.0  # ... and who move a parameter by more than its standard error
 
 
 def fit(rows: pd.DataFrame, model: str = "mbg_nbd", unit_days: float = 1.0) -> Fit:
-    """The model fitted by maximum likelihood to unique rows (x, t_x, T, weight), through `lifetimes`.
+    """The model fitted by maximum likelihood to unique rows (x, t_x, T, weight); Pareto/NBD through `lifetimes`.
 
     Tried in this order, each from several starting points: plain; with a ridge penalty of 0.01 and 1 (whole
     base); then NotEnoughData, and the caller shows the cohort average. An attempt fails when the optimiser does not
     converge, a parameter sits on its bound, or the curvature is no maximum. Heavy accounts (an x the model holds
     impossible, whose presence moves a parameter by more than its standard error) are set aside. The log-likelihood
-    is recomputed on the time axis of the rows; lifetimes' own attribute is a mean on a rescaled one.
+    is that of all customers on the time axis of the rows.
 
     >>> rows = pd.DataFrame({"x": [0, 1, 2, 5], "t_x": [0, 20, 30, 60], "T": [70] * 4, "weight": [60, 25, 10, 5]})
     >>> fitted = fit(rows, "bg_nbd")
@@ -59,8 +54,8 @@ def fit(rows: pd.DataFrame, model: str = "mbg_nbd", unit_days: float = 1.0) -> F
 
 
 def _checked(rows: pd.DataFrame, model: str) -> pd.DataFrame:
-    if model not in FITTERS:
-        raise ValueError(f"'{model}' is not a model; choose one of {', '.join(FITTERS)}.")
+    if model not in NAMES:
+        raise ValueError(f"'{model}' is not a model; choose one of {', '.join(NAMES)}.")
     weekly = bool(rows["weekly"].any()) if "weekly" in rows else False
     rows = rows.groupby(["x", "t_x", "T"], as_index=False)["weight"].sum().assign(weekly=weekly)
     wrong = (rows["x"] < 0) | (rows["t_x"] < 0) | (rows["t_x"] > rows["T"]) | ((rows["x"] == 0) & (rows["t_x"] != 0))
@@ -81,78 +76,36 @@ def _checked(rows: pd.DataFrame, model: str) -> pd.DataFrame:
 def _attempts(rows: pd.DataFrame, model: str, unit_days: float) -> Fit:
     customers, tried = int(rows["weight"].sum()), []
     starts = STARTS if model != "pareto_nbd" else STARTS[:1]
-    if len(rows) > COARSE_ABOVE and model != "pareto_nbd":
-        with contextlib.suppress(ValueError, ArithmeticError, np.linalg.LinAlgError):
-            near, _ = _maximise(_coarse(rows), model, 0.0, None)
-            starts = (tuple(np.log(np.array(near) / [1, rows["T"].max(), 1, 1])), *starts)
     for penalty in (0.0, *PENALTIES):
         for start in starts:
             try:
-                params, covariance = _maximise(rows, model, penalty / customers, start)
+                params, spread = _maximise(rows, model, penalty / customers, start)
             except (ValueError, ArithmeticError, np.linalg.LinAlgError) as reason:
                 tried.append(f"penalty {penalty:g}: {reason}")
                 if NOBODY_LEAVES in tried[-1]:
                     break  # another start ends at the same edge, and a ridge pulls towards it
                 continue
             names = dict(zip(PARAMETERS[model], params, strict=True))
-            return Fit(model, names, covariance, log_likelihood(rows, model, names), customers, len(rows), unit_days,
+            return Fit(model, names, spread, log_likelihood(rows, model, names), customers, len(rows), unit_days,
                        penalty, weekly=bool(rows["weekly"].any()), tried=tuple(dict.fromkeys(tried)))
     raise NotEnoughData(f"The {NAMES[model]} model does not fit these {customers:,} customers: "
                         f"{tried[0].split(': ', 1)[1]}. The average of earlier customers stands in for it.")
 
 
-def _maximise(rows: pd.DataFrame, model: str, penalty: float, start) -> tuple[list[float], np.ndarray]:
+def _maximise(rows: pd.DataFrame, model: str, penalty: float, start: tuple) -> tuple[list[float], np.ndarray]:
     """Parameters and the covariance of their logarithms; raises ValueError saying why when it is no maximum."""
-    data = [rows[name].to_numpy() for name in ("x", "t_x", "T")]
-    weights = rows["weight"].to_numpy()
-    fitter = FITTERS[model](penalizer_coef=penalty)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        if model == "pareto_nbd":
-            params, curvature = _maximise_pareto(fitter, rows, weights, penalty)
-        else:
-            try:
-                fitter.fit(*data, weights, start, tol=1e-12, bounds=[(-LOG_BOUND, LOG_BOUND)] * 4)
-            except Exception as reason:  # noqa: BLE001  lifetimes' ConvergenceError lives in a module design.md forbids
-                raise ValueError(str(reason).strip() or "it did not converge") from None
-            params, curvature = fitter.params_.to_numpy(), fitter._hessian_ * weights.sum()
-    scaled = [p / rows["T"].max() if name in TIMES else p for name, p in zip(PARAMETERS[model], params, strict=True)]
-    ends = [name for name, p in zip(PARAMETERS[model], scaled, strict=True) if abs(np.log(p)) > LOG_BOUND - 0.01]
+    longest = rows["T"].max()
+    if model == "pareto_nbd":
+        logs, curvature = pareto.climb(rows, penalty)
+    else:
+        scaled = rows.assign(t_x=rows["t_x"] / longest, T=rows["T"] / longest)
+        logs, curvature = climb(likelihoods.beta_geometric(scaled, model), rows["weight"].sum(), penalty, start)
+    ends = [name for name, log in zip(PARAMETERS[model], logs, strict=True) if abs(log) > LOG_BOUND - 0.01]
     if ends:
-        nobody_leaves = model != "pareto_nbd" and scaled[2] < scaled[3] * 1e-3
+        nobody_leaves = model != "pareto_nbd" and logs[2] < logs[3] + np.log(1e-3)
         raise ValueError(NOBODY_LEAVES if nobody_leaves else f"{' and '.join(ends)} ran to the edge")
-    return [float(p) for p in params], _covariance(curvature)
-
-
-def _coarse(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with time rounded to a 26th of the longest history: where a search may begin."""
-    step = rows["T"].max() / 26
-    coarse = ((rows[["t_x", "T"]] / step).round() * step).assign(x=rows["x"], weight=rows["weight"], weekly=False)
-    return coarse.groupby(["x", "t_x", "T", "weekly"], as_index=False)["weight"].sum()
-
-
-def _maximise_pareto(fitter: ParetoNBDFitter, rows: pd.DataFrame, weights: np.ndarray, penalty: float) -> tuple:
-    """Nelder–Mead on coarse rows, then on all, because lifetimes' search is slow; the curvature by differences."""
-    start, tolerance = np.ones(4), 1e-4
-    for each in (_coarse(rows), rows):
-        data = [each[name].to_numpy() for name in ("x", "t_x", "T")]
-        fitter.fit(*data, weights=each["weight"].to_numpy(), initial_params=start, tol=tolerance, maxiter=800)
-        scale = np.array([1, fitter._scale, 1, fitter._scale])
-        start, tolerance = fitter.params_.to_numpy() * scale, 1e-8
-    params = fitter.params_.to_numpy()
-
-    def loss(logs):
-        values = np.exp(logs)
-        ridge = penalty * weights.sum() * ((values * scale) ** 2).sum()
-        return ridge - (weights * fitter._conditional_log_likelihood(values, *data)).sum()
-
-    return params, approx_hess3(np.log(params), loss, epsilon=1e-3)
-
-
-def _covariance(curvature: np.ndarray) -> np.ndarray:
-    if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature).min() <= 0:
-        raise ValueError("the optimum is no maximum")
-    return np.linalg.inv(curvature)
+    units = [longest if name in TIMES else 1.0 for name in PARAMETERS[model]]
+    return (np.exp(logs) * units).tolist(), covariance(curvature)
 
 
 def log_likelihood(rows: pd.DataFrame, model: str, params: dict[str, float]) -> float:
@@ -163,13 +116,9 @@ def log_likelihood(rows: pd.DataFrame, model: str, params: dict[str, float]) -> 
     -1.7117
     """
     values = np.array([params[name] for name in PARAMETERS[model]])
-    data = [rows[name].to_numpy() for name in ("x", "t_x", "T")]
-    weights = rows["weight"].to_numpy()
     if model == "pareto_nbd":
-        return float((weights * ParetoNBDFitter._conditional_log_likelihood(values, *data)).sum())
-    with warnings.catch_warnings():  # lifetimes adds a filter at every call
-        loss = FITTERS[model]._negative_log_likelihood(np.log(values), *data, weights, 0.0)
-    return float(-loss * weights.sum())
+        return pareto.log_likelihood(rows, values)
+    return likelihoods.beta_geometric(rows, model)(np.log(values))[0]
 
 
 def _heavy(rows: pd.DataFrame) -> np.ndarray:
@@ -179,13 +128,13 @@ def _heavy(rows: pd.DataFrame) -> np.ndarray:
     if not suspect.any() or rows.loc[~suspect, "x"].max() == 0:
         return nobody
     try:
-        (bent, _), (without, covariance) = (
-            _maximise(_coarse(each), "bg_nbd", 0.0, None) for each in (rows, rows[~suspect]))
+        (bent, _), (without, spread) = (
+            _maximise(coarse(each), "bg_nbd", 0.0, STARTS[0]) for each in (rows, rows[~suspect]))
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return nobody
     r, alpha, *_ = without
     expected = rows["weight"].sum() * stats.nbinom.sf(rows["x"] - 1, r, alpha / (alpha + rows["T"]))  # were all alive
-    moved = (np.abs(np.log(bent) - np.log(without)) > HEAVY_SHIFT * np.sqrt(np.diag(covariance))).any()
+    moved = (np.abs(np.log(bent) - np.log(without)) > HEAVY_SHIFT * np.sqrt(np.diag(spread))).any()
     return suspect & (expected < HEAVY_SURPRISE) if moved else nobody
 
 
@@ -209,26 +158,22 @@ def fit_spend(rows: pd.DataFrame) -> Fit:
     customers, tried = int(rows["weight"].sum()), []
     if len(rows) < 3:
         raise NotEnoughData("Fewer than three customers have bought again, so a repeat order has no value yet.")
-    x, m, weights = (rows[name].to_numpy() for name in ("x", "m", "weight"))
-    scale = float(np.average(m, weights=weights))  # lifetimes starts near 1, and so do the parameters on this scale
+    scale = float(np.average(rows["m"], weights=rows["weight"]))  # the search starts near 1, and so are the parameters on it
+    likelihood = likelihoods.gamma_gamma(rows.assign(m=rows["m"] / scale))
     for penalty in (0.0, *PENALTIES):
-        for start in (None, (1.0, 1.2, 0.0), (2.0, 1.0, -1.0)):
-            fitter = GammaGammaFitter(penalizer_coef=penalty / customers)
+        for start in SPEND_STARTS:
             try:
-                with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
-                    warnings.simplefilter("ignore")
-                    fitter.fit(x, m / scale, weights=weights, initial_params=start, tol=1e-9)
-                p, q, v = fitter.params_
-                if q <= 1 or max(abs(np.log(fitter.params_))) > LOG_BOUND:
-                    raise ValueError("q is at most 1" if q <= 1 else "a parameter ran to the edge")
-                covariance = _covariance(fitter._hessian_ * weights.sum())
-            except Exception as reason:  # noqa: BLE001  lifetimes' ConvergenceError, as above
+                logs, curvature = climb(likelihood, customers, penalty / customers, start)
+                if logs[1] <= 0 or max(abs(logs)) > LOG_BOUND - 0.01:
+                    raise ValueError("q is at most 1" if logs[1] <= 0 else "a parameter ran to the edge")
+                spread = covariance(curvature)
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError) as reason:
                 tried.append(f"penalty {penalty:g}: {reason}")
                 continue
-            with warnings.catch_warnings():
-                loss = fitter._negative_log_likelihood(np.log([p, q, v * scale]), x, m, weights, 0.0) * weights.sum()
-            return Fit("gamma_gamma", {"p": float(p), "q": float(q), "v": float(v * scale)}, covariance, float(-loss),
-                       customers, len(rows), penalty=penalty, tried=tuple(dict.fromkeys(tried)))
+            logs[2] += np.log(scale)
+            names = dict(zip(PARAMETERS["gamma_gamma"], np.exp(logs).tolist(), strict=True))
+            return Fit("gamma_gamma", names, spread, likelihoods.gamma_gamma(rows)(logs)[0], customers, len(rows),
+                       penalty=penalty, tried=tuple(dict.fromkeys(tried)))
     raise NotEnoughData(f"No spend model fits these {customers:,} repeat customers "
                         f"({tried[0].split(': ', 1)[1].strip()}); the report uses their average instead.")
 

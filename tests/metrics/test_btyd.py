@@ -149,7 +149,7 @@ class TestLimits:
         with pytest.raises(NotEnoughData, match="nobody seems to leave"):
             btyd.fit(rows)
 
-    @pytest.mark.parametrize("model", list(btyd.FITTERS))
+    @pytest.mark.parametrize("model", list(btyd.NAMES))
     def test_nobody_came_back(self, cdnow, model):
         with pytest.raises(NotEnoughData, match="second day"):
             btyd.fit(cdnow.assign(x=0, t_x=0.0), model)

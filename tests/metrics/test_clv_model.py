@@ -27,7 +27,7 @@ def rows(occasions):
     return histories.counts(histories.histories(occasions, AS_OF), by=("home_market",))
 
 
-@pytest.fixture(scope="module", params=list(btyd.FITTERS))
+@pytest.fixture(scope="module", params=list(btyd.NAMES))
 def purchases(request, rows):
     return btyd.fit(rows, request.param)
 
