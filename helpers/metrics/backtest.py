@@ -113,7 +113,7 @@ def _frame(occasions, margin) -> pd.DataFrame:
     return pd.DataFrame({"expected_occasions": np.asarray(occasions), "expected_margin_rc": np.asarray(margin)})
 
 
-def model_occasions(fitted: Fit, rows: pd.DataFrame, days: float, nodes: int = expectations.NODES) -> np.ndarray:
+def model_occasions(fitted: Fit, rows: pd.DataFrame, days: float, nodes: int | None = None) -> np.ndarray:
     """Occasions a fit expects of each row (x, t_x, T in days) in the next `days`.
 
     >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)

@@ -103,6 +103,26 @@ class TestTwoRoads:
         living = (r + 3) / (alpha + 39) * tail
         assert expectations.living_occasions(PARETO, [3], [39], math.inf, delta)[0] == pytest.approx(living, rel=1e-6)
 
+    @pytest.mark.parametrize("horizon", [30.0, 365.25, 3_652.5])
+    @pytest.mark.parametrize("params", [(0.6, 10.0, 0.6, 12.0), (0.1, 100.0, 66.0, 0.02), (23.0, 9.0, 77.0, 0.01), (9.0, 0.02, 0.02, 90.0)])
+    def test_pareto_equals_its_closed_form_however_short_the_lives(self, params, horizon):
+        """The textbook's conditional expectation before it is multiplied by P(alive); s far from 1."""
+        r, alpha, s, beta = params
+        x, age = (each.ravel() for each in np.meshgrid([0.0, 1.0, 30.0, 700.0], [0.0, 1.0, 400.0]))
+        left = 1 - ((beta + age) / (beta + age + horizon)) ** (s - 1)
+        textbook = (r + x) * (beta + age) / ((alpha + age) * (s - 1)) * left
+        assert expectations.living_occasions(fit_of("pareto_nbd", *params), x, age, horizon) == pytest.approx(textbook, rel=1e-9)
+
+    @pytest.mark.parametrize("model", btyd.NAMES)
+    @pytest.mark.parametrize("seed", range(20))
+    def test_as_few_nodes_as_serve_give_what_all_give(self, model, seed):
+        rng = np.random.default_rng(seed)
+        fitted = fit_of(model, *np.exp(rng.uniform(np.log(0.02), np.log(50), 4)))
+        x, age = np.r_[0, rng.geometric(0.2, 100), 300].astype(float), np.r_[rng.integers(0, 900, 101), 0].astype(float)
+        few, all_of_them = (expectations.living_occasions(fitted, x, age, 365.25, (0.0, 3e-4), nodes)
+                            for nodes in (None, expectations.NODES))
+        assert few == pytest.approx(all_of_them, rel=1e-9)
+
     def test_days_and_weeks_give_one_answer(self):
         weeks, days = fit_of("mbg_nbd", 0.5, 6.0, 0.9, 1.6), fit_of("mbg_nbd", 0.5, 42.0, 0.9, 1.6)
         assert expectations.occasions(days, [3], [70], [273], 365) == pytest.approx(
