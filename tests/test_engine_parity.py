@@ -194,8 +194,7 @@ CASES = {
     "occasions.numbered": lambda s: occasions.numbered(s.all.select("customer_id", "date")),
     "occasions.sampled": lambda s: occasions.sampled(s.all, 500),
     "playbook.consenting": lambda s: playbook.consenting(s.customers),
-    "promoters.return_by_group": lambda s: promoters.return_by_group(s.surveys, s.all, AS_OF),
-    "promoters.groups_differ": lambda s: promoters.groups_differ(s.surveys, s.all, AS_OF),
+    "promoters.counts_to_return": lambda s: promoters.counts_to_return(s.surveys, s.all, AS_OF),
     "promoters.drivers": lambda s: promoters.drivers(
         ibis.union(nps := s.surveys.filter(_.kind == "nps"), nps.mutate(kind=ibis.literal("delivery")))),
     "reallocation.panel": lambda s: reallocation.panel(s.books, AS_OF, months=3),
@@ -248,7 +247,6 @@ CASES = {
     "cost_ratios.ltv_by_tier": lambda s: cost_ratios.ltv_by_tier(
         s.tiered, books.existing(s.all, QUARTER, W), pd.Series({"annual_cost": 30.0, "discounts": 10.0}), "EUR"),
     "costs.top_discounts": lambda s: costs.top_discounts(s.books, QUARTER, top=0.1),
-    "promoters.verdict": lambda s: promoters.verdict(s.surveys, s.all, AS_OF, 90),
     "quality.identity_coverage": lambda s: quality.identity_coverage(s.orders, "market"),
     "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
     "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),

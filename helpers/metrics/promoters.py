@@ -19,61 +19,15 @@ DRIVER_COLUMNS = ["question", "content", "value", "low", "high", "n", "at_stake"
 LEAST_OF_A_GROUP = 10  # fewer answers than this give no curve worth drawing
 
 
-def return_by_group(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
-    """Share of promoters, passives and detractors who have bought again, by days since they answered.
+def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """How many days promoters, passives and detractors took from their first NPS answer to the next purchase occasion.
 
-    The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
-    it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
-    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it
-    with `survival.at_day(table, day, by=["group"])`.
+    Columns group, gap_days, returned (False: not by as_of), count (customers who are known by name).
 
     >>> said, bought = _example()
-    >>> return_by_group(said, bought, date(2026, 3, 31)).groupby("group")["value"].last().round(2).to_dict()
-    {'detractor': 0.0, 'promoter': 0.5}
+    >>> counts_to_return(said, bought, date(2026, 3, 31)).values.tolist()
+    [['detractor', 75, False, 10], ['promoter', 31, True, 5], ['promoter', 75, False, 5]]
     """
-    counts = _counts_to_return(surveys, occasions, as_of)
-    sizes = counts.groupby("group")["count"].transform("sum")
-    if not (sizes >= LEAST_OF_A_GROUP).any():
-        raise NotEnoughData(
-            f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
-            "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
-        )
-    return survival.life_table(counts[sizes >= LEAST_OF_A_GROUP], by=["group"])
-
-
-def groups_differ(surveys: ir.Table, occasions: ir.Table, as_of: date) -> float:
-    """p-value of the log-rank test that promoters, passives and detractors return alike (1.0 with one group alone).
-
-    >>> said, bought = _example()
-    >>> groups_differ(said, bought, date(2026, 3, 31)) < 0.05
-    True
-    """
-    counts = _counts_to_return(surveys, occasions, as_of)
-    if counts["group"].nunique() < 2 or not counts["returned"].any():
-        return 1.0
-    each = counts.loc[counts.index.repeat(counts["count"])]
-    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
-
-
-def verdict(surveys: ir.Table, occasions: ir.Table, as_of: date, days: int) -> str:
-    """Whether detractors leave "sooner" than promoters, the groups return "alike", or they "differ" in another way.
-
-    "alike" unless the log-rank test tells the groups apart at 5 %; "sooner" if then fewer detractors than promoters are
-    back within `days`.
-
-    >>> said, bought = _example()
-    >>> verdict(said, bought, date(2026, 3, 31), 60)
-    'sooner'
-    """
-    if groups_differ(surveys, occasions, as_of) >= ALPHA:
-        return "alike"
-    table = return_by_group(surveys, occasions, as_of)
-    back = table[table["day"] <= days].groupby("group")["value"].last()
-    return "sooner" if back.get("detractor", 0.0) < back.get("promoter", 0.0) else "differ"
-
-
-def _counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
-    """group, gap_days, returned (false: censored at as_of), count: known respondents, by their first answer."""
     known = surveys.filter(_.kind == "nps", _.score.notnull(), _.customer_id.notnull())
     known = known.filter(_.answered_date < ibis.literal(as_of))
     oldest = ibis.window(group_by="customer_id", order_by=[_.answered_date, _.survey_id, _.score])
@@ -87,6 +41,54 @@ def _counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd
     counts["group"] = nps_group(counts["score"])
     keys = ["group", "gap_days", "returned"]
     return counts.groupby(keys)["count"].sum().reset_index().sort_values(keys, ignore_index=True)
+
+
+def return_by_group(counts: pd.DataFrame) -> pd.DataFrame:
+    """Share of promoters, passives and detractors who have bought again, by days since they answered (`counts_to_return`).
+
+    The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
+    it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
+    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it
+    with `survival.at_day(table, day, by=["group"])`.
+
+    >>> return_by_group(counts_to_return(*_example(), date(2026, 3, 31))).groupby("group")["value"].last().round(2).to_dict()
+    {'detractor': 0.0, 'promoter': 0.5}
+    """
+    sizes = counts.groupby("group")["count"].transform("sum")
+    if not (sizes >= LEAST_OF_A_GROUP).any():
+        raise NotEnoughData(
+            f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
+            "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
+        )
+    return survival.life_table(counts[sizes >= LEAST_OF_A_GROUP], by=["group"])
+
+
+def groups_differ(counts: pd.DataFrame) -> float:
+    """p-value of the log-rank test that promoters, passives and detractors return alike (1.0 with one group alone).
+
+    >>> groups_differ(counts_to_return(*_example(), date(2026, 3, 31))) < 0.05
+    True
+    """
+    if counts["group"].nunique() < 2 or not counts["returned"].any():
+        return 1.0
+    each = counts.loc[counts.index.repeat(counts["count"])]
+    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
+
+
+def verdict(counts: pd.DataFrame, days: int) -> str:
+    """Whether detractors leave "sooner" than promoters, the groups return "alike", or they "differ" in another way.
+
+    "alike" unless the log-rank test tells the groups apart at 5 %; "sooner" if then fewer detractors than promoters are
+    back within `days`.
+
+    >>> verdict(counts_to_return(*_example(), date(2026, 3, 31)), 60)
+    'sooner'
+    """
+    if groups_differ(counts) >= ALPHA:
+        return "alike"
+    table = return_by_group(counts)
+    back = table[table["day"] <= days].groupby("group")["value"].last()
+    return "sooner" if back.get("detractor", 0.0) < back.get("promoter", 0.0) else "differ"
 
 
 def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def answers_and_purchases(returns, scores):
 def test_curve_of_a_pencil_example():
     """Ten promoters: two back on day 10, three on day 20, five never: 20 %, then 50 %."""
     said, bought = answers_and_purchases([10] * 2 + [20] * 3 + [None] * 5, [10] * 10)
-    curve = promoters.return_by_group(said, bought, AS_OF)
+    curve = promoters.return_by_group(promoters.counts_to_return(said, bought, AS_OF))
     assert curve["day"].tolist() == [10, 20, 180]
     assert curve["value"].tolist() == pytest.approx([0.2, 0.5, 0.5])
     assert curve["at_risk"].tolist() == [10, 8, 5]
@@ -41,19 +41,19 @@ def test_curve_of_a_pencil_example():
 def test_customers_censored_early_leave_the_risk_set():
     """Ten answer; as_of is day 15: returns after it are not seen, and nobody is called gone."""
     said, bought = answers_and_purchases([10] * 5 + [20] * 5, [9] * 10)
-    curve = promoters.return_by_group(said, bought.filter(bought.date <= ibis.date("2026-01-16")), date(2026, 1, 16))
+    curve = promoters.return_by_group(promoters.counts_to_return(said, bought.filter(bought.date <= ibis.date("2026-01-16")), date(2026, 1, 16)))
     assert curve["value"].tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_a_purchase_on_the_day_of_the_answer_is_no_return():
     said, bought = answers_and_purchases([0] * 10, [10] * 10)
-    assert promoters.return_by_group(said, bought, AS_OF)["value"].tolist() == [0]
+    assert promoters.return_by_group(promoters.counts_to_return(said, bought, AS_OF))["value"].tolist() == [0]
 
 
 def test_detractors_that_stay_away_are_told_apart():
     said, bought = answers_and_purchases([15] * 15 + [None] * 45, [10] * 30 + [2] * 30)
-    assert promoters.groups_differ(said, bought, AS_OF) < 1e-4
-    back = survival.at_day(promoters.return_by_group(said, bought, AS_OF), 60, by=["group"]).set_index("group")["value"]
+    assert promoters.groups_differ(promoters.counts_to_return(said, bought, AS_OF)) < 1e-4
+    back = survival.at_day(promoters.return_by_group(promoters.counts_to_return(said, bought, AS_OF)), 60, by=["group"]).set_index("group")["value"]
     assert (back["promoter"], back["detractor"]) == (pytest.approx(0.5), 0)
 
 
@@ -62,7 +62,7 @@ def test_verdict_knows_the_direction():
     cases = {"sooner": [10] * 30 + [2] * 30, "differ": [2] * 30 + [10] * 30, "alike": [10, 2] * 30}
     for expected, scores in cases.items():
         said, bought = answers_and_purchases(early + never, scores)
-        assert promoters.verdict(said, bought, AS_OF, 60) == expected
+        assert promoters.verdict(promoters.counts_to_return(said, bought, AS_OF), 60) == expected
 
 
 def test_groups_that_behave_alike_are_not_told_apart():
@@ -71,7 +71,7 @@ def test_groups_that_behave_alike_are_not_told_apart():
     for _k in range(25):
         days = [int(d) if d < 170 else None for d in rng.exponential(90, 80).round() + 1]
         said, bought = answers_and_purchases(days, rng.choice([3, 8, 10], 80))
-        called += promoters.groups_differ(said, bought, AS_OF) < 0.05
+        called += promoters.groups_differ(promoters.counts_to_return(said, bought, AS_OF)) < 0.05
     assert called <= 4
 
 
@@ -104,12 +104,12 @@ def test_driver_is_a_difference_of_mean_points():
 def test_too_few_answers_is_a_sentence():
     said, bought = answers_and_purchases([1, 2, 3], [10, 9, 1])
     with pytest.raises(NotEnoughData, match="Fewer than 10"):
-        promoters.return_by_group(said, bought, AS_OF)
+        promoters.return_by_group(promoters.counts_to_return(said, bought, AS_OF))
 
 
 def test_one_group_alone_has_nothing_to_differ_from():
     said, bought = answers_and_purchases([5] * 12, [10] * 12)
-    assert promoters.groups_differ(said, bought, AS_OF) == 1.0
+    assert promoters.groups_differ(promoters.counts_to_return(said, bought, AS_OF)) == 1.0
 
 
 def test_no_scored_question_is_a_sentence():
