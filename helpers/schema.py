@@ -85,6 +85,7 @@ TABLES: dict[str, Table] = {
         _text("discount_code", "code used"),
         _text("category", "category of the order line with the highest net sales; of equals the last by name"),
         _flag("is_renewal", "a subscription renewal, not a fresh decision", True),
+        _count("day_orders", "orders of this customer on this local day, whatever became of them"),
         _text("referred_by", "customer_id of the referrer"),
         _day("delivered_date", "local day of delivery"),
         _day("promised_date", "local day promised"),

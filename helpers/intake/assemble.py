@@ -143,7 +143,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         refunds = con.create_table("refunds_and_returns", refunds.order_by("refund_date", "source", "order_id"))
     if refunds is not None:
         orders = _less_dated(orders, refunds)
-    orders = con.create_table("orders", sales.with_category(orders, lines))
+    orders = con.create_table("orders", sales.with_day_orders(sales.with_category(orders, lines)))
     start = settings.data_start or reconcile.as_day(con.to_pandas(orders.order_date.min()))
     people = sales.customers(orders, parts.get("customers"), settings.history_complete, start)
     tables = {

@@ -146,6 +146,12 @@ def with_category(orders: ir.Table, lines: ir.Table | None) -> ir.Table:
     return rows.mutate(category=_.main["category"]).drop("main")
 
 
+def with_day_orders(orders: ir.Table) -> ir.Table:
+    """Orders with how many their buyer placed on that local day in all sources; null where the buyer is not known."""
+    days = orders.filter(_.customer_id.notnull()).group_by("customer_id", "order_date").aggregate(day_orders=_.count())
+    return orders.left_join(days, ["customer_id", "order_date"]).drop("customer_id_right", "order_date_right")
+
+
 def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start) -> ir.Table:
     """One row per customer: first order, whether older orders may be missing, and what the CRM knows."""
     known = orders.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(first_order_date=_.order_date.min())

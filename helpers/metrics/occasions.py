@@ -18,7 +18,7 @@ COUNTED_STATUSES = ("paid", "delivered")
 ORDER_RATE = _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
 UNDATED_REFUND_RC = (_.refund_undated_minor.fill_null(0).cast("float64") * ORDER_RATE).fill_null(0.0).round().cast("int64")
 READ = ("source", "order_id", "customer_id", "order_date", "ordered_at", "market", "sales_channel", "acquisition_channel",
-        "category", "is_renewal", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # of an order: no more is carried along
+        "category", "is_renewal", "day_orders", "net_minor", "net_rc", "discount_rc", "refund_undated_minor")  # no more is carried along
 
 
 def occasions(
@@ -51,7 +51,7 @@ def occasions(
     >>> import pandas as pd
     >>> day = pd.Timestamp("2026-01-05")
     >>> order = dict(source="shop", customer_id="anna", status="paid", is_renewal=False, net_minor=1000, net_rc=1000,
-    ...              discount_rc=0, refund_undated_minor=0, market="DE", sales_channel="shopify",
+    ...              discount_rc=0, refund_undated_minor=0, day_orders=2, market="DE", sales_channel="shopify",
     ...              acquisition_channel="email", category="tents", ordered_at=day, order_date=day)
     >>> orders = ibis.memtable([{**order, "order_id": "1"}, {**order, "order_id": "2"}])
     >>> line = dict(source="shop", order_id="1", category="tents", quantity=1, net_rc=1000, unit_cost_rc=300)
@@ -169,15 +169,21 @@ def _rate(column, rates: dict[str, float]):
 
 
 def _customer_days(bought: ir.Table) -> ir.Table:
-    """Orders summed to customer and day, numbered; a day without positive net spend is none."""
-    days = bought.group_by("customer_id", date=_.order_date).agg(
+    """Orders summed to customer and day, numbered; a day without positive net spend is none.
+
+    Nearly every order is its buyer's only one of the day, and is taken as it is: the sum is the dearest step of all.
+    """
+    own = (_.day_orders == 1).fill_null(False)
+    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated")
+    alone = bought.filter(own).select("customer_id", date=_.order_date, net_sales_rc=_.kept_rc, **{c: _[c] for c in kept})
+    together = bought.filter(~own).group_by("customer_id", date=_.order_date).agg(
         net_sales_rc=_total(_.kept_rc),
         margin_rc=_total(_.margin_rc),
         discount_rc=_total(_.discount_rc),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
     )
-    return numbered(days.filter(_.net_sales_rc > 0))
+    return numbered(alone.union(together).filter(_.net_sales_rc > 0))
 
 
 def _total(amounts):

@@ -56,7 +56,7 @@ def lines(
     """
     shape, band = ({"drawstyle": "steps-post"}, {"step": "post"}) if stepped else ({}, {})
     with matplotlib.rc_context(STYLE):
-        ax = drawing.canvas()
+        ax, frame = drawing.canvas(), frame.assign(**{x: drawing.at_its_month(frame[x])})
         for color, (name, part) in zip(cycle(PALETTE), drawing.parts(frame, by, names), strict=False):
             part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
@@ -184,7 +184,7 @@ def scatter(frame, x, y, number=None, xlabel=None, ylabel=None, diagonal=False) 
             ax.axline((middle, middle), slope=1, **drawing.DASHES)
         drawing.value_axes(ax, number, xlabel, ylabel, grid="both")
         if number:
-            ax.xaxis.set_major_formatter(lambda each, _: number(each))
+            ax.xaxis.set_major_formatter(drawing.Ticks(number))
     return ax
 
 

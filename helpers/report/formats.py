@@ -34,6 +34,17 @@ def rounded(value: float, kind: str, digits: str, currency: str) -> Decimal:
     return Decimal(f"{size:.{places}f}")
 
 
+def finer(spec: str) -> str:
+    """The spec of a number with one decimal more; that of money with two.
+
+    >>> finer("percent.0"), finer("+ratio"), finer("money")
+    ('percent.1', '+ratio.2', 'money.2')
+    """
+    kind, _, digits = spec.partition(".")
+    name = kind.lstrip("+")
+    return f"{kind}.{2 if name == 'money' else int(digits or DIGITS[name]) + 1}"
+
+
 def number(size: Decimal, locale: Locale) -> str:
     """A number with the language's separators, all its digits written.
 

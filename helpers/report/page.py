@@ -28,6 +28,7 @@ Only what goes through the sheet gets into the report: other output of a cell st
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import ibis
@@ -38,7 +39,7 @@ from matplotlib.figure import Figure
 from helpers import periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
 from helpers.report import charts, drawing, rows, tables
-from helpers.report.formats import escaped
+from helpers.report.formats import escaped, finer
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
 
@@ -90,12 +91,14 @@ class Sheet:
         return self.words.change(now, before, spec, since)
 
     def number(self, spec: str):
-        """A function writing a number by a spec of wording, for charts."""
-        return lambda value: self.words.format_field(value, spec)
+        """A function writing a number by a spec of wording, for charts; its `finer` writes one decimal more."""
+        write = partial(self.words.format_field, spec=spec)
+        write.finer = partial(self.words.format_field, spec=finer(spec))
+        return write
 
     def name(self, spec: str):
         """A function writing a code ("market", "label", "month!short") by a spec of wording, for charts."""
-        return self.number(spec)
+        return partial(self.words.format_field, spec=spec)
 
     def shown(self, frame: pd.DataFrame, n: str = "n") -> pd.DataFrame:
         """The frame with value, low and high missing in rows on too few customers (report/suppress.py)."""

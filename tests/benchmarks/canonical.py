@@ -47,8 +47,9 @@ ORDERS = """
            'email' AS identity_scope, day::TIMESTAMPTZ + INTERVAL (u_hour * 23) HOUR AS ordered_at, day AS order_date,
            'paid' AS status, 'EUR' AS currency, amount AS gross_minor, 0 AS discount_minor, amount AS net_minor,
            amount AS net_rc, 0 AS discount_rc, 0 AS refund_undated_minor, channel AS acquisition_channel, 'tents' AS category,
-           FALSE AS is_renewal
-    FROM (SELECT *, (spend * exp(0.6 * (u_spend - 0.5)))::BIGINT + 1 AS amount FROM days) ORDER BY day, c"""
+           FALSE AS is_renewal, day_orders
+    FROM (SELECT *, (spend * exp(0.6 * (u_spend - 0.5)))::BIGINT + 1 AS amount, count(*) OVER (PARTITION BY c, day) AS day_orders
+          FROM days) ORDER BY day, c"""
 LINES = """SELECT order_id, source, 'sku' AS product_id, 'tents' AS category, 1 AS quantity, net_rc FROM orders"""
 CUSTOMERS = "SELECT customer_id, first_day AS first_order_date, FALSE AS truncated FROM people"
 SPEND = """

@@ -3,10 +3,12 @@
 from datetime import date
 
 import ibis
+import numpy as np
 import pandas as pd
 import pytest
 from pencil import ORDER, REFUND, TIMELINE, orders_of
 
+from helpers.intake import sales
 from helpers.metrics import occasions as purchase_occasions
 
 END = date(2026, 6, 30)
@@ -102,6 +104,27 @@ def test_orders_after_as_of_change_nothing(occasions_of):
     known_then = [row for row in TIMELINE if row[2] <= str(march)]
     asked, cut = (occasions_of(rows, march).order_by("customer_id", "date") for rows in (TIMELINE, known_then))
     pd.testing.assert_frame_equal(asked.to_pandas(), cut.to_pandas())
+
+
+def test_an_order_alone_on_its_day_counts_as_it_would_in_a_sum(table):
+    """Two roads: told how many orders a day has, and not told."""
+    rng = np.random.default_rng(4)
+    whom, days = rng.integers(0, 40, 600), rng.integers(1, 29, 600)
+    rows = orders_of([(f"c{who:02}", "DE", f"2026-02-{day:02}") for who, day in zip(whom, days, strict=True)])
+    for k, row in enumerate(rows):
+        net = int(rng.choice([0, 500, 10_000]))
+        row.update(order_id=str(k), net_rc=net, net_minor=net, status=str(rng.choice(["paid", "delivered", "refused"])),
+                   refund_undated_minor=int(rng.choice([0, net // 2])), is_renewal=bool(rng.choice([True, False])))
+    refunds = [dict(REFUND, order_id=str(k), refund_date=date(2026, 3, 1), amount_rc=rows[k]["net_rc"]) for k in range(0, 600, 7)]
+    others = table("order_lines"), table("refunds", refunds), table("customers")
+    told = sales.with_day_orders(table("orders", rows).drop("day_orders"))
+    assert told.day_orders.min().execute() == 1 < told.day_orders.max().execute()
+    found, summed = (
+        purchase_occasions.occasions(orders, *others, END, margin_rate=0.4).order_by("customer_id", "date").to_pandas()
+        for orders in (told, table("orders", rows))
+    )
+    assert len(found) > 200
+    pd.testing.assert_frame_equal(found, summed)
 
 
 def test_net_sales_add_up_to_the_orders(six_customers):

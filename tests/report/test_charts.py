@@ -1,5 +1,9 @@
 """Charts: they draw what they are given, change nothing, and refuse to go out unfinished."""
 
+import re
+from functools import partial
+
+import matplotlib.dates
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib import rcParams
 
 from helpers.estimates import NotEnoughData
-from helpers.report import charts
+from helpers.report import charts, formats
+from helpers.report.wording import Words
 
 NAN = float("nan")
 MONTHS = pd.DataFrame({
@@ -104,3 +109,26 @@ def test_a_chart_has_all_its_texts():
 def test_an_empty_frame_is_drawn_without_an_error():
     charts.bars(ROWS.head(0), "name", "value")
     charts.lines(MONTHS.head(0), "month", "value", "low", "high", by="market")
+
+
+@pytest.mark.parametrize("spec", ["percent.0", "percent", "number.1", "ratio", "money", "money.0", "+points"])
+@pytest.mark.parametrize(("low", "high"), [(0.2146, 0.2861), (0.581, 0.618), (1.93, 2.61), (-0.4, 11.3), (812.0, 13_420.0)])
+def test_a_tick_says_where_it_stands(spec, low, high):
+    """What is written, read back, lies on its place: nothing was rounded away."""
+    words = Words()
+    number = partial(words.format_field, spec=spec)
+    number.finer = partial(words.format_field, spec=formats.finer(spec))
+    frame = pd.DataFrame({"market": ["DE", "FR"], "value": [low, high], "low": [low, high], "high": [low, high]})
+    ax = charts.forest(frame, "market", "value", "low", "high", number=number)
+    ax.figure.canvas.draw()
+    places, texts = ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()]
+    read = [float(re.sub(r"[^\d.−]", "", text).replace("−", "-")) for text in texts]
+    assert read == pytest.approx(places * (100 if spec.lstrip("+").startswith(("percent", "points")) else 1), abs=1e-6)
+
+
+def test_a_month_end_stands_at_its_month():
+    ends = pd.DataFrame({"month": pd.date_range("2025-10-31", periods=12, freq="ME"), "rate": range(12)})
+    ax = charts.lines(ends, "month", "rate")
+    ax.figure.canvas.draw()
+    marks = {text.get_text(): place for place, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
+    assert marks["2026-01"] == matplotlib.dates.date2num(ax.lines[0].get_xdata()[3])
