@@ -11,7 +11,7 @@ from helpers.metrics import buyers, cohorts
 from helpers.metrics.books import existing
 from helpers.metrics.costs import quarter
 from helpers.metrics.markets import BY, YEAR, Measure, example, with_strata
-from helpers.metrics.occasions import COUNTED_STATUSES
+from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
 from helpers.metrics.standardise import moments, shares
 from helpers.periods import Period
 
@@ -86,35 +86,49 @@ def spending(stratified: ir.Table, as_of: date, currency_unit: float, costed: bo
 
 
 def after_sales(
-    orders: ir.Table, refunds: ir.Table, stratified: ir.Table, as_of: date, currency_unit: float
+    orders: ir.Table, refunds: ir.Table, stratified: ir.Table, as_of: date, currency_unit: float, names: dict[str, str] | None = None
 ) -> dict[str, Measure]:
     """Of 12 months' orders: refund_rate (refunds / net sales), cod_refusal_rate (refused / all cash on delivery).
 
-    Identified customers' orders, by home market. A refund counts at the order's date whenever it was paid; pending
-    and cancelled orders are left out. Refusals have no measure when nobody pays cash on delivery.
+    Identified customers' orders, by home market; who kept nothing and so has no occasion counts in the market (as
+    shown by `names`) of the first order. Refunds, dated or not, count at the order's date; pending and cancelled orders
+    are left out. Refusals have no measure when nobody pays cash on delivery.
 
-    >>> orders = pd.DataFrame({"order_id": ["1", "2"], "customer_id": ["a1", "c1"], "net_rc": [5000, 4000]})
-    >>> orders = ibis.memtable(orders.assign(source="s", status="paid", is_cod=False)).mutate(
-    ...     order_date=ibis.date(2026, 6, 1))
+    >>> orders = pd.DataFrame({"order_id": ["1", "2"], "customer_id": ["a1", "c1"], "net_rc": [5000, 4000], "market": "DE"})
+    >>> orders = orders.assign(source="s", status="paid", is_cod=False, net_minor=orders.net_rc, refund_undated_minor=[500, 0],
+    ...     acquisition_channel="email", category="tea")
+    >>> orders = ibis.memtable(orders).mutate(order_date=ibis.date(2026, 6, 1), ordered_at=ibis.timestamp("2026-06-01"))
     >>> refunds = ibis.memtable({"source": ["s"], "order_id": ["2"], "amount_rc": [1000]})
     >>> found = after_sales(orders, refunds, _stratified(), date(2026, 6, 30), 100)
     >>> list(found), found["refund_rate"].table[["market", "x", "y"]].values.tolist()
-    (['refund_rate'], [['DE', 0.0, 50.0], ['FR', 10.0, 40.0]])
+    (['refund_rate'], [['DE', 5.0, 50.0], ['FR', 10.0, 40.0]])
     """
     year = Period.trailing(as_of, YEAR)
-    who = stratified.filter(_.n == 1).select("customer_id", *BY)
+    who = _buyers(orders, stratified, as_of, names)
     inside = orders.filter(year.covers(_.order_date))
-    dated = refunds.group_by("source", "order_id").agg(refund_rc=_.amount_rc.sum())
+    dated = refunds.group_by("source", "order_id").agg(dated_rc=_.amount_rc.sum())
     bought = inside.filter(_.status.isin(COUNTED_STATUSES))
-    paid = bought.left_join(dated, ["source", "order_id"]).select(bought.customer_id, bought.net_rc, dated.refund_rc)
-    sums = paid.group_by("customer_id").agg(
-        x=_.refund_rc.sum().fill_null(0) / currency_unit, y=_.net_rc.sum() / currency_unit
-    )
+    money = [bought[name] for name in ("customer_id", "net_rc", "net_minor", "refund_undated_minor")]
+    paid = bought.left_join(dated, ["source", "order_id"]).select(*money, dated.dated_rc)
+    paid = paid.mutate(refund_rc=_.dated_rc.fill_null(0).cast("int64") + UNDATED_REFUND_RC)
+    sums = paid.group_by("customer_id").agg(x=_.refund_rc.sum() / currency_unit, y=_.net_rc.sum() / currency_unit)
     found = {"refund_rate": _measure(sums.join(who, "customer_id"), "percent", -1)}
     cod = inside.filter(_.is_cod.fill_null(False), _.status.isin([*COUNTED_STATUSES, "refused"]))
     refusals = cod.group_by("customer_id").agg(x=(_.status == "refused").sum(), y=_.count())
     refused = _measure(refusals.join(who, "customer_id"), "percent", -1)
     return found | ({"cod_refusal_rate": refused} if len(refused.table) else {})
+
+
+def _buyers(orders: ir.Table, stratified: ir.Table, as_of: date, names: dict[str, str] | None) -> ir.Table:
+    """The strata of everybody who ever ordered: of the first occasion, or of the first order where none was kept."""
+    kept = stratified.filter(_.n == 1).select("customer_id", *BY)
+    others = orders.filter(_.customer_id.notnull()).anti_join(kept, "customer_id")
+    earliest = ibis.window(group_by="customer_id", order_by=["ordered_at", "source", "order_id"])
+    first = others.mutate(place=ibis.row_number().over(earliest)).filter(_.place == 0).select(
+        "customer_id", home_market="market", first_acquisition_channel="acquisition_channel",
+        first_product_category="category", first_date="order_date",
+    )
+    return kept.union(with_strata(first, as_of, names).select("customer_id", *BY))
 
 
 def valued(customers: ir.Table, stratified: ir.Table, measure: str, currency_unit: float) -> dict[str, Measure]:

@@ -60,13 +60,16 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
 
 
 def together(table: ir.Table, names: dict[str, str], column: str = "market") -> ir.Table:
-    """The table with the markets of a column as they are shown: the small ones under one name.
+    """The table with the markets of a column as they are shown (`shown`): the small and the unlisted under one name.
 
-    >>> sizes(together(example(), {"DE": "DE", "FR": "other"}, "home_market"))
+    A missing market stays missing; without names nothing changes.
+
+    >>> sizes(together(example(), {"DE": "DE"}, "home_market"))
     {'DE': 2, 'other': 1}
     """
-    moved = {market: name for market, name in names.items() if market != name}
-    return table.mutate(**{column: table[column].cases(*moved.items(), else_=table[column])}) if moved else table
+    own = [market for market, name in names.items() if market == name]
+    other = table[column].notnull() & table[column].notin(own) if own else table[column].notnull()
+    return table.mutate(**{column: other.ifelse(OTHER, table[column])}) if names else table
 
 
 def sizes(occasions: ir.Table) -> dict[str, int]:
@@ -83,7 +86,7 @@ def sizes(occasions: ir.Table) -> dict[str, int]:
 def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None = None) -> ir.Table:
     """The occasions with home_market as it is shown (`shown`) and age_band, the customer's months since the first.
 
-    >>> with_strata(example(), date(2026, 6, 30), {"FR": "other"}).order_by("customer_id", "n").execute()[
+    >>> with_strata(example(), date(2026, 6, 30), {"DE": "DE"}).order_by("customer_id", "n").execute()[
     ...     ["home_market", "age_band"]].values.tolist()
     [['DE', '04–06'], ['DE', '04–06'], ['DE', '00–03'], ['other', '04–06']]
     """

@@ -104,6 +104,23 @@ def test_refunds_and_refusals_by_pencil(table, split):
     assert raw(found["cod_refusal_rate"].table, False)[["market", "value"]].values.tolist() == [["DE", 0.5]]
 
 
+def test_refunds_without_a_day_count_too(table, split):
+    """Half of anna's last order came back, and the platform does not say when."""
+    rows = [dict(row, refund_undated_minor=5_000 if row["order_id"] == "anna-2026-06-05" else None) for row in orders_of(TIMELINE)]
+    found = market_measures.after_sales(table("orders", rows), table("refunds"), split, AS_OF, 100)
+    assert raw(found["refund_rate"].table, False).set_index("market")["value"]["DE"] == pytest.approx(50 / 1000)
+
+
+def test_who_refused_the_only_parcel_counts_among_the_refusals(table, split):
+    """Two of three German parcels come back, from people who never kept one; a market of nobody else's is an other."""
+    rows = orders_of([("anna", "DE", "2026-06-05"), ("ria", "DE", "2026-06-06"), ("rob", "DE", "2026-06-07"), ("rex", "HK", "2026-06-08")])
+    for row in rows:
+        row.update(is_cod=True, status="delivered" if row["customer_id"] == "anna" else "refused")
+    names = {"DE": "DE", "GB": "GB", "US": "US"}
+    found = market_measures.after_sales(table("orders", rows), table("refunds"), split, AS_OF, 100, names)["cod_refusal_rate"]
+    assert raw(found.table, False)[["market", "value", "n"]].values.tolist() == [["DE", 2 / 3, 3], [OTHER, 1.0, 1]]
+
+
 def test_the_bootstrap_is_that_of_the_estimates(con):
     frame = pd.DataFrame(
         {"customer_id": [f"{k:02x}0" for k in range(200)], "market": "DE", "x": np.arange(200.0), "y": 2.0}
