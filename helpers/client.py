@@ -167,9 +167,19 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     settings = settings.model_copy(update={"engine": engine})
     cache = Cache(con, store, engines.content(folder) if tables else "")
     opened = Client(settings, periods.as_date(as_of), market.upper(), con, cache)
+    _refuse_outdated(opened)
     _refuse_uncovered(opened)
     _refuse_unknown_market(opened)
     return opened
+
+
+def _refuse_outdated(client: Client) -> None:
+    if missing := set(schema.TABLES["orders"].names) - set(client.con.table("orders").columns):
+        raise NotBuilt(
+            f"The table orders has no column {', '.join(sorted(missing))}. Tables that an earlier version built are built anew by: "
+            f"workbook check {client.settings.client}. A warehouse must hold every column of data/README.md; those that may "
+            "be null can be empty."
+        )
 
 
 def _refuse_uncovered(client: Client) -> None:

@@ -115,6 +115,13 @@ def test_a_client_without_tables_says_how_to_build_them(acme):
         clients.open_client("acme", "2026-06-30")
 
 
+def test_tables_of_an_earlier_version_say_how_to_build_them_anew(acme):
+    path = acme / "tables" / "orders.parquet"
+    ibis.read_parquet(path).drop("day_orders").to_pandas().to_parquet(path)
+    with pytest.raises(clients.NotBuilt, match="no column day_orders.*workbook check acme"):
+        clients.open_client("acme", "2026-06-30")
+
+
 def test_the_window_is_the_one_written_down(acme):
     (acme / "client.toml").write_text("churn_window_days = 120\n" + TOML)
     assert clients.open_client("acme", "2026-06-30").window == 120

@@ -156,7 +156,7 @@ def fit_spend(rows: pd.DataFrame) -> Fit:
     """
     rows = rows[(rows["x"] > 0) & (rows["m"] > 0)]
     customers, tried = int(rows["weight"].sum()), []
-    if len(rows) < 3:
+    if customers < 3:
         raise NotEnoughData("Fewer than three customers have bought again, so a repeat order has no value yet.")
     scale = float(np.average(rows["m"], weights=rows["weight"]))  # the search starts near 1, and so are the parameters on it
     likelihood = likelihoods.gamma_gamma(rows.assign(m=rows["m"] / scale))
