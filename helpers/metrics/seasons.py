@@ -24,18 +24,18 @@ class Season(NamedTuple):
 
 
 def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
-    """Churn by calendar month over the years: a row per calendar month seen in two years or more.
+    """Churn by calendar month over the years: a row per calendar month, each seen in two years or more.
 
     Sum of lost / sum of start over the years; n is that sum, customer-months, in which a customer counts once a year.
     Losses are noticed W days after the last purchase: a high January speaks of the time W days before. every_year tells
     whether the month lay on the same side of its year's rate each time; where not, an event may pass for a season.
 
-    Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData when no
-    month was seen twice. Source: metrics.md, `churn_rate`, pooled.
+    Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData while a
+    month has not been seen twice: it might be the highest. Source: metrics.md, `churn_rate`, pooled.
 
-    >>> months = pd.DataFrame({"t1": [date(2025, 1, 31), date(2026, 1, 31)], "lost": [10, 30], "start": [100, 100]})
-    >>> seasonality(months)[["calendar_month", "years", "value"]].values.tolist()
-    [[1.0, 2.0, 0.2]]
+    >>> months = pd.DataFrame({"t1": pd.date_range("2024-01-31", periods=24, freq="ME"), "lost": 10, "start": 100})
+    >>> seasonality(months)[["calendar_month", "years", "value"]].head(1).values.tolist()
+    [[1.0, 2.0, 0.1]]
     """
     seen = known(flows)
     months = seen.assign(calendar_month=[day.month for day in seen["t1"]], year=[day.year for day in seen["t1"]])
@@ -45,8 +45,8 @@ def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
         years=("year", "size"), every_year=("above", lambda above: above.nunique() == 1),
         lost=("lost", "sum"), start=("start", "sum")).reset_index()
     pooled = pooled[pooled["years"] >= YEARS].reset_index(drop=True)
-    if pooled.empty:
-        raise NotEnoughData("Seasons cannot be told yet: no calendar month has a churn rate in two years.")
+    if len(pooled) < 12:
+        raise NotEnoughData(f"Seasons cannot be told yet: {len(pooled)} of the 12 calendar months have a churn rate in two years.")
     return churn_rate(pooled).drop(columns=["lost", "start"])
 
 

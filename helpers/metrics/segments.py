@@ -85,8 +85,8 @@ def summary(assigned: ir.Table, currency: str) -> pd.DataFrame:
 def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd.DataFrame:
     """Customers by how recently and how often they bought, with the margin they brought in the last 12 months.
 
-    Fixed classes, so a cell means the same every month: recency up to 30 days, up to half the churn window W, W, 2 W,
-    and longer; frequency 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (upper end in days; 0 for
+    Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the
+    active), in 2 W, and longer ago; frequency 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (upper end in days; 0 for
     "longer"), times, n (customers), value (mean margin of 365 days per customer, major units), low, high (bootstrap).
 
     >>> bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": [date(2026, 1, 30)] * 2,
@@ -99,7 +99,7 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
     silent = ibis.literal(as_of).delta(seen.date, unit="day")
     each = seen.group_by("customer_id").agg(
         silent=silent.min(), k=_.count(), margin=_.margin_rc.sum(where=silent < 365).fill_null(0))
-    recency = ibis.cases(*[(_.silent <= edge, edge) for edge in edges], else_=0)
+    recency = ibis.cases(*[(_.silent < edge, edge) for edge in edges], else_=0)
     tops = zip((1, 2, 4, 9), TIMES, strict=False)
     times = ibis.cases(*[(_.k <= top, name) for top, name in tops], else_=TIMES[-1])
     grouped = each.group_by(recency=recency, times=times, bucket=bucket(_.customer_id))

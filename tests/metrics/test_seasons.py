@@ -33,6 +33,13 @@ def test_one_event_is_no_season():
     assert not seasons.season(table, 175).clear
 
 
+def test_half_a_year_seen_twice_names_no_highest_month():
+    """The months not seen twice may be the highest."""
+    summers = {month: rate for month, rate in (year(2024, 0.02, 0.10) | year(2025, 0.03, 0.12)).items() if "06" <= month[5:] <= "11"}
+    with pytest.raises(NotEnoughData, match="6 of the 12 calendar months"):
+        seasons.seasonality(flows(summers))
+
+
 def test_two_years_of_a_month_are_needed(six_customers):
     with pytest.raises(NotEnoughData, match="in two years"):
         seasons.seasonality(flows(year(2025, 0.03, 0.12)))
