@@ -20,6 +20,7 @@ class Contest(NamedTuple):
     quality: pd.DataFrame
     calibration: pd.DataFrame
     auc_gain: Estimate
+    brier_gain: Estimate
     chosen: str
 
 
@@ -30,8 +31,8 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     stayed (interval by DeLong et al. 1988); brier: mean squared error of the probability; lift: share lost among the
     tenth ranked highest / share lost of all (Wilson over the fixed share of all); bias: mean probability − share lost.
     calibration: model, bin (tenths by probability), predicted, value (share lost), low, high, n.
-    auc_gain: AUC of signals − AUC of alive, paired. chosen: `alive`, the simpler one, unless the gain is certain (its
-    interval above zero) and the Brier score is not worse.
+    auc_gain: AUC of signals − AUC of alive; brier_gain: Brier score of alive − that of signals; both paired. chosen:
+    `alive`, the simpler one, unless signals gains for certain in one (its interval above zero) and not loses in the other.
 
     >>> judged = judge(risk._example(), risk._example())
     >>> judged.chosen, judged.quality.set_index(["model", "measure"])["value"].round(2).loc[("signals", "auc")].item()
@@ -45,14 +46,14 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     quality = pd.DataFrame([row for name, p in scores.items() for row in _quality(name, lost, p)])
     calibration = pd.concat([_calibration(lost, p).assign(model=name) for name, p in scores.items()], ignore_index=True)
     if len(models) < 2:
-        return Contest(quality, calibration, Estimate(float("nan")), "alive")
+        return Contest(quality, calibration, Estimate(float("nan")), Estimate(float("nan")), "alive")
     aucs, covariance = delong(lost, list(scores.values()))
     spread = np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0))
     gain = aucs[1] - aucs[0]
     gain = Estimate(float(gain), float(gain - Z_95 * spread), float(gain + Z_95 * spread), len(lost))
-    brier = {name: float(np.mean((p - lost) ** 2)) for name, p in scores.items()}
-    better = gain.low > 0 and brier["signals"] <= brier["alive"]
-    return Contest(quality, calibration, gain, "signals" if better else "alive")
+    closer = Estimate(*map(float, _mean((scores["alive"] - lost) ** 2 - (scores["signals"] - lost) ** 2)), len(lost))
+    better = (gain.low > 0 and closer.value >= 0) or (closer.low > 0 and gain.value >= 0)
+    return Contest(quality, calibration, gain, closer, "signals" if better else "alive")
 
 
 def delong(lost: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -70,6 +70,19 @@ def test_signals_win_where_they_matter():
     assert result.auc_gain.low > 0
 
 
+@pytest.mark.parametrize(("off", "chosen"), [(0.15, "signals"), (0.0, "alive")])
+def test_chances_clearly_closer_to_what_happened_win_where_the_ranking_is_the_same(monkeypatch, off, chosen):
+    """Both models rank alike; the simple one's chances are all too high, or just as good."""
+    later, rng = plain(a=0.0, b=0.0, seed=2), np.random.default_rng(6)
+    p = rng.uniform(0.05, 0.8, len(later))
+    later["left"] = (rng.random(len(later)) < p).astype(int)
+    monkeypatch.setattr(risk, "predict", lambda model, rows: p + (off if model.name == "alive" else 0.0))
+    result = contest.judge(plain(a=0.0, b=0.0), later)
+    assert (result.auc_gain.value, result.chosen) == (0.0, chosen)
+    simple, full = (measured(result, name, "brier")["value"] for name in ("alive", "signals"))
+    assert result.brier_gain.value == pytest.approx(simple - full)
+
+
 def test_the_simpler_model_wins_ties():
     result = contest.judge(plain(a=0.0, b=0.0), plain(a=0.0, b=0.0, seed=2))
     assert result.chosen == "alive"
