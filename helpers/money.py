@@ -58,7 +58,7 @@ def _ecb_rates() -> pd.DataFrame:
 def exchange_rates(currencies: list[str], reporting: str, start: date, end: date, own: pd.DataFrame | None = None) -> pd.DataFrame:
     """What one unit of each currency is worth in the reporting currency, for each day from start to end.
 
-    The client's own rates come first, then the ECB's through the euro. A day without a rate takes the last known one,
+    The client's own rates for a currency they name, else the ECB's through the euro. A day without a rate takes the last known one,
     never a later one; a rate more than seven days old is an error, and so is a currency without any.
 
     Parameters: own has columns date, currency, rate (reporting units for one unit of the currency).

@@ -76,8 +76,8 @@ def revenue_retention(occasions: ir.Table, as_of: date, data_start: date | None 
     customers absent from it are mostly not due yet: say so.
 
     Returns one row with starting_rc, lost_rc, contraction_rc, expansion_rc (minor
-    units), n (customers of R0), grr, grr_low, grr_high, nrr, nrr_low, nrr_high. Raises NotEnoughData when the data
-    begin after R0's window does. Source: metrics.md, revenue retention.
+    units), n (customers of R0), grr, grr_low, grr_high, nrr, nrr_low, nrr_high. Raises NotEnoughData when the purchases
+    begin after the first month of R0's window. Source: metrics.md, revenue retention.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b", "c"], "net_sales_rc": [100, 80, 100, 500],
     ...     "date": [date(2024, 6, 1), date(2025, 6, 1), date(2024, 7, 1), date(2025, 7, 1)]})
