@@ -207,7 +207,8 @@ CASES = {
     "signals.signals": lambda s: signals.signals(s.tables, AS_OF, W),
     "standardise.moments": lambda s: standardise.moments(s.stratified.select("home_market", x=_.n, y=_.n), BY),
     "renewals.subscription_lives": lambda s: renewals.subscription_lives(s.client.table("subscriptions"), AS_OF),
-    "subscriptions.revenue_churn": lambda s: subscriptions.revenue_churn(s.client.table("subscriptions"), AS_OF),
+    "subscriptions.revenue_churn": lambda s: subscriptions.revenue_churn(
+        s.client.table("subscriptions"), s.client.table("fx"), AS_OF, "EUR"),
     "survival.gaps": lambda s: survival.gaps(s.all, AS_OF, by=BY),
     "survival.lapsed": lambda s: survival.lapsed(s.all, AS_OF, by=BY),
     "voice.answers": lambda s: voice.answers(s.surveys, "nps", by=["market"]),

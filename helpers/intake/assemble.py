@@ -98,10 +98,11 @@ def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     first, last = need["first"].min(), pd.to_datetime([need["last"].max(), latest]).max()
     own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
     costed = set(con.to_pandas(parts["products"].currency)) if "products" in parts else set()
+    running = _running(con, parts["subscriptions"]) if "subscriptions" in parts else set()
     rates, problems = [], []
     for code, span in need.iterrows():
         wide = pd.isna(span["first"]) or code in costed  # unit costs are needed on the days of any order
-        start, end = (first, last) if wide else (span["first"], last if "returns" in parts else span["last"])
+        start, end = (first, last) if wide else (span["first"], last if "returns" in parts or code in running else span["last"])
         start, end = start - pd.Timedelta(days=1), end + pd.Timedelta(days=1)  # a moment's local day may be a neighbour
         try:
             rates.append(exchange_rates([code], settings.currency, start.date(), end.date(), own))
@@ -112,6 +113,12 @@ def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     table = pd.concat(rates, ignore_index=True)
     table["date"], table["rate_date"] = table["date"].dt.date, pd.to_datetime(table["rate_date"]).dt.date
     return con.create_table("fx", _as_in_schema(ibis.memtable(table), "fx"))
+
+
+def _running(con, subscriptions: ir.Table) -> set[str]:
+    """The currencies of recurring revenue that still runs: it has to be valued in the months after its last movement."""
+    balances = subscriptions.group_by("currency").aggregate(mrr=_.mrr_delta_minor.sum())
+    return set(con.to_pandas(balances.filter(_.mrr != 0).currency))
 
 
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:

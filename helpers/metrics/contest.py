@@ -32,7 +32,8 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     tenth ranked highest / share lost of all (Wilson over the fixed share of all); bias: mean probability − share lost.
     calibration: model, bin (tenths by probability), predicted, value (share lost), low, high, n.
     auc_gain: AUC of signals − AUC of alive; brier_gain: Brier score of alive − that of signals; both paired. chosen:
-    `alive`, the simpler one, unless signals gains for certain in one (its interval above zero) and not loses in the other.
+    `alive`, the simpler one, unless signals is better for certain in one of them (the interval above zero) and not worse
+    for certain in the other.
 
     >>> judged = judge(risk._example(), risk._example())
     >>> judged.chosen, judged.quality.set_index(["model", "measure"])["value"].round(2).loc[("signals", "auc")].item()
@@ -52,7 +53,7 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     gain = aucs[1] - aucs[0]
     gain = Estimate(float(gain), float(gain - Z_95 * spread), float(gain + Z_95 * spread), len(lost))
     closer = Estimate(*map(float, _mean((scores["alive"] - lost) ** 2 - (scores["signals"] - lost) ** 2)), len(lost))
-    better = (gain.low > 0 and closer.value >= 0) or (closer.low > 0 and gain.value >= 0)
+    better = max(gain.low, closer.low) > 0 and min(gain.high, closer.high) >= 0
     return Contest(quality, calibration, gain, closer, "signals" if better else "alive")
 
 

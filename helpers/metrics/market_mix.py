@@ -28,7 +28,7 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
     counts = orders.filter(*placed).group_by("market", "payment_method").agg(orders=_.count()).execute()
     if counts.empty:
         raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
-    counts["market"] = counts["market"].fillna(OTHER).map(lambda market: (names or {}).get(market, market))
+    counts["market"] = _as_shown(counts["market"], names)
     counts = counts.groupby(["market", "payment_method"])["orders"].sum().reset_index()
     n = counts.groupby("market")["orders"].transform("sum")
     return counts.assign(value=counts["orders"] / n, n=n).sort_values(["market", "value"], ascending=[True, False])
@@ -51,7 +51,7 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start)).agg(
         rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()
     ).execute()  # fmt: skip
-    sums["market"] = sums["market"].fillna(OTHER).map(lambda market: (names or {}).get(market, market))
+    sums["market"] = _as_shown(sums["market"], names)
     old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)].copy()
     rates = old.groupby("currency")[["rc", "minor"]].sum()
     new["rate"] = new["currency"].map(rates["rc"] / rates["minor"].where(rates["minor"] != 0))
@@ -63,6 +63,12 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": earlier, "at_constant": constant})
     return found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
                         n=a["orders"]).reset_index()  # fmt: skip
+
+
+def _as_shown(market: pd.Series, names: dict[str, str] | None) -> pd.Series:
+    """Markets as `markets.shown` names them: one it does not name, where nobody is identified, is among the others."""
+    known = market.fillna(OTHER)
+    return known if names is None else known.map(lambda each: names.get(each, OTHER))
 
 
 def _example() -> ir.Table:

@@ -81,6 +81,16 @@ def test_currency_without_rates_is_an_error_and_fx_csv_the_cure(shop):
     assert set(shop.table("fx").query("currency == 'AED'")["source"]) == {"client fx.csv"}
 
 
+def test_recurring_revenue_that_runs_on_has_a_rate_to_the_last_day_and_what_ended_needs_none(shop):
+    head = "subscription_id,email,date,kind,mrr_delta,currency\n"
+    shop.write("orders.csv", f"{HEADER}\n1,2025-03-03,,DE,EUR,10.00\n2,2025-05-05,,DE,EUR,10.00\n")
+    runs, ends = "a,a@mail.test,2025-03-03,new,9.00,USD\n", "b,b@mail.test,2025-03-04,{0},{1}9.00,GBP\n"
+    shop.write("subscriptions.csv", head + runs + ends.format("new", "") + ends.format("churn", "-"))
+    shop.build()
+    last = shop.table("fx").groupby("currency")["date"].max().astype(str)
+    assert (last["USD"], last["GBP"]) == ("2025-05-05", "2025-03-05")
+
+
 def test_orders_in_two_exports_count_once_and_the_newest_wins(shop):
     shop.write("a.csv", GOOD)
     shop.write("b.csv", GOOD.replace("20.00", "25.00") + "3,2026-03-03,,DE,EUR,1.00\n")

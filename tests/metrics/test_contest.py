@@ -70,7 +70,7 @@ def test_signals_win_where_they_matter():
     assert result.auc_gain.low > 0
 
 
-@pytest.mark.parametrize(("off", "chosen"), [(0.15, "signals"), (0.0, "alive")])
+@pytest.mark.parametrize(("off", "chosen"), [(0.15, "signals"), (0.0, "alive"), (-0.04, "signals")])
 def test_chances_clearly_closer_to_what_happened_win_where_the_ranking_is_the_same(monkeypatch, off, chosen):
     """Both models rank alike; the simple one's chances are all too high, or just as good."""
     later, rng = plain(a=0.0, b=0.0, seed=2), np.random.default_rng(6)

@@ -121,6 +121,17 @@ def test_who_refused_the_only_parcel_counts_among_the_refusals(table, split):
     assert raw(found.table, False)[["market", "value", "n"]].values.tolist() == [["DE", 2 / 3, 3], [OTHER, 1.0, 1]]
 
 
+def test_a_market_where_nobody_is_identified_is_among_the_others(table):
+    """Amazon alone ships to Italy and so no customer lives there: the two orders join those of France and of nowhere."""
+    places = ["DE", "FR", "IT", "IT", None]
+    rows = [dict(orders_of([("a", place, "2026-03-10")])[0], order_id=str(k), payment_method="card") for k, place in enumerate(places)]
+    rows = [dict(row, customer_id=None) if row["market"] != "DE" else row for row in rows]
+    orders, names = table("orders", rows), {"DE": "DE", "FR": OTHER}
+    for found in (market_mix.payment_mix(orders, AS_OF, names), market_mix.constant_currency(orders, AS_OF, names)):
+        assert dict(zip(found["market"], found["n"], strict=True)) == {"DE": 1, OTHER: 4}
+    assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", OTHER}  # no names, no rule
+
+
 def test_the_bootstrap_is_that_of_the_estimates(con):
     frame = pd.DataFrame(
         {"customer_id": [f"{k:02x}0" for k in range(200)], "market": "DE", "x": np.arange(200.0), "y": 2.0}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, proportion
+from helpers.metrics.cost_history import fixed_and_variable
 from helpers.report import charts, page
 
 NAN = float("nan")
@@ -51,6 +52,15 @@ def test_money_is_published_in_the_client_s_currency_and_periods_can_be_named(sh
     assert rows[0]["period"] == "2026-09"
     assert "n" not in rows[0]
     assert "period" not in rows[1]
+
+
+def test_a_cost_at_the_margin_counts_no_customers_and_is_published(sheet):
+    """Twelve months of 1,000 fixed and 2.00 a customer: no n, so nothing to hide (metrics.md, Privacy)."""
+    active = range(100, 112)
+    fit = fixed_and_variable(pd.DataFrame({"active_existing": active, "spend": [1000 + 2.0 * n for n in active]}))
+    sheet.publish("marginal_retention_cost", fit.unit_cost, unit="money")
+    (row,) = handed(sheet)[0]
+    assert row["value"] == pytest.approx(2) and {"low", "high"} <= {*row} and not {"n", "suppressed"} & {*row}
 
 
 def test_missing_values_are_absent_and_floats_have_twelve_digits(sheet):
