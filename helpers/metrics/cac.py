@@ -40,7 +40,9 @@ def cac(
     spend, or to customers won where there is none. market: that one only, with its share of such spend (occasions of
     all markets are needed to know it). The interval is that of the number won (exact Poisson).
 
-    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won.
+    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won, and spend_rc and
+    value are nan where a group has no line of the kind: what is not recorded is not free. NotEnoughData when nothing at all
+    was spent in the period, or in the market asked for.
 
     >>> import ibis, datetime
     >>> day = datetime.date(2026, 1, 5)
@@ -57,17 +59,19 @@ def cac(
     by = list(by)
     people = _people(occasions, period)
     lines = _lines(spend, period)
-    if not len(lines):
-        raise NotEnoughData(f"No acquisition spend is recorded from {period.start} to {period.end}, so a new customer has no known cost.")
     paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
     lines = _spread(lines, people, [*by, "market"] if market else by)
     if market:
         lines, people = lines[lines["market"] == market], people[people["market"] == market]
+    if not lines["amount_rc"].sum() > 0:
+        where = f" for {market}" if market else ""
+        raise NotEnoughData(f"No acquisition spend is recorded{where} from {period.start} to {period.end}, "
+                            "so a new customer has no known cost.")
     found = []
     for kind, parts in KINDS.items():
         who = people[people["acquisition_channel"].isin(paid_channels)] if kind == "paid" else people
         cost = lines[lines["kind"].isin(parts)]
-        sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna(0)
+        sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna({"n": 0})
         found.append(sums.rename_axis(by or ["all"]).reset_index().assign(kind=kind))
     return _with_interval(pd.concat(found, ignore_index=True))[["kind", *by, "spend_rc", "value", "low", "high", "n"]]
 
@@ -120,7 +124,7 @@ def _fill(lines: pd.DataFrame, people: pd.DataFrame, name: str, blank: pd.Series
 
 def _sum(frame: pd.DataFrame, by: list[str], column: str) -> pd.Series:
     if not by:
-        return pd.Series({"": frame[column].sum()})
+        return pd.Series({"": frame[column].sum(min_count=1)})
     return frame.dropna(subset=by).groupby(by)[column].sum()
 
 

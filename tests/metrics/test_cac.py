@@ -52,10 +52,13 @@ class TestKnownValues:
         assert value(found, kind="loaded", market="GB") == pytest.approx((20_00 + 2_00 + 3_00) / 2)
         assert value(found, kind="paid", market="GB") == 20_00
 
-    def test_by_channel_a_team_is_spread_and_organic_is_free(self):
+    def test_by_channel_a_team_is_spread_and_organic_has_no_cost_of_its_own(self):
+        """Nothing is recorded for organic: that is no cost of 0, or it would be paid back at once."""
         found = cac.cac(occasions(), spend(), JANUARY, ["acquisition_channel"])
         assert value(found, kind="loaded", acquisition_channel="search") == pytest.approx(100_00 / 2)
-        assert value(found, kind="loaded", acquisition_channel="organic") == 0
+        organic = found[found["acquisition_channel"] == "organic"]
+        assert organic[["spend_rc", "value", "low", "high"]].isna().all(axis=None)
+        assert organic.loc[organic["kind"] == "loaded", "n"].tolist() == [1]
         assert set(found["acquisition_channel"]) == {"search", "organic"}
 
     def test_by_cohort(self):
@@ -104,6 +107,25 @@ class TestEdges:
     def test_no_spend_is_a_sentence(self):
         with pytest.raises(NotEnoughData, match="No acquisition spend"):
             cac.cac(occasions(), spend(), Period.month("2025-01"))
+
+    def test_a_market_without_spend_has_no_cost(self):
+        """All lines are Germany's, so Britain's two customers cost an unknown amount, by every kind."""
+        german = [line for line in SPEND if line[1] == "DE"]
+        found = cac.cac(occasions(), spend(german), JANUARY, ["market"]).set_index(["kind", "market"])
+        assert found.loc[(slice(None), "GB"), ["spend_rc", "value"]].isna().all(axis=None)
+        assert found.loc[("blended", "DE"), "value"] == 30_00
+        with pytest.raises(NotEnoughData, match="recorded for GB from"):
+            cac.cac(occasions(), spend(german), JANUARY, market="GB")
+
+    def test_a_kind_without_a_line_has_no_cost_and_a_line_of_nothing_has_one(self):
+        salary = ("team", "DE", 12_00, "salary")
+        assert pd.isna(value(cac.cac(occasions(), spend([salary]), JANUARY), kind="blended"))
+        free = cac.cac(occasions(), spend([salary, ("search", "DE", 0, "media")]), JANUARY)
+        assert (value(free, kind="blended"), value(free, kind="loaded")) == (0, 3_00)
+
+    def test_lines_of_nothing_alone_are_no_cost(self):
+        with pytest.raises(NotEnoughData, match="No acquisition spend"):
+            cac.cac(occasions(), spend([("search", "DE", 0, "media")]), JANUARY)
 
     def test_media_in_no_market_is_spread_by_customers(self):
         found = cac.cac(occasions(), spend([("search", None, 40_00, "media")]), JANUARY, ["market"])
