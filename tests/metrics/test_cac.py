@@ -31,6 +31,17 @@ def spend(rows=SPEND) -> ibis.Table:
         for channel, market, amount, kind in rows]))
 
 
+MONTHS = [f"2026-{month:02}" for month in range(1, 7)]
+
+
+def month_by_month(won=MONTHS, spent=MONTHS, zero=()):
+    """A customer won on the 5th of each month, and 10.00 of media on the 15th of each month spent (nothing in zero)."""
+    people = pd.concat([occasions(WON[:1]).execute().assign(customer_id=each, date=pd.Timestamp(f"{each}-05")) for each in won])
+    lines = pd.concat([spend([("search", "DE", 0 if each in zero else 10_00, "media")]).execute()
+                       .assign(date=pd.Timestamp(f"{each}-15")) for each in spent])
+    return ibis.memtable(people), ibis.memtable(lines)
+
+
 def value(table: pd.DataFrame, **keys) -> float:
     for name, wanted in keys.items():
         table = table[table[name] == wanted]
@@ -137,3 +148,39 @@ class TestEdges:
         assert cac.clv_to_cac(values, costs)["value"].isna().all()
         with pytest.raises(NotEnoughData):
             cac.rated(cac.clv_to_cac(values, costs))
+
+
+class TestExportsThatAreTooShort:
+    HALF = Period.trailing(date(2026, 6, 30), 6)
+
+    @pytest.mark.parametrize("spent, missing, advice", [
+        (MONTHS[:3], "2026-04 to 2026-06:", "or report as of an earlier month"),
+        (MONTHS[:5], "2026-06:", "or report as of an earlier month"),
+        (MONTHS[4:], "2026-01 to 2026-04:", r"nothing was spent\)\.$"),
+        (MONTHS[2:5], "2026-01 to 2026-02 and 2026-06:", "earlier month"),
+    ])
+    def test_spend_that_does_not_reach_an_end_of_the_period_is_refused(self, spent, missing, advice):
+        """Half the spend over all the customers would be half the cost."""
+        for by in ([], ["market"], ["acquisition_channel"]):
+            with pytest.raises(NotEnoughData, match=f"nothing for {missing} .*{advice}"):
+                cac.cac(*month_by_month(spent=spent), self.HALF, by)
+
+    def test_months_without_ads_between_months_with_ads_are_cheap_months(self):
+        found = cac.cac(*month_by_month(spent=[MONTHS[0], MONTHS[5]]), self.HALF)
+        assert value(found, kind="loaded") == pytest.approx(20_00 / 6)
+
+    def test_a_month_of_nothing_spent_is_a_month_and_lines_outside_the_period_tell_that_it_was_seen(self):
+        found = cac.cac(*month_by_month(zero=MONTHS[3:]), self.HALF)
+        assert value(found, kind="loaded") == pytest.approx(30_00 / 6)
+        inside = cac.cac(*month_by_month(spent=["2026-01", "2026-03", "2026-06"]), Period.trailing(date(2026, 4, 30), 3))
+        assert value(inside, kind="loaded") == pytest.approx(10_00 / 3)
+
+    def test_before_a_shops_first_customer_no_spend_is_missing(self):
+        found = cac.cac(*month_by_month(won=MONTHS[3:], spent=MONTHS[3:]), self.HALF)
+        assert value(found, kind="loaded") == 10_00
+
+    def test_by_cohort_those_without_a_line_have_no_cost(self):
+        """Spend begins in March: January and February cost an unknown amount, not nothing."""
+        found = cac.cac(*month_by_month(spent=MONTHS[2:]), self.HALF, ["cohort"]).query("kind == 'loaded'").set_index("cohort")
+        assert found.loc[found["value"].isna()].index.tolist() == MONTHS[:2]
+        assert found["value"].dropna().tolist() == [10_00] * 4
