@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.metrics.books import UNALLOCATED, Books, active_existing, whole_months
+from helpers.metrics.books import UNALLOCATED, Books, active_existing, refuse_unbooked, whole_months
 from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.money import exponent, to_major
 from helpers.periods import Period
@@ -59,6 +59,9 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     existing customers are added as component "discounts". Existing means: first occasion before the period, or with
     by_month before each month.
 
+    Raises NotEnoughData when a month has no ledger line at all: the sum would be too low. by_month leaves such months to
+    the caller, who can see them.
+
     Returns KEYS, amount_rc (integer minor units of the reporting currency; without the discounts all parts add up to
     the ledger exactly), amount (major units of `currency`), allocation, existing_share, share_from. Months as YYYY-MM.
 
@@ -69,6 +72,8 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     >>> int(ledger.loc[ledger["component"] != DISCOUNTS, "amount_rc"].sum())
     10000
     """
+    if not by_month:
+        refuse_unbooked(books, period)
     lines = _lines(books, period)
     sold = _sold(books, period, by_month)
     weights, shares = _weights(books, period, sold, set(lines["allocation"])), _order_shares(sold)

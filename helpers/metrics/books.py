@@ -8,9 +8,10 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from helpers.estimates import NotEnoughData
 from helpers.metrics import markets
 from helpers.metrics.occasions import numbered
-from helpers.periods import Period, add_months, month_start, months_between
+from helpers.periods import Period, add_months, label, month_start, months_between
 
 UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
 
@@ -103,6 +104,32 @@ def whole_months(period: Period) -> list[Period]:
     """
     count = months_between(period.start, period.end) + 1
     return [Period.month(add_months(month_start(period.start), k)) for k in range(count)]
+
+
+def unbooked(books: Books, period: Period) -> list[str]:
+    """The months a period touches that have no ledger line at all, oldest first; a line of 0 is a line.
+
+    >>> unbooked(example(), Period(date(2026, 9, 1), date(2026, 10, 31)))
+    ['2026-09']
+    """
+    months = whole_months(period)
+    lines = books.costs.filter(Period(months[0].start, months[-1].end).covers(_.month)).select("month").distinct().execute()
+    booked = {label(day) for day in lines["month"]}
+    return [month.label for month in months if month.label not in booked]
+
+
+def refuse_unbooked(books: Books, period: Period) -> None:
+    """NotEnoughData, naming the months, when a month of a period has no ledger line: its cost is unknown, not nothing.
+
+    >>> refuse_unbooked(example(), Period.month("2026-10"))
+    """
+    missing = unbooked(books, period)
+    if missing:
+        raise NotEnoughData(
+            f"No retention cost is booked for {', '.join(missing)}, so what keeping a customer cost from {period.start} to "
+            f"{period.end} is not known. Fill retention_costs.csv for every month without a line (amount 0 where nothing was "
+            f"spent), or report as of an earlier month."
+        )
 
 
 def example() -> Books:

@@ -9,7 +9,7 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
-from helpers.periods import Period
+from helpers.periods import Period, add_months, label
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
 DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel", "cohort": "cohort"}
@@ -40,7 +40,13 @@ def cac(
     spend, or to customers won where there is none. market: that one only, with its share of such spend (occasions of
     all markets are needed to know it). The interval is that of the number won (exact Poisson).
 
-    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won.
+    Raises NotEnoughData when no line of any kind reaches back to the month of the period in which the first customer was
+    won, or on to its last month: the export is too short, and the sum too low. A month without ads between months with ads
+    is just that. By cohort nothing is raised, and a cohort without a line has no cost.
+
+    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won, and spend_rc and
+    value are nan where a group has no line of the kind: what is not recorded is not free. NotEnoughData when nothing at all
+    was spent in the period, or in the market asked for.
 
     >>> import ibis, datetime
     >>> day = datetime.date(2026, 1, 5)
@@ -57,17 +63,21 @@ def cac(
     by = list(by)
     people = _people(occasions, period)
     lines = _lines(spend, period)
-    if not len(lines):
-        raise NotEnoughData(f"No acquisition spend is recorded from {period.start} to {period.end}, so a new customer has no known cost.")
+    if len(lines) and "cohort" not in by:
+        _refuse_too_short(spend, people["cohort"].min() if len(people) else label(period.start), period)
     paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
     lines = _spread(lines, people, [*by, "market"] if market else by)
     if market:
         lines, people = lines[lines["market"] == market], people[people["market"] == market]
+    if not lines["amount_rc"].sum() > 0:
+        where = f" for {market}" if market else ""
+        raise NotEnoughData(f"No acquisition spend is recorded{where} from {period.start} to {period.end}, "
+                            "so a new customer has no known cost.")
     found = []
     for kind, parts in KINDS.items():
         who = people[people["acquisition_channel"].isin(paid_channels)] if kind == "paid" else people
         cost = lines[lines["kind"].isin(parts)]
-        sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna(0)
+        sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna({"n": 0})
         found.append(sums.rename_axis(by or ["all"]).reset_index().assign(kind=kind))
     return _with_interval(pd.concat(found, ignore_index=True))[["kind", *by, "spend_rc", "value", "low", "high", "n"]]
 
@@ -77,6 +87,24 @@ def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
     new = won(occasions, period)
     keys = {name: new[column] for name, column in DIMENSIONS.items()}
     return new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
+
+
+def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
+    """NotEnoughData, naming the months, when all spend begins after the first customer's month or ends before the last one."""
+    ends = spend.agg(first=_.date.min(), last=_.date.max()).execute().iloc[0]
+    gaps, first, last = [], label(ends["first"]), label(ends["last"])
+    if first > first_won:
+        gaps.append((first_won, label(add_months(ends["first"], -1))))
+    if last < label(period.end):
+        gaps.append((label(add_months(ends["last"], 1)), label(period.end)))
+    if gaps:
+        missing = " and ".join(start if start == end else f"{start} to {end}" for start, end in gaps)
+        earlier = ", or report as of an earlier month" if last < label(period.end) else ""
+        raise NotEnoughData(
+            f"Acquisition spend is recorded from {first} to {last}, and nothing for {missing}: what a new customer cost from "
+            f"{period.start} to {period.end} is not known. Add the exports of those months (amount 0 in acquisition_spend.csv "
+            f"where nothing was spent){earlier}."
+        )
 
 
 def _lines(spend: ir.Table, period: Period) -> pd.DataFrame:
@@ -120,7 +148,7 @@ def _fill(lines: pd.DataFrame, people: pd.DataFrame, name: str, blank: pd.Series
 
 def _sum(frame: pd.DataFrame, by: list[str], column: str) -> pd.Series:
     if not by:
-        return pd.Series({"": frame[column].sum()})
+        return pd.Series({"": frame[column].sum(min_count=1)})
     return frame.dropna(subset=by).groupby(by)[column].sum()
 
 

@@ -15,6 +15,7 @@ from helpers.money import to_major
 from helpers.periods import Period, last_complete_month
 
 MONTHS_TO_FIT = 12
+MONTHS_SEEN = 6  # in each of which a component has a line before its absence is remarked on
 LEAST_MOVEMENT = 0.05  # of the mean number of customers, between the fewest and the most
 
 
@@ -82,6 +83,25 @@ def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame
         spend=("spend", "sum"), active_existing=(base, "max")
     ).reset_index()  # fmt: skip
     return sums.assign(value=sums["spend"] / sums["active_existing"].where(lambda n: n > 0), n=sums["active_existing"])
+
+
+def absent(months: pd.DataFrame, period: Period) -> pd.DataFrame:
+    """Components booked in each of the six months before a period and not in all of its own: component, month (the first).
+
+    A line that came every month and now does not was more often forgotten than saved. months: `monthly`. Empty when the
+    six months are not all there. A line of 0 is booked; discounts come from the orders and are left out.
+
+    >>> rows = [(f"2026-{month:02}", "crm") for month in range(2, 11)] + [(f"2026-{month:02}", "email") for month in range(2, 10)]
+    >>> absent(pd.DataFrame(rows, columns=["month", "component"]), Period(date(2026, 8, 1), date(2026, 10, 31)))
+      component    month
+    0     email  2026-10
+    """
+    booked = months[months["component"] != DISCOUNTS].groupby("component")["month"].agg(set)
+    before = {month.label for month in whole_months(Period.trailing(period.t0, MONTHS_SEEN))}
+    inside = [month.label for month in whole_months(period)]
+    found = [(component, next(month for month in inside if month not in seen))
+             for component, seen in booked.items() if before <= seen and not seen.issuperset(inside)]  # fmt: skip
+    return pd.DataFrame(found, columns=["component", "month"])
 
 
 def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:

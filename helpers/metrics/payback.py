@@ -82,10 +82,10 @@ def _cumulative(cells: pd.DataFrame, newest: int, ages: np.ndarray) -> tuple[np.
 def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """The first age at which cumulative margin per acquired customer reaches the CAC: a row per group.
 
-    curve: `ltv_curve`; costs: rows of one kind of `cac`; both by the same groups. value is nan where the margin has
-    not reached the cost by the last observed age, which is an answer: reached is False and last_age says how far
-    one can see. low and high are the ages at which the curve's upper and lower end reach it. Columns *by, value, low,
-    high, n (customers observed at that age), reached, last_age, cac.
+    curve: `ltv_curve`; costs: rows of one kind of `cac`; both by the same groups. value is nan where the margin has not
+    reached the cost by the last observed age, which is an answer: reached is False and last_age says how far one can see.
+    A group without a cost above 0 has no payback and no row. low and high are the ages at which the curve's upper and
+    lower end reach it. Columns *by, value, low, high, n (customers observed at that age), reached, last_age, cac.
 
     >>> curve = pd.DataFrame({"age": [0, 1, 2], "value": [20.0, 31, 40], "low": [18.0, 28, 36],
     ...     "high": [22.0, 34, 44], "n": [90, 80, 70]})
@@ -99,12 +99,14 @@ def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] =
         for name, value in zip(by, key, strict=True):
             wanted &= (costs[name] == value).to_numpy()
         cost = float(costs.loc[wanted, "value"].iloc[0]) if wanted.any() else np.nan
-        if not cost >= 0:
+        if not cost > 0:
             continue
         at = {end: _first_age(group, end, cost) for end in ("value", "high", "low")}
         n = group.loc[group["age"] == (at["value"] if at["value"] == at["value"] else group["age"].max()), "n"].iloc[0]
         found.append((*key, at["value"], at["high"], at["low"], int(n), at["value"] == at["value"],
                       int(group["age"].max()), cost))
+    if not by and not found:
+        raise NotEnoughData("A new customer has no known cost, so there is nothing to earn back.")
     return pd.DataFrame(found, columns=[*by, "value", "low", "high", "n", "reached", "last_age", "cac"])
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pencil import ORDER, TIMELINE, orders_of
 
+from helpers.estimates import NotEnoughData
 from helpers.metrics.allocation import (
     DISCOUNTS,
     EXISTING,
@@ -195,5 +196,24 @@ def test_what_no_rule_places_is_a_row(books):
     }
 
 
-def test_an_empty_ledger_is_an_empty_frame(books):
-    assert allocated(books([]), Period.month("2025-11")).empty
+def test_an_empty_ledger_is_an_empty_frame_by_month_and_no_cost_of_a_period(books):
+    """A series can leave the month out; a sum would call it free."""
+    assert allocated(books([]), Period.month("2025-11"), by_month=True).empty
+    with pytest.raises(NotEnoughData, match="booked for 2025-11,"):
+        allocated(books([]), Period.month("2025-11"))
+
+
+def test_a_month_without_a_line_is_unknown_and_a_line_of_nothing_is_known(books):
+    """The quarter with June, with May and June, and with all three not yet booked; then June as a line of 0."""
+    april, may, june = (dict(month=date(2026, month, day), market="DE") for month, day in ((4, 30), (5, 31), (6, 30)))
+    for lines, missing in (([april, may], "2026-06,"), ([april], "2026-05, 2026-06,"), ([], "2026-04, 2026-05, 2026-06,")):
+        with pytest.raises(NotEnoughData, match=f"booked for {missing} so .* or report as of an earlier month"):
+            allocated(books(lines), QUARTER)
+    assert sum(placed(allocated(books([april, may, june | dict(amount_rc=0, amount_minor=0)]), QUARTER)).values()) == 2000
+
+
+def test_a_quarter_that_reaches_before_the_ledger_is_unknown_too(books):
+    lines = [dict(month=date(2026, 5, 31)), dict(month=date(2026, 6, 30))]
+    with pytest.raises(NotEnoughData, match="booked for 2026-04,"):
+        allocated(books(lines), QUARTER)
+    assert set(allocated(books(lines), QUARTER, by_month=True).query("component == 'crm'")["month"]) == {"2026-05", "2026-06"}

@@ -31,6 +31,17 @@ def spend(rows=SPEND) -> ibis.Table:
         for channel, market, amount, kind in rows]))
 
 
+MONTHS = [f"2026-{month:02}" for month in range(1, 7)]
+
+
+def month_by_month(won=MONTHS, spent=MONTHS, zero=()):
+    """A customer won on the 5th of each month, and 10.00 of media on the 15th of each month spent (nothing in zero)."""
+    people = pd.concat([occasions(WON[:1]).execute().assign(customer_id=each, date=pd.Timestamp(f"{each}-05")) for each in won])
+    lines = pd.concat([spend([("search", "DE", 0 if each in zero else 10_00, "media")]).execute()
+                       .assign(date=pd.Timestamp(f"{each}-15")) for each in spent])
+    return ibis.memtable(people), ibis.memtable(lines)
+
+
 def value(table: pd.DataFrame, **keys) -> float:
     for name, wanted in keys.items():
         table = table[table[name] == wanted]
@@ -52,10 +63,13 @@ class TestKnownValues:
         assert value(found, kind="loaded", market="GB") == pytest.approx((20_00 + 2_00 + 3_00) / 2)
         assert value(found, kind="paid", market="GB") == 20_00
 
-    def test_by_channel_a_team_is_spread_and_organic_is_free(self):
+    def test_by_channel_a_team_is_spread_and_organic_has_no_cost_of_its_own(self):
+        """Nothing is recorded for organic: that is no cost of 0, or it would be paid back at once."""
         found = cac.cac(occasions(), spend(), JANUARY, ["acquisition_channel"])
         assert value(found, kind="loaded", acquisition_channel="search") == pytest.approx(100_00 / 2)
-        assert value(found, kind="loaded", acquisition_channel="organic") == 0
+        organic = found[found["acquisition_channel"] == "organic"]
+        assert organic[["spend_rc", "value", "low", "high"]].isna().all(axis=None)
+        assert organic.loc[organic["kind"] == "loaded", "n"].tolist() == [1]
         assert set(found["acquisition_channel"]) == {"search", "organic"}
 
     def test_by_cohort(self):
@@ -105,6 +119,25 @@ class TestEdges:
         with pytest.raises(NotEnoughData, match="No acquisition spend"):
             cac.cac(occasions(), spend(), Period.month("2025-01"))
 
+    def test_a_market_without_spend_has_no_cost(self):
+        """All lines are Germany's, so Britain's two customers cost an unknown amount, by every kind."""
+        german = [line for line in SPEND if line[1] == "DE"]
+        found = cac.cac(occasions(), spend(german), JANUARY, ["market"]).set_index(["kind", "market"])
+        assert found.loc[(slice(None), "GB"), ["spend_rc", "value"]].isna().all(axis=None)
+        assert found.loc[("blended", "DE"), "value"] == 30_00
+        with pytest.raises(NotEnoughData, match="recorded for GB from"):
+            cac.cac(occasions(), spend(german), JANUARY, market="GB")
+
+    def test_a_kind_without_a_line_has_no_cost_and_a_line_of_nothing_has_one(self):
+        salary = ("team", "DE", 12_00, "salary")
+        assert pd.isna(value(cac.cac(occasions(), spend([salary]), JANUARY), kind="blended"))
+        free = cac.cac(occasions(), spend([salary, ("search", "DE", 0, "media")]), JANUARY)
+        assert (value(free, kind="blended"), value(free, kind="loaded")) == (0, 3_00)
+
+    def test_lines_of_nothing_alone_are_no_cost(self):
+        with pytest.raises(NotEnoughData, match="No acquisition spend"):
+            cac.cac(occasions(), spend([("search", "DE", 0, "media")]), JANUARY)
+
     def test_media_in_no_market_is_spread_by_customers(self):
         found = cac.cac(occasions(), spend([("search", None, 40_00, "media")]), JANUARY, ["market"])
         assert value(found, kind="blended", market="DE") == value(found, kind="blended", market="GB") == 10_00
@@ -115,3 +148,39 @@ class TestEdges:
         assert cac.clv_to_cac(values, costs)["value"].isna().all()
         with pytest.raises(NotEnoughData):
             cac.rated(cac.clv_to_cac(values, costs))
+
+
+class TestExportsThatAreTooShort:
+    HALF = Period.trailing(date(2026, 6, 30), 6)
+
+    @pytest.mark.parametrize("spent, missing, advice", [
+        (MONTHS[:3], "2026-04 to 2026-06:", "or report as of an earlier month"),
+        (MONTHS[:5], "2026-06:", "or report as of an earlier month"),
+        (MONTHS[4:], "2026-01 to 2026-04:", r"nothing was spent\)\.$"),
+        (MONTHS[2:5], "2026-01 to 2026-02 and 2026-06:", "earlier month"),
+    ])
+    def test_spend_that_does_not_reach_an_end_of_the_period_is_refused(self, spent, missing, advice):
+        """Half the spend over all the customers would be half the cost."""
+        for by in ([], ["market"], ["acquisition_channel"]):
+            with pytest.raises(NotEnoughData, match=f"nothing for {missing} .*{advice}"):
+                cac.cac(*month_by_month(spent=spent), self.HALF, by)
+
+    def test_months_without_ads_between_months_with_ads_are_cheap_months(self):
+        found = cac.cac(*month_by_month(spent=[MONTHS[0], MONTHS[5]]), self.HALF)
+        assert value(found, kind="loaded") == pytest.approx(20_00 / 6)
+
+    def test_a_month_of_nothing_spent_is_a_month_and_lines_outside_the_period_tell_that_it_was_seen(self):
+        found = cac.cac(*month_by_month(zero=MONTHS[3:]), self.HALF)
+        assert value(found, kind="loaded") == pytest.approx(30_00 / 6)
+        inside = cac.cac(*month_by_month(spent=["2026-01", "2026-03", "2026-06"]), Period.trailing(date(2026, 4, 30), 3))
+        assert value(inside, kind="loaded") == pytest.approx(10_00 / 3)
+
+    def test_before_a_shops_first_customer_no_spend_is_missing(self):
+        found = cac.cac(*month_by_month(won=MONTHS[3:], spent=MONTHS[3:]), self.HALF)
+        assert value(found, kind="loaded") == 10_00
+
+    def test_by_cohort_those_without_a_line_have_no_cost(self):
+        """Spend begins in March: January and February cost an unknown amount, not nothing."""
+        found = cac.cac(*month_by_month(spent=MONTHS[2:]), self.HALF, ["cohort"]).query("kind == 'loaded'").set_index("cohort")
+        assert found.loc[found["value"].isna()].index.tolist() == MONTHS[:2]
+        assert found["value"].dropna().tolist() == [10_00] * 4

@@ -109,3 +109,13 @@ def test_the_percentile_needs_a_history():
     assert cost_history.history_percentile(months) == 0.75
     with pytest.raises(NotEnoughData):
         cost_history.history_percentile(months.head(1))
+
+
+def test_a_component_that_stops_is_remarked_on_and_one_that_comes_and_goes_is_not():
+    """The quarter from August: email ends in August, crm goes on, support began in April, loyalty skips May."""
+    quarter = Period(date(2026, 8, 1), date(2026, 10, 31))
+    booked = {"email": range(2, 9), "crm": range(2, 11), "support": range(4, 9), "loyalty": (2, 3, 4, 6, 7), "discounts": range(2, 9)}
+    rows = [(f"2026-{month:02}", component) for component, months in booked.items() for month in months]
+    months = pd.DataFrame(rows, columns=["month", "component"])
+    assert cost_history.absent(months, quarter).values.tolist() == [["email", "2026-09"]]
+    assert cost_history.absent(months[months["month"] > "2026-03"], quarter).empty

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import ibis
 import pandas as pd
 import pytest
 from pencil import TIMELINE, orders_of
@@ -29,8 +30,8 @@ def worked(spent, active):
 def books(table, occasions_of):
     lines = [
         LINE | dict(month=date(2026, month, 30), market=market, amount_rc=rc, amount_minor=rc, channel=channel)
-        for month, market, rc, channel in ((4, "DE", 3000, "email"), (6, "GB", 6000, "sms"), (6, None, 1200, None))
-    ]
+        for month, market, rc, channel in ((4, "DE", 3000, "email"), (5, "DE", 0, None), (6, "GB", 6000, "sms"), (6, None, 1200, None))
+    ]  # May cost nothing, and is booked as that
     return Books(
         table("retention_costs", lines),
         table("orders", orders_of(TIMELINE)),
@@ -149,6 +150,15 @@ def test_orders_after_the_period_change_nothing(table, occasions_of, books):
         )
     )
     assert costs.customers(later, QUARTER)[costs.BASES].sum().equals(costs.customers(books, QUARTER)[costs.BASES].sum())
+
+
+def test_a_headline_of_a_quarter_not_wholly_booked_is_refused(books):
+    """102 over five customers is 20.40; without June's lines it would be 6.00, and with none at all 0."""
+    assert costs.headline(books, QUARTER).value == 102 / 5
+    for kept, missing in ((date(2026, 5, 31), "2026-06"), (date(2026, 1, 31), "2026-04, 2026-05, 2026-06")):
+        early = books._replace(costs=books.costs.filter(books.costs.month <= ibis.literal(kept)))
+        with pytest.raises(NotEnoughData, match=f"No retention cost is booked for {missing}, so"):
+            costs.headline(early, QUARTER)
 
 
 def test_the_window_is_open_at_its_far_end(books):

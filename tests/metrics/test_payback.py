@@ -68,3 +68,12 @@ class TestEdges:
     def test_groups_without_a_cost_are_left_out(self):
         curve = pd.DataFrame({"cohort": ["2026-01"], "age": [0], "value": [9.0], "low": [8.0], "high": [9.5], "n": [9]})
         assert not len(payback.payback_months(curve, pd.DataFrame({"cohort": ["2025-01"], "value": [1.0]}), ["cohort"]))
+
+    def test_what_cost_nothing_known_is_not_paid_back_at_once(self):
+        curve = pd.DataFrame({"age": [0, 1], "value": [20.0, 31], "low": [18.0, 28], "high": [22.0, 34], "n": [9, 8]})
+        each = pd.concat([curve.assign(market="DE"), curve.assign(market="GB"), curve.assign(market="FR")])
+        costs = pd.DataFrame({"market": ["DE", "GB", "FR"], "value": [30.0, 0.0, float("nan")]})
+        assert payback.payback_months(each, costs, ["market"])["market"].tolist() == ["DE"]
+        for unknown in (costs[1:2], costs[2:]):
+            with pytest.raises(NotEnoughData, match="no known cost"):
+                payback.payback_months(curve, unknown)
