@@ -219,7 +219,8 @@ CASES = {
     "voice.response_rate": lambda s: voice.response_rate(s.surveys, s.sent, YEAR, s.all),
     "backtest.holdout": lambda s: s.held.customers,
     "backtest.predictions": lambda s: backtest.predictions(s.all, s.held, ("mbg_nbd",)),
-    "books.together": lambda s: books.existing(books.together(s.books, {"AE": "other"}).occasions, MONTH, W),
+    "books.together": lambda s: books.existing(books.together(s.books, {"DE": "DE", "AE": "other"}).occasions, MONTH, W),
+    "books.unbooked": lambda s: books.unbooked(s.books, Period(YEAR.start, date(YEAR.end.year + 1, YEAR.end.month, 1))),
     "budget.monthly": lambda s: budget.monthly(s.all, s.spend, AS_OF),
     "cac.won": lambda s: cac.won(s.all, YEAR),
     "cac.cac": lambda s: cac.cac(s.all, s.spend, YEAR, by=["market", "acquisition_channel"]),
@@ -258,7 +259,7 @@ CASES = {
 }
 FORECASTS = pd.DataFrame({"made": ["2025-10-31"], "months": [12], "value": [900.0], "low": [800.0], "high": [950.0]})
 ASKED_BY_OTHERS = {  # read no table themselves, or only through a function above
-    "costs.observed", "costs.refuse_unobserved", "signals.collect", "voice.needed",
+    "books.refuse_unbooked", "costs.observed", "costs.refuse_unobserved", "signals.collect", "voice.needed",
     "clv_learned.learn", "clv_learned.challengers", "clv_learned.scored",
 }
 

@@ -20,7 +20,8 @@ def log_likelihood(rows: pd.DataFrame, params: np.ndarray) -> float:
     >>> round(log_likelihood(one, np.ones(4)), 4)
     -0.47
     """
-    each = ParetoNBDFitter._conditional_log_likelihood(params, *_histories(rows))
+    with np.errstate(invalid="ignore"):
+        each = ParetoNBDFitter._conditional_log_likelihood(params, *_histories(rows))
     return float((rows["weight"].to_numpy() * each).sum())
 
 

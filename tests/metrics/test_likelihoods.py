@@ -56,13 +56,13 @@ def test_the_fit_and_its_errors_are_those_of_lifetimes(model):
     assert ours.errors == pytest.approx(theirs.standard_errors_.to_dict(), rel=1e-3)
 
 
+@pytest.fixture(scope="module")
+def paid() -> pd.DataFrame:
+    return shoppers.spend_rows({"p": 6.0, "q": 4.0, "v": 15.0}, np.random.default_rng(3).geometric(0.4, 3_000))
+
+
 class TestGammaGamma:
     SPEND_LOGS = [np.log([6.0, 4.0, 15.0]), np.log([0.5, 1.2, 900.0]), np.log([50.0, 0.8, 0.1])]
-
-    @pytest.fixture(scope="class")
-    def paid(self) -> pd.DataFrame:
-        rng = np.random.default_rng(3)
-        return shoppers.spend_rows({"p": 6.0, "q": 4.0, "v": 15.0}, rng.geometric(0.4, 3_000))
 
     @pytest.mark.parametrize("logs", SPEND_LOGS)
     def test_the_value_is_that_of_lifetimes(self, paid, logs):
