@@ -137,7 +137,7 @@ class Words(string.Formatter):
         return self._number(value, kind, digits, "" if part == "bare" else extra, spec.startswith("+"), part != "bare")
 
     def change(self, now, before, spec: str = "percent", since=None) -> str:
-        """How a number moved: "up 1.2 points from September 2026", or "no clear change since …".
+        """How a number moved: "up 1.2 points from September 2026", or "not clearly changed since …".
 
         For two Estimates the difference is called a move only if its own 95 % interval, from both intervals taken as
         independent, leaves out zero; that is cautious, since a customer base is largely the same people a month later.
@@ -147,7 +147,7 @@ class Words(string.Formatter):
         >>> words.change(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000), "percent", "2026-09")
         'up 2.0 points from September 2026'
         >>> words.change(Estimate(.20, .17, .23, 500), Estimate(.19, .16, .22, 500), "percent", "2026-09")
-        'no clear change since September 2026'
+        'not clearly changed since September 2026'
         """
         spec = spec.replace("percent", "points")
         direction = self.direction(now, before, spec)

@@ -32,7 +32,7 @@ def test_only_rows_for_the_whole_client_are_headlines():
 def test_more_churn_is_bad_and_more_repeat_purchases_are_good(metric, tone):
     rows = [row(metric, 0.25, "2026-10"), row(metric, 0.20, "2026-09"), row(metric, 0.25, "2025-10")]
     assert card(rows)["changes"] == [
-        (tone, "up 5.0 points from September 2026"), ("", "no clear change since October 2025")
+        (tone, "up 5.0 points from September 2026"), ("", "not clearly changed since October 2025")
     ]  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def test_money_written_reads_back_as_the_money_rounded_to_its_digits(amount, cur
     (Estimate(0.20, 0.19, 0.21, 9000), Estimate(0.18, 0.17, 0.19, 9000), "up 2.0 points from September 2026"),
     (Estimate(0.18, 0.17, 0.19, 9000), Estimate(0.20, 0.19, 0.21, 9000), "down 2.0 points from September 2026"),
     (Estimate(0.20, 0.17, 0.23, 500), Estimate(0.19, 0.16, 0.22, 500),
-     "no clear change since September 2026"),
+     "not clearly changed since September 2026"),
     (0.2, 0.2, "the same as in September 2026"),
     (0.2, NAN, "not comparable with September 2026"),
 ])  # fmt: skip
