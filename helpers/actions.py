@@ -46,6 +46,7 @@ def draws(shop: Client, customer_ids: pd.Series, campaign: str) -> pd.Series:
     key = privacy.client_key(shop.settings.client)
 
     def drawn(customer: str) -> float:
+        """A number in [0, 1) that nobody without the key can foretell."""
         digest = hmac.digest(key, f"{campaign}|{customer}".encode(), hashlib.sha256).hex()
         return int(digest[:DRAW_DIGITS], 16) / 16**DRAW_DIGITS
 

@@ -44,6 +44,7 @@ def _command(function):
 
     @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
+        """The command; an error becomes its sentence, unless it is debugged."""
         try:
             return function(*args, **options)
         except (typer.Exit, typer.Abort):

@@ -108,6 +108,8 @@ def _spark(engine: Engine, scratch: Path) -> ibis.BaseBackend:
     from pyspark.sql import SparkSession
 
     class Backend(pyspark.Backend):
+        """Ibis on PySpark, which registers the frames of a query before it is cached, too."""
+
         def _create_cached_table(self, name, expr):
             self._run_pre_execute_hooks(expr)  # Ibis 12 forgets the frames in a query that is cached before it is run
             return super()._create_cached_table(name, expr)

@@ -68,6 +68,7 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
     """A file with the format that takes it, by the first way to read it that any format fits."""
 
     def refused(problem: Problem) -> Found:
+        """The file as one that no format takes."""
         return Found(raw, name, terms, problem=problem)
 
     if terms.format and terms.format not in formats:

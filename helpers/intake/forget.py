@@ -32,6 +32,7 @@ def forget(client: str, email: str) -> str:
     pseudonym = privacy.pseudonym(privacy.client_key(client), person)
 
     def is_person(cell) -> bool:
+        """Whether a cell holds the e-mail, however it is written."""
         return isinstance(cell, str) and "@" in cell and privacy.normalised(cell, gmail) == person
 
     touched = _from_raw(settings, is_person)
@@ -69,11 +70,13 @@ def _from_csv(one, is_person: Callable) -> int:
     style = one.layout.encoding, one.layout.delimiter, form.rule("quote", '"')
 
     def order_of(row):
+        """The number of the order that a row belongs to, if it names one."""
         return row[place] if place is not None and len(row) > place else None
 
     mine = {order_of(row) for row in _read(one.raw.path, *style) if any(map(is_person, row))} - {None}
 
     def without(row):
+        """The row, None to drop it, or the row with the person blanked."""
         if not any(map(is_person, row)) and order_of(row) not in mine:
             return row
         if not {"orders", "refunds"} & set(form.tables):
@@ -126,6 +129,7 @@ def _from_json(one, is_person: Callable) -> int:
     count = 0
 
     def without(value):
+        """The value without the items of its lists that hold the person."""
         nonlocal count
         if isinstance(value, list):
             kept = [item for item in value if not holds(item)]
@@ -134,6 +138,7 @@ def _from_json(one, is_person: Callable) -> int:
         return {k: without(v) for k, v in value.items()} if isinstance(value, dict) else value
 
     def holds(item) -> bool:
+        """Whether the person stands in an item itself; lists in it are looked through on their own."""
         if isinstance(item, dict):
             return any(holds(v) for v in item.values() if not isinstance(v, list))
         return is_person(item)

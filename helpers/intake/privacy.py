@@ -109,6 +109,7 @@ def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
 
     @ibis.udf.scalar.python(signature=((str,), str))
     def hashed(who):
+        """The pseudonym of an e-mail ("e:…") or of another id; empty for a placeholder."""
         if who[:2] != "e:":
             return pseudonym(key, who)
         mail = normalised(who[2:], gmail)

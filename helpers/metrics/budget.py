@@ -150,6 +150,7 @@ def best_spend(
     gain = scale * elasticity
 
     def at(log_price: float) -> np.ndarray:
+        """What each channel is given when a unit must bring that much."""
         return np.clip((gain / np.exp(log_price)) ** (1 / (1 - elasticity)), least, most)
 
     slopes = np.log(gain * np.array([least, most]) ** (elasticity - 1))

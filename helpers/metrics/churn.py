@@ -194,6 +194,7 @@ def runs(
 def _moves(runs: pd.DataFrame, count: int) -> pd.DataFrame:
     """Runs summed to the flows of periods 1 … count."""
     def at(place: pd.Series, customers: pd.Series) -> np.ndarray:
+        """Customers counted by period, 0 … count."""
         return np.bincount(place, weights=customers, minlength=count + 2)[: count + 1].astype("int64")
 
     came, went, customers = runs["block"], runs["until"] + 1, runs["customers"]

@@ -131,6 +131,7 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
             model.fit(x, np.maximum(target, 0))
 
     def predictor(model):
+        """The model as a function of snapshots: bound here, since a loop would bind the last one to all."""
         return lambda later: model.predict(_matrix(later, levels)[0][x.columns])
 
     return {name: predictor(model) for name, model in models.items()}

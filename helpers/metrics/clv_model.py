@@ -150,6 +150,7 @@ def _totals(rows: pd.DataFrame, money: bool, horizon_months: float, discount_rat
         margin_rate = (groups["margin_rc"].sum() / groups["net_sales_rc"].sum()).to_numpy()
 
     def total(purchases: Fit, spending: Fit | None, nodes: int | None = None) -> np.ndarray:
+        """Expected occasions, or discounted margin, of each group."""
         unit = purchases.unit_days
         rate, horizon = math.log1p(discount_rate) / DAYS_PER_YEAR * unit, horizon_months * DAYS_PER_MONTH / unit
         living = expectations.living_occasions(purchases, *pairs.T, horizon, rate, nodes)[which.ravel()]

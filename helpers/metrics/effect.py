@@ -182,6 +182,7 @@ def cost_per_kept(effect: Estimate, n_treated: int, cost: float) -> Estimate:
     [10.0, 6.67, 20.0]
     """
     def per_customer(difference):
+        """Cost per customer kept, if the arms differ by so much."""
         return cost / (n_treated * difference) if difference > 0 else float("inf")
 
     if not effect.value > 0:

@@ -24,6 +24,7 @@ def _once(method):
 
     @wraps(method)
     def read(self):
+        """What the method found before, or finds now."""
         if method.__name__ not in self._known:
             try:
                 self._known[method.__name__] = method(self)

@@ -37,6 +37,7 @@ def beta_geometric(rows: pd.DataFrame, model: str) -> Likelihood:
     stays = counts + first
 
     def at(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood and its gradient at these logarithms."""
         r, alpha, a, b = np.exp(logs)
         coins = (b + np.maximum(stays, 1.0) - 1.0)[place]
         until_T, until_t = alpha + T, alpha + t_x
@@ -79,6 +80,7 @@ def gamma_gamma(rows: pd.DataFrame) -> Likelihood:
     log_m, total = np.bincount(place, weight * np.log(m)), x * m
 
     def at(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood and its gradient at these logarithms."""
         p, q, v = np.exp(logs)
         until = v + total
         log_until = weight * np.log(until)

@@ -24,6 +24,7 @@ def climb(likelihood: Likelihood, customers: int, penalty: float, start: Sequenc
     ([0.0], [[100.0]])
     """
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        """What the search makes small, per customer, and its gradient."""
         value, gradient = likelihood(logs)
         squares = np.exp(2 * logs)
         return penalty * squares.sum() - value / customers, 2 * penalty * squares - gradient / customers

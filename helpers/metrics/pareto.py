@@ -44,6 +44,7 @@ def climb(rows: pd.DataFrame, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         at, tolerance = fitter.params_.to_numpy() * scale, 1e-8
 
     def loss(logs: np.ndarray) -> float:
+        """What the search made small, for the whole base."""
         ridge = penalty * customers * (np.exp(logs) ** 2).sum()
         return ridge - log_likelihood(rows, np.exp(logs) / scale)
 

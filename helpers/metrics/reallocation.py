@@ -151,6 +151,7 @@ def _saved(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
     gain = came * (then / now) ** elasticity
 
     def surplus(size):
+        """Customers more than now, at this multiple of the split."""
         return (gain * size**elasticity).sum() - came.sum()
 
     return float(then.sum() * (1 - brentq(surplus, 1e-9, 1e9)))

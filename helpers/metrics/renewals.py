@@ -14,8 +14,8 @@ from scipy import optimize, special
 from statsmodels.tools.numdiff import approx_hess3
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.btyd import LOG_BOUND
 from helpers.metrics.fits import Fit
+from helpers.metrics.maximum_likelihood import LOG_BOUND
 from helpers.periods import DAYS_PER_MONTH
 
 FEWEST = 20  # subscriptions that ended, below which nothing is fitted
@@ -75,6 +75,7 @@ def fit_sbg(table: pd.DataFrame) -> Fit:
         raise NotEnoughData(f"{lost} subscriptions have ended; {FEWEST} at two different ages are needed to model renewals.")
 
     def loss(logs):
+        """What the search makes small."""
         return -log_likelihood(table, *np.exp(logs))
 
     found = optimize.minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-LOG_BOUND, LOG_BOUND)] * 2, tol=1e-12)

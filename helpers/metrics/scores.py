@@ -32,3 +32,12 @@ def comparable(groups: pd.DataFrame) -> pd.DataFrame:
     if len(shown) < 2:
         raise NotEnoughData("There are no two groups with enough answers to compare.")
     return shown
+
+
+def apart(groups: pd.DataFrame, everybody: float) -> bool:
+    """Whether any group's interval leaves out the value of everybody.
+
+    >>> apart(pd.DataFrame({"low": [10.0, 25.0], "high": [20.0, 35.0]}), 15.0)
+    True
+    """
+    return bool(((groups["low"] > everybody) | (groups["high"] < everybody)).any())

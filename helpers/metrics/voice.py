@@ -23,12 +23,14 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
 
     A respondent is a customer; who answered several times in a cell counts once, by the latest answer. Anonymous
     answers count one each. `score` is as given; `good` is the score turned so that the highest is best, counted from 1;
-    `options` is the number of options. Scales are never mixed: a kind asked on two scales raises NotEnoughData.
+    `options` is the number of options; a market or channel nobody knows is "unknown". Scales are never mixed: a kind asked
+    on two scales raises NotEnoughData.
 
     >>> answers(_example(), "nps")[["score", "good", "options", "n"]].to_records(index=False).tolist()
     [(3.0, 4.0, 11, 1), (9.0, 10.0, 11, 1), (10.0, 11.0, 11, 1)]
     """
     given = surveys.filter(_.kind == kind, _.score.notnull())
+    given = given.mutate(**{name: given[name].fill_null("unknown") for name in by if given[name].type().is_string()})
     if period is not None:
         given = given.filter(period.covers(_.answered_date))
     latest = ibis.window(group_by=[*by, "customer_id"],

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers.estimates import NotEnoughData
-from helpers.report import drawing
+from helpers.report import axes, drawing
 from helpers.report.drawing import INK, PALETTE, REST, STYLE
 from helpers.report.wording import HIDDEN
 
@@ -56,7 +56,7 @@ def lines(
     """
     shape, band = ({"drawstyle": "steps-post"}, {"step": "post"}) if stepped else ({}, {})
     with matplotlib.rc_context(STYLE):
-        ax, frame = drawing.canvas(), frame.assign(**{x: drawing.at_its_month(frame[x])})
+        ax, frame = drawing.canvas(), frame.assign(**{x: axes.at_its_month(frame[x])})
         for color, (name, part) in zip(cycle(PALETTE), drawing.parts(frame, by, names), strict=False):
             part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
@@ -66,8 +66,8 @@ def lines(
                 ax.fill_between(part[x], ends[low], ends[high], color=color, alpha=0.16, linewidth=0, **band)
         if mark is not None:
             ax.axvline(mark, **drawing.DASHES)
-        drawing.value_axes(ax, number, xlabel, ylabel)
-        drawing.date_axis(ax, frame[x])
+        axes.value_axes(ax, number, xlabel, ylabel)
+        axes.date_axis(ax, frame[x])
         drawing.legend(ax, by)
     return ax
 
@@ -94,7 +94,7 @@ def bars(frame, label, value, number=None) -> Axes:
         for place, each in enumerate(values):
             _write(ax, max(each, 0.0), place, number, each)
         ax.margins(x=ROOM)
-        drawing.row_axes(ax, number)
+        axes.row_axes(ax, number)
     return ax
 
 
@@ -118,7 +118,7 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
             ax.annotate(HIDDEN, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=14)
         drawing.whiskers(ax, frame, value, low, high, PALETTE[0], width=2.2)
         ax.plot(frame[value].astype("float64"), range(len(frame)), "o", color=PALETTE[0], markersize=7)
-        drawing.row_axes(ax, number, xlabel, reference)
+        axes.row_axes(ax, number, xlabel, reference)
     return ax
 
 
@@ -138,9 +138,9 @@ def stacked(frame, x, y, by, number=None, names=None) -> Axes:
             start = tops.where(wide[part] >= 0, bottoms)
             ax.bar(range(len(wide)), wide[part], bottom=start, width=0.8, color=color, label=drawing.named(names, part))
             tops, bottoms = tops + wide[part].clip(lower=0), bottoms + wide[part].clip(upper=0)
-        ticks, every = [drawing.tick(each) for each in wide.index], max(1, -(-len(wide) // 6))
+        ticks, every = [axes.tick(each) for each in wide.index], max(1, -(-len(wide) // 6))
         ax.set_xticks(range(0, len(ticks), every), ticks[::every])
-        drawing.value_axes(ax, number)
+        axes.value_axes(ax, number)
         drawing.legend(ax, by)
     return ax
 
@@ -166,7 +166,7 @@ def waterfall(frame, label, value, number=None) -> Axes:
             levels.append(level)
         ax.margins(x=ROOM)
         _cut(ax, levels)
-        drawing.row_axes(ax, number)
+        axes.row_axes(ax, number)
     return ax
 
 
@@ -182,9 +182,9 @@ def scatter(frame, x, y, number=None, xlabel=None, ylabel=None, diagonal=False) 
         if diagonal:
             middle = float(frame[[x, y]].astype("float64").mean(axis=None))
             ax.axline((middle, middle), slope=1, **drawing.DASHES)
-        drawing.value_axes(ax, number, xlabel, ylabel, grid="both")
+        axes.value_axes(ax, number, xlabel, ylabel, grid="both")
         if number:
-            ax.xaxis.set_major_formatter(drawing.Ticks(number))
+            ax.xaxis.set_major_formatter(axes.Ticks(number))
     return ax
 
 

@@ -38,7 +38,7 @@ from matplotlib.figure import Figure
 
 from helpers import periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
-from helpers.report import charts, drawing, rows, tables
+from helpers.report import axes, charts, drawing, rows, tables
 from helpers.report.formats import escaped, finer
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
@@ -116,7 +116,7 @@ class Sheet:
             alt = self.text(f"{key}.alt", **values) if self.words.has(f"{key}.alt") else None
             charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
         figure = ax if isinstance(ax, Figure) else ax.figure
-        drawing.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
+        axes.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
         self._html(
