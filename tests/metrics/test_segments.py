@@ -1,6 +1,6 @@
 """segments.py: known values, parts that add up, edges."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import numpy as np
@@ -54,6 +54,14 @@ def test_rfm_of_a_pencil_example():
     table = segments.rfm(ibis.memtable(bought).cast({"date": "date"}), AS_OF, 120, "EUR")
     assert table[["recency", "times", "n", "value"]].values.tolist() == [
         [30, "3–4", 1, 6.0], [240, "1", 1, 3.0], [0, "1", 1, 0.0]]
+
+
+def test_a_silence_of_the_whole_window_is_no_longer_active():
+    """W = 120: the last purchase of a was 119 days ago, of b 120; only a has bought in the window."""
+    days = [AS_OF - timedelta(days=silent) for silent in (119, 120)]
+    bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": days, "margin_rc": [300, 300]})
+    table = segments.rfm(bought, AS_OF, 120, "EUR")
+    assert table[["recency", "n"]].values.tolist() == [[120, 1], [240, 1]]
 
 
 # parts that add up
