@@ -51,7 +51,7 @@ def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> N
     ax.grid(axis=grid, visible=True)
     if number:
         ax.yaxis.set_major_formatter(Ticks(number))
-    ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND_STEPS))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND_STEPS, min_n_ticks=3))
     bottom, top = ax.get_ylim()
     if 0 < bottom < top * NEAR_ZERO:
         ax.set_ylim(bottom=0)
@@ -64,7 +64,7 @@ def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> N
 def row_axes(ax: Axes, number, xlabel=None, reference=None) -> None:
     """Values to the right: their numbers, light grid lines, and a dashed line at the reference."""
     ax.grid(axis="x", visible=True)
-    ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, min_n_ticks=3))
     if number:
         ax.xaxis.set_major_formatter(Ticks(number))
     if reference is not None and reference == reference:
