@@ -12,6 +12,7 @@ from matplotlib.ticker import Formatter, MaxNLocator, ScalarFormatter
 from helpers.report.drawing import DASHES, MUTED
 
 ROUND_STEPS = (1, 2, 5, 10)  # of an axis; a step of 2.5 would be written with a digit the chart does not show
+LONG_NUMBER = 8  # letters; three and more ticks with longer ones would run into each other
 NEAR_ZERO = 0.6  # an axis that starts below this share of its end starts at zero instead: a fall looks as deep as it is
 
 
@@ -64,7 +65,8 @@ def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> N
 def row_axes(ax: Axes, number, xlabel=None, reference=None) -> None:
     """Values to the right: their numbers, light grid lines, and a dashed line at the reference."""
     ax.grid(axis="x", visible=True)
-    ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, min_n_ticks=3))
+    long = number is not None and max(len(number(end)) for end in ax.get_xlim()) > LONG_NUMBER
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, min_n_ticks=2 if long else 3))
     if number:
         ax.xaxis.set_major_formatter(Ticks(number))
     if reference is not None and reference == reference:
