@@ -71,6 +71,7 @@ class Cache:
         """The rows as Parquet, whole numbers as such: DuckDB sums them as 128-bit, which Parquet only has as floats."""
         whole = [name for name, kind in expr.schema().items() if kind.is_int64()]
         kept = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
+        self.con._run_pre_execute_hooks(expr)  # small frames in the expression become known to the engine
         rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({self.con.compile(expr)})"
         self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' ({PARQUET})")
 

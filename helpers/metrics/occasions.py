@@ -4,15 +4,17 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis import _
 
 FIRSTS = {
-    "home_market": "market",
-    "first_sales_channel": "sales_channel",
-    "first_acquisition_channel": "acquisition_channel",
-    "first_product_category": "category",
-    "first_discounted": "discounted",
+    "home_market": _.market,
+    "first_sales_channel": _.sales_channel,
+    "first_acquisition_channel": _.acquisition_channel,
+    "first_product_category": _.category,
+    "first_discounted": _.discount_rc > 0,
 }
+EARLIEST = ("ordered_at", "source", "order_id")
 DIGITS = "234567abcdefghijklmnopqrstuvwxyz"  # of a pseudonym, in the order in which text is sorted
 COUNTED_STATUSES = ("paid", "delivered")
 ORDER_RATE = _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
@@ -40,7 +42,8 @@ def occasions(
     `refund_window_days` of the order reduce the day; undated refunds count at the order's day. A day whose net spend
     is not positive is no occasion. The margin is net sales less unit costs where an order line has one, else net sales
     times the rate of its category, market or the client, in that order (what the lines leave of the order's net sales
-    counts as such); refunds take margin away in proportion. Whether any line has a cost is looked up at once.
+    counts as such); refunds take margin away in proportion. Looked up at once: the combinations of market,
+    channels and category that orders have, and whether any line has a cost.
 
     Returns columns customer_id, date, n (1, 2, 3 … per customer), previous_date (of their occasion before; null at the
     first), first_date, home_market, first_sales_channel, first_acquisition_channel, first_product_category (of the
@@ -64,14 +67,17 @@ def occasions(
     0        anna  1          DE          1600       1000
     """
     counted = _counted_orders(orders, as_of, exclude_renewals)
+    kinds = _kinds(counted)
+    counted = _of_a_kind(counted, kinds)
     bought = _less_refunds(counted, refunds, as_of, refund_window_days)
     bought = _with_margin(bought, order_lines, margin_rate, margin_by_market or {}, margin_by_category or {})
-    days = _customer_days(bought)
-    return _described(days, _firsts(days, counted), customers)
+    return _described(_customer_days(bought), kinds, customers)
 
 
-def numbered(days: ir.Table) -> ir.Table:
+def numbered(days: ir.Table, **first) -> ir.Table:
     """The days on which customers bought, one row each, with n (1, 2, 3 …), previous_date (null at the first), first_date.
+
+    `first` names more that every row is to know of its customer's history, such as `market=_.market.first()`.
 
     >>> days = ibis.memtable({"customer_id": ["a", "a"], "date": [date(2026, 1, 5), date(2026, 2, 9)]})
     >>> numbered(days).order_by("n").execute()[["n", "previous_date", "first_date"]]
@@ -84,6 +90,7 @@ def numbered(days: ir.Table) -> ir.Table:
         n=(ibis.row_number().over(history) + 1).cast("int64"),
         previous_date=_.date.lag().over(history),
         first_date=_.date.first().over(history),
+        **{name: value.over(history) for name, value in first.items()},
     )
 
 
@@ -117,6 +124,18 @@ def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir
         _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES), _.order_date <= ibis.literal(as_of)
     )
     return (counted.filter(~_.is_renewal) if exclude_renewals else counted).select(*READ)
+
+
+def _kinds(counted: ir.Table) -> ir.Table:
+    """What orders can say of a customer, each combination once, by number: texts are dear to sort and to join."""
+    found = counted.select(**FIRSTS).distinct().to_pyarrow().sort_by([(name, "ascending") for name in FIRSTS])
+    return ibis.memtable(found.append_column("kind", pa.array(range(len(found)), pa.int32())))
+
+
+def _of_a_kind(counted: ir.Table, kinds: ir.Table) -> ir.Table:
+    """The orders with the number of their kind."""
+    same = [value.resolve(counted).identical_to(kinds[name]) for name, value in FIRSTS.items()]
+    return counted.join(kinds, same).select(*[counted[c] for c in counted.columns], kinds.kind)
 
 
 def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days: int) -> ir.Table:
@@ -169,12 +188,13 @@ def _rate(column, rates: dict[str, float]):
 
 
 def _customer_days(bought: ir.Table) -> ir.Table:
-    """Orders summed to customer and day, numbered; a day without positive net spend is none.
+    """Orders summed to customer and day, numbered, of the kind of the earliest order of the customer's first occasion.
 
-    Nearly every order is its buyer's only one of the day, and is taken as it is: the sum is the dearest step of all.
+    A day without positive net spend is none. Nearly every order is its buyer's only one of the day, and is taken as it is:
+    the sum is the dearest step of all.
     """
     own = (_.day_orders == 1).fill_null(False)
-    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated")
+    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated", "kind")
     alone = bought.filter(own).select("customer_id", date=_.order_date, net_sales_rc=_.kept_rc, **{c: _[c] for c in kept})
     together = bought.filter(~own).group_by("customer_id", date=_.order_date).agg(
         net_sales_rc=_total(_.kept_rc),
@@ -182,8 +202,9 @@ def _customer_days(bought: ir.Table) -> ir.Table:
         discount_rc=_total(_.discount_rc),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
+        kind=_.kind.argmin(ibis.struct({name: _[name] for name in EARLIEST})),
     )
-    return numbered(alone.union(together).filter(_.net_sales_rc > 0))
+    return numbered(alone.union(together).filter(_.net_sales_rc > 0), kind=_.kind.first())
 
 
 def _total(amounts):
@@ -191,18 +212,8 @@ def _total(amounts):
     return amounts.sum().cast("decimal(18, 0)").cast("int64")
 
 
-def _firsts(days: ir.Table, orders: ir.Table) -> ir.Table:
-    """One row per customer: the attributes of the earliest order of the first occasion."""
-    first_days = days.filter(_.n == 1).select("customer_id", order_date=_.date)
-    that_day = orders.semi_join(first_days, ["customer_id", "order_date"]).mutate(discounted=_.discount_rc > 0)
-    earliest = ibis.window(group_by="customer_id", order_by=["ordered_at", "source", "order_id"])
-    firsts = that_day.mutate(place=ibis.row_number().over(earliest)).filter(_.place == 0)
-    return firsts.select("customer_id", **FIRSTS)
-
-
-def _described(days: ir.Table, firsts: ir.Table, customers: ir.Table) -> ir.Table:
+def _described(days: ir.Table, kinds: ir.Table, customers: ir.Table) -> ir.Table:
     begun_earlier = customers.filter(_.truncated).customer_id
-    known = firsts.mutate(truncated=_.customer_id.isin(begun_earlier))
-    joined = days.join(known, "customer_id")
+    joined = days.join(kinds, "kind").mutate(truncated=_.customer_id.isin(begun_earlier))
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
     return joined.select("customer_id", "date", "n", "previous_date", "first_date", *FIRSTS, *sums, "truncated")
