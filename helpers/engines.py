@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
+import ibis.expr.types as ir
 from pyarrow import fs
 
 from helpers import schema
@@ -72,18 +73,40 @@ def content(folder: str | Path) -> str:
     return "\n".join(states)
 
 
-def connect(engine: Engine, tables: dict[str, str], scratch: Path) -> ibis.BaseBackend:
-    """An Ibis connection that knows the canonical tables by name.
+def connect(engine: Engine, scratch: Path) -> ibis.BaseBackend:
+    """An Ibis connection to the engine.
 
-    `tables` are Parquet files by table name (a warehouse holds its own). `scratch` is where the engine may spill and
-    log. Threads and memory are shared with the other jobs of a report.
+    `scratch` is where the engine may spill and log. Threads and memory are shared with the other jobs of a report.
     """
+    ibis.options.sql.fuse_selects = False  # every engine merges the steps of a query itself, and faster
     if engine.kind == "warehouse":
         return ibis.connect(engine.url)
-    con = _spark(engine, scratch) if engine.kind == "spark" else _duckdb(engine, scratch)
-    for name, address in tables.items():
-        con.read_parquet(address, table_name=name)
-    return con
+    return _spark(engine, scratch) if engine.kind == "spark" else _duckdb(engine, scratch)
+
+
+class Tables:
+    """The canonical tables of a connection by name, each read when it is first asked for and then known.
+
+    `addresses` are Parquet files by table name; a warehouse, which has none, holds its own tables.
+
+    >>> con = ibis.duckdb.connect()
+    >>> made = con.create_table("refunds", {"order_id": ["1"]})
+    >>> "refunds" in Tables(con, {}), "tickets" in Tables(con, {}), Tables(con, {})["refunds"].columns
+    (True, False, ('order_id',))
+    """
+
+    def __init__(self, con: ibis.BaseBackend, addresses: dict[str, str]):
+        self.con, self.addresses = con, addresses
+        self.known = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in (self.addresses or self.con.list_tables())
+
+    def __getitem__(self, name: str) -> ir.Table:
+        if name not in self.known:
+            address = self.addresses.get(name)
+            self.known[name] = self.con.read_parquet(address, table_name=name) if address else self.con.table(name)
+        return self.known[name]
 
 
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:

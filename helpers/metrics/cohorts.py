@@ -11,6 +11,8 @@ from ibis import _
 from helpers.estimates import Estimate, NotEnoughData, with_wilson
 from helpers.periods import label, last_complete_month, month_end
 
+OLDER = _.truncated.sum().fill_null(0)  # customers who may have bought before the data begin
+
 
 def month_number(day: ir.DateValue) -> ir.IntegerValue:
     """Months since the year 0 as a column, so that months can be subtracted.
@@ -44,11 +46,11 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     """
     by = list(by)
     counts = retention_counts(occasions, as_of, by).execute()
-    return _cells(_grid(_sizes(_firsts(occasions, as_of, by), by), counts, by, as_of), by)
+    return _cells(_grid(_begun(counts), counts, by, as_of), by)
 
 
 def retention_counts(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> ir.Table:
-    """How many customers of each cohort bought at each age: the one lazy query behind `retention_table`.
+    """How many customers of each cohort bought at each age, and how many of them are older than the data: one lazy query.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a"], "truncated": [False] * 2,
@@ -58,7 +60,7 @@ def retention_counts(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -
     """
     month, before = month_number(_.date), month_number(_.previous_date)
     once = _until(occasions, as_of).filter((before != month).fill_null(True))  # a customer's first occasion in the month
-    return _aged(once, by)
+    return _aged(once, by, older=OLDER)
 
 
 def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -120,12 +122,12 @@ def rolling_retention_table(
     >>> rolling_retention_table(bought, date(2026, 3, 31)).value.tolist()     # one day later is not one age later
     [1.0, 0.0]
     """
-    by, firsts = list(by), _firsts(occasions, as_of, by)
+    by = list(by)
     age = _.date.delta(_.first_date, unit="day") // days
     before = _.previous_date.delta(_.first_date, unit="day") // days
     once = _until(occasions, as_of).filter((before != age).fill_null(True))
-    counts = once.group_by(*by, cohort=month_number(_.first_date), age=age).agg(active=_.count()).execute()
-    return _cells(_grid(_sizes(firsts, by), counts, by, as_of, days), by)
+    counts = once.group_by(*by, cohort=month_number(_.first_date), age=age).agg(active=_.count(), older=OLDER).execute()
+    return _cells(_grid(_begun(counts), counts, by, as_of, days), by)
 
 
 def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -176,14 +178,19 @@ def _firsts(occasions: ir.Table, as_of: date, by: Sequence[str]) -> ir.Table:
     return firsts.select(*by, "truncated", cohort=month_number(_.date))
 
 
-def _aged(rows: ir.Table, by: Sequence[str], month=None) -> ir.Table:
+def _aged(rows: ir.Table, by: Sequence[str], month=None, **more) -> ir.Table:
     """Rows counted by cohort and age: the month (of their date) less that of the customer's first occasion."""
     cohort, month = month_number(_.first_date), month_number(_.date) if month is None else month
-    return rows.group_by(*by, cohort=cohort, age=month - cohort).agg(active=_.count())
+    return rows.group_by(*by, cohort=cohort, age=month - cohort).agg(active=_.count(), **more)
+
+
+def _begun(counts: pd.DataFrame) -> pd.DataFrame:
+    """The customers of each cohort: all of them bought at age 0, by their first occasion."""
+    return counts[counts["age"] == 0].rename(columns={"active": "n"}).drop(columns="age")
 
 
 def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:
-    return firsts.group_by(*by, "cohort").agg(n=_.count(), older=_.truncated.sum().fill_null(0)).execute()
+    return firsts.group_by(*by, "cohort").agg(n=_.count(), older=OLDER).execute()
 
 
 def _last_month(as_of: date) -> int:
@@ -203,7 +210,7 @@ def _grid(sizes: pd.DataFrame, counts: pd.DataFrame, by: list[str], as_of: date,
     else:
         newest_age = {c: _last_month(as_of) - c for c in cohorts}
     ages = pd.DataFrame({"age": range(max([0, *newest_age.values()]) + 1)})
-    grid = sizes.merge(ages, how="cross").merge(counts, on=[*by, "cohort", "age"], how="left")
+    grid = sizes.merge(ages, how="cross").merge(counts[[*by, "cohort", "age", "active"]], on=[*by, "cohort", "age"], how="left")
     grid = grid.sort_values([*by, "cohort", "age"], ignore_index=True)
     grid["active"] = grid["active"].fillna(0).astype("int64")
     return grid.assign(observed=grid["age"] <= grid["cohort"].map(newest_age))

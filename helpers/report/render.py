@@ -83,8 +83,6 @@ def folder_label(as_of: date, market: str = "") -> str:
 def run_facts(shop, runs: list[Run], began: float) -> dict:
     """What run.json records: parameters, inputs with their hashes, versions, exchange rates, seconds."""
     files = shop.files.drop_duplicates("file").sort_values("file")
-    rates = shop.con.table("fx") if "fx" in shop.con.list_tables() else None
-    rates = rates.filter(rates.date <= shop.as_of) if rates is not None else None
     return {
         "parameters": {"client": shop.settings.client, "as_of": shop.as_of.isoformat(), "market": shop.market},
         "inputs": [
@@ -93,7 +91,7 @@ def run_facts(shop, runs: list[Run], began: float) -> dict:
         ],
         "engine": shop.settings.engine.kind,
         "versions": {name: metadata.version(name) for name in VERSIONS},
-        "fx": _rates(rates),
+        "fx": _rates(shop.table("fx")) if shop.has("fx") else {},
         "seconds": {run.name: run.seconds for run in runs},
         "seconds_total": round(time.monotonic() - began, 1),
         "failures": {run.name: run.failure for run in runs if run.failure},
@@ -101,8 +99,6 @@ def run_facts(shop, runs: list[Run], began: float) -> dict:
 
 
 def _rates(fx) -> dict:
-    if fx is None:
-        return {}
     foreign = fx.filter(fx.source != "same currency").group_by("source").aggregate(last=fx.date.max()).to_pandas()
     if foreign.empty:
         return {}
