@@ -218,7 +218,7 @@ def _grid(sizes: pd.DataFrame, counts: pd.DataFrame, by: list[str], as_of: date,
 
 def _cells(grid: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """The grid as it is handed out: cohort as a label, blanks where unobserved, intervals."""
-    active = grid["active"].astype("Int64").where(grid["observed"])
-    cells = grid.assign(cohort=[label(_start(cohort)) for cohort in grid["cohort"]], active=active)
+    names = {cohort: label(_start(cohort)) for cohort in grid["cohort"].unique()}
+    cells = grid.assign(cohort=grid["cohort"].map(names), active=grid["active"].astype("Int64").where(grid["observed"]))
     columns = [*by, "cohort", "age", "active", "n", "value", "low", "high", "older"]
     return with_wilson(cells, "active", "n")[columns]
