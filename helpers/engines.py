@@ -78,7 +78,6 @@ def connect(engine: Engine, scratch: Path) -> ibis.BaseBackend:
 
     `scratch` is where the engine may spill and log. Threads and memory are shared with the other jobs of a report.
     """
-    ibis.options.sql.fuse_selects = False  # every engine merges the steps of a query itself, and faster
     if engine.kind == "warehouse":
         return ibis.connect(engine.url)
     return _spark(engine, scratch) if engine.kind == "spark" else _duckdb(engine, scratch)

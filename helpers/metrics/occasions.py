@@ -7,12 +7,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-FIRSTS = {
-    "home_market": _.market,
-    "first_sales_channel": _.sales_channel,
-    "first_acquisition_channel": _.acquisition_channel,
-    "first_product_category": _.category,
-    "first_discounted": _.discount_rc > 0,
+FIRSTS = {  # what an order can say of a customer; an empty text stands for none, which engines do not join
+    "home_market": _.market.fill_null(""),
+    "first_sales_channel": _.sales_channel.fill_null(""),
+    "first_acquisition_channel": _.acquisition_channel.fill_null(""),
+    "first_product_category": _.category.fill_null(""),
+    "first_discounted": (_.discount_rc > 0).fill_null(False),
 }
 EARLIEST = ("ordered_at", "source", "order_id")
 DIGITS = "234567abcdefghijklmnopqrstuvwxyz"  # of a pseudonym, in the order in which text is sorted
@@ -127,14 +127,14 @@ def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir
 
 
 def _kinds(counted: ir.Table) -> ir.Table:
-    """What orders can say of a customer, each combination once, by number: texts are dear to sort and to join."""
+    """Each combination of FIRSTS that orders have, by number: texts are dear to sort and to carry along."""
     found = counted.select(**FIRSTS).distinct().to_pyarrow().sort_by([(name, "ascending") for name in FIRSTS])
     return ibis.memtable(found.append_column("kind", pa.array(range(len(found)), pa.int32())))
 
 
 def _of_a_kind(counted: ir.Table, kinds: ir.Table) -> ir.Table:
     """The orders with the number of their kind."""
-    same = [value.resolve(counted).identical_to(kinds[name]) for name, value in FIRSTS.items()]
+    same = [value.resolve(counted) == kinds[name] for name, value in FIRSTS.items()]
     return counted.join(kinds, same).select(*[counted[c] for c in counted.columns], kinds.kind)
 
 
@@ -214,6 +214,7 @@ def _total(amounts):
 
 def _described(days: ir.Table, kinds: ir.Table, customers: ir.Table) -> ir.Table:
     begun_earlier = customers.filter(_.truncated).customer_id
-    joined = days.join(kinds, "kind").mutate(truncated=_.customer_id.isin(begun_earlier))
+    named = kinds.mutate(**{name: kinds[name].nullif("") for name in FIRSTS if kinds[name].type().is_string()})
+    joined = days.join(named, "kind").mutate(truncated=_.customer_id.isin(begun_earlier))
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
     return joined.select("customer_id", "date", "n", "previous_date", "first_date", *FIRSTS, *sums, "truncated")
