@@ -127,6 +127,31 @@ def test_an_order_alone_on_its_day_counts_as_it_would_in_a_sum(table):
     pd.testing.assert_frame_equal(found, summed)
 
 
+def test_a_customer_is_described_by_the_earliest_counted_order_of_the_first_occasion(table):
+    """Two roads: sorted and searched in pandas. Nothing is lost where an order has no market, channel or category."""
+    rng = np.random.default_rng(7)
+    rows = orders_of([(f"c{who:02}", None, f"2026-02-{day:02}") for who, day in rng.integers(1, (40, 9), (900, 2))])
+    for k, row in enumerate(rows):
+        row.update(order_id=str(k), source=str(rng.choice(["shop", "amazon"])), market=rng.choice(["DE", "GB", None]),
+                   category=rng.choice(["tea", None]), acquisition_channel=rng.choice(["email", None]),
+                   discount_rc=int(rng.choice([0, 100])), ordered_at=row["ordered_at"] + pd.Timedelta(hours=int(rng.integers(3))),
+                   status=str(rng.choice(["paid", "refused"])), net_rc=int(rng.choice([-10_000, 10_000])))
+    found = purchase_occasions.occasions(
+        table("orders", rows), table("order_lines"), table("refunds"), table("customers"), END, margin_rate=0.5
+    ).to_pandas().query("n == 1").set_index("customer_id").sort_index()
+    counted = pd.DataFrame(rows).query("status == 'paid'").sort_values(["ordered_at", "source", "order_id"])
+    spent = counted.groupby(["customer_id", "order_date"])["net_rc"].sum()
+    days = spent[spent > 0].reset_index().groupby("customer_id")["order_date"].min()
+    first = counted[counted["order_date"] == counted["customer_id"].map(days)].groupby("customer_id").head(1)
+    first = first.set_index("customer_id").sort_index()
+    assert len(found) == len(days) > 15
+    for column, origin in {"home_market": "market", "first_acquisition_channel": "acquisition_channel",
+                           "first_product_category": "category"}.items():
+        assert found[column].fillna("none").tolist() == first[origin].fillna("none").tolist()
+        assert found[column].isna().any()
+    assert found["first_discounted"].tolist() == (first["discount_rc"] > 0).tolist()
+
+
 def test_net_sales_add_up_to_the_orders(six_customers):
     assert six_customers.net_sales_rc.sum().execute() == len(TIMELINE) * ORDER["net_rc"]
 
