@@ -35,6 +35,11 @@ def test_pages_on_value_and_on_markets_give_one_ratio(rows):
     assert ratios["AE"] < 1
 
 
+def test_the_tiers_add_up_to_all_existing_customers(rows):
+    tiers = [row["n"] for row in rows if row["metric"] == "ltv_to_retention_cost" and "tier" in row]
+    assert len(tiers) == 4 and sum(tiers) == headline(rows, "ltv_to_retention_cost", MONTH)["n"]
+
+
 def test_its_parts_add_up_to_it(rows):
     parts = [row for row in rows if row["metric"] == "retention_cost_component"]
     assert sum(row["value"] for row in parts) == pytest.approx(
