@@ -111,7 +111,7 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
     with matplotlib.rc_context(STYLE):
         known = frame[value].notna()
         if not known.any():
-            raise NotEnoughData("There are too few customers to show any of these groups.")
+            raise NotEnoughData("A chart is left out: every group in it has too few customers to be shown.")
         frame = pd.concat([frame[known], frame[~known].sort_values(label)])
         ax, _ = drawing.row_canvas(frame[label])
         for place in range(known.sum(), len(frame)):
