@@ -12,7 +12,7 @@ from helpers.settings import NOTEBOOKS
 PAGES = ("index", *NOTEBOOKS)
 WIDTHS = (1280, 390)
 SMALLEST_LETTERS = 8.0  # pixels, in a chart on a telephone
-BOXES = """[...document.querySelectorAll('%s')].map(e => {
+BOXES = """[...document.querySelectorAll('%s')].filter(e => !e.closest('details:not([open])')).map(e => {
   const box = e.getBoundingClientRect();
   return {width: box.width, height: box.height, left: box.left, right: box.right,
           shown: e.checkVisibility({checkOpacity: true, checkVisibilityCSS: true})};

@@ -126,11 +126,15 @@ class Sheet:
         )
 
     def table(
-        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", **values
+        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", fold="", **values
     ):
-        """The columns of kinds as a table (report/tables.py); title and note are keys of texts, filled with values."""
-        texts = self._texts(title, note, values)
-        self._html(tables.table(frame, kinds, self.words, **texts, topic=title.split(".")[0] or "common", n=n, key=self._key()))
+        """The columns of kinds as a table (report/tables.py); title, note and fold are keys of texts, filled with values.
+
+        With fold, the table is folded away under that text.
+        """
+        texts, topic = self._texts(title, note, values), title.split(".")[0] or "common"
+        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
+        self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
     def heat(
         self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="", n="n", full=False, **values
@@ -178,8 +182,7 @@ class Sheet:
             sql = escaped(str(ibis.to_sql(expression, pretty=True)))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
-        summary = escaped(self.text("common.counted"))
-        self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
+        self._html(self._folded(self.text("common.counted"), "".join(parts)))
 
     def do_next(self, key: str, frame: pd.DataFrame) -> None:
         """At most five lines of what to do, best first, also on the front page.
@@ -224,6 +227,9 @@ class Sheet:
     def _dated(self, text: str, part: str = "") -> str:
         """The text with its months and days (2026-10, 2026-10-31) in the words of the language."""
         return DATE.sub(lambda found: self.words.format_field(found[0], ("day" if found[1] else "month") + part), text)
+
+    def _folded(self, summary: str, markup: str) -> str:
+        return f'<details class="counted"><summary>{escaped(summary)}</summary>{markup}</details>'
 
     def _key(self) -> str:
         self._count += 1
