@@ -129,7 +129,7 @@ def test_what_charts_of_small_groups_are_given_is_blank(sheet):
 def test_a_table_can_be_folded_away_under_a_text(sheet):
     sheet.table(pd.DataFrame({"market": ["DE"]}), {"market": "market"}, fold="common.rows_read", table="pairs", rows=12)
     folded, rest = markup(sheet).split("</summary>")
-    assert folded.startswith("<details") and folded.endswith("<summary>pairs: 12 rows read")
+    assert folded.endswith('<details class="counted"><summary>pairs: 12 rows read')
     assert "Germany" in rest and rest.endswith("</details>")
 
 
