@@ -23,7 +23,7 @@ from helpers.report.drawing import INK, PALETTE, REST, STYLE
 from helpers.report.wording import HIDDEN
 
 GAIN, LOSS = PALETTE[0], PALETTE[1]
-MOST_POINTS = 240  # a line; more than one every two units of the picture cannot be told apart
+MOST_POINTS = 190  # a line; more than one every two units of the picture cannot be told apart
 MOST_MARKED = 24  # points; more are drawn as a line alone
 SMALL_STEPS = 2  # totals more than this many times the span of the steps are cut
 ROOM = 0.16  # of the width, for the values written at the bars' ends
@@ -201,4 +201,4 @@ def _cut(ax: Axes, levels: list[float]) -> None:
 def _write(ax: Axes, end: float, place: int, number, value: float, signed: bool = False) -> None:
     if value == value:
         text = drawing.written(number, value, signed)
-        ax.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=10.5)
+        ax.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=11)

@@ -119,9 +119,10 @@ class Sheet:
         axes.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
+        finding = escaped(caption.finding)
         self._html(
-            f'<figure class="chart"><figcaption><strong>{escaped(caption.finding)}</strong>'
-            f"<span>{escaped(caption.subtitle)}</span></figcaption>{svg}"
+            f'<figure class="chart"><figcaption><strong>{finding}</strong><span>{escaped(caption.subtitle)}</span></figcaption>'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{finding}">{svg}</div>'
             f'<p class="source">{escaped(f"{caption.source} {hides}".strip())}</p></figure>'
         )
 
