@@ -1,6 +1,7 @@
 """Notebooks 03 and 05 on the demo, against what is true about it, and headline numbers with their history."""
 
 import pytest
+from bs4 import BeautifulSoup
 from report_runs import headline, published
 
 MONTH = "2026-10"
@@ -35,6 +36,11 @@ def test_pages_on_value_and_on_markets_give_one_ratio(rows):
     assert ratios["AE"] < 1
 
 
+def test_the_tiers_add_up_to_all_existing_customers(rows):
+    tiers = [row["n"] for row in rows if row["metric"] == "ltv_to_retention_cost" and "tier" in row]
+    assert len(tiers) == 4 and sum(tiers) == headline(rows, "ltv_to_retention_cost", MONTH)["n"]
+
+
 def test_its_parts_add_up_to_it(rows):
     parts = [row for row in rows if row["metric"] == "retention_cost_component"]
     assert sum(row["value"] for row in parts) == pytest.approx(
@@ -63,3 +69,13 @@ def test_the_differences_that_were_built_in_are_found(rows):
     found = {(row["measure"], row["market"]): row for row in rows if row["metric"] == "market_difference"}
     assert found["retention_6", "JP"]["low"] > 0 > found["retention_6", "AE"]["high"]
     assert found["churn_rate_quarter", "GB"]["low"] > 0
+
+
+def test_of_the_pairs_of_markets_those_that_differ_are_shown_and_all_are_folded(demo_run):
+    page = (demo_run.home / "reports" / "demo" / MONTH / "05_market_comparison.html").read_text(encoding="utf-8")
+    tables = BeautifulSoup(page, "html.parser").select("figure.table")
+    shown = [each.select("tbody tr td:last-child") for each in tables if "differ from each other" in each.figcaption.text]
+    folded = [each for each in tables if each.find_parent("details")]
+    assert [len(each.select("tbody tr")) for each in folded] == [10, 10]
+    assert len(shown) == 2
+    assert all(0 < len(p) < 10 and all(float(each.text) < 0.05 for each in p) for p in shown)

@@ -247,10 +247,11 @@ CASES = {
     "clv_learned.features": lambda s: clv_learned.features(s.all, EARLIER),
     "clv_model.expected_per_active": lambda s: clv_model.expected_per_active(s.valued, AS_OF, W),
     "cost_ratios.ltv_by_tier": lambda s: cost_ratios.ltv_by_tier(
-        s.tiered, books.existing(s.all, QUARTER, W), pd.Series({"annual_cost": 30.0, "discounts": 10.0}), "EUR"),
+        s.tiered, s.valued, books.existing(s.all, QUARTER, W), pd.Series({"annual_cost": 30.0, "discounts": 10.0}), "EUR"),
     "costs.top_discounts": lambda s: costs.top_discounts(s.books, QUARTER, top=0.1),
     "quality.identity_coverage": lambda s: quality.identity_coverage(s.orders, "market"),
     "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
+    "quality.stale": lambda s: quality.stale({"surveys": s.surveys}, AS_OF),
     "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),
     "quality.currencies": lambda s: quality.currencies(s.orders, s.client.table("fx")),
     "quality.bridge": lambda s: quality.bridge(s.orders, s.refunds, "2026-10", "EUR"),

@@ -60,7 +60,8 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     `churn.flows`, or any frame with columns start, end, new, lost. Reactivated customers are in E and not in N, so
     the rate nets them against the lost: retained_share is the share of S that really stayed, and reactivated_share
     the residual, value − retained_share. The formula is no proportion of customers and can exceed 1: it has no
-    interval (low, high are nan). n is S. Source: metrics.md, `customer_retention_rate`.
+    interval (low, high are nan); retained_share is one and has its own (retained_share_low, _high: 95 % Wilson). n is S.
+    Source: metrics.md, `customer_retention_rate`.
 
     >>> customer_retention_rate(pd.DataFrame({"start": [100], "end": [115], "new": [30], "lost": [20]}))[
     ...     ["value", "retained_share", "reactivated_share"]].round(2).values.tolist()
@@ -68,9 +69,11 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     """
     start, end, new, lost = (flows[name].astype("float64") for name in ("start", "end", "new", "lost"))
     start = start.where(start > 0)
-    crr, retained = (end - new) / start, 1 - lost / start
-    return flows.assign(value=crr, low=float("nan"), high=float("nan"), n=flows["start"], retained_share=retained,
-                        reactivated_share=crr - retained)
+    crr, stayed = (end - new) / start, with_wilson(flows.assign(kept=flows["start"] - lost), "kept", "start")
+    return flows.assign(
+        value=crr, low=float("nan"), high=float("nan"), n=flows["start"], retained_share=stayed["value"],
+        retained_share_low=stayed["low"], retained_share_high=stayed["high"], reactivated_share=crr - stayed["value"],
+    )  # fmt: skip
 
 
 def _inside(occasions: ir.Table, as_of: date, months: int) -> ir.Table:

@@ -71,24 +71,29 @@ def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, 
 
 
 def ltv_by_tier(
-    tiered: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = ""
+    tiered: ir.Table, valued: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = ""
 ) -> pd.DataFrame:
     """The frame `ltv_to_retention_cost` reads, a row per tier of expected margin, the best first.
 
-    tiered: `tiers.tiers`; customers: `books.existing` of the quarter; whole: the row of `ltv_inputs` for all or the
-    market. The cost of a customer is the average one with the tier's own discounts in place of the average ones.
+    tiered: `tiers.tiers` of valued, what a model expects of every customer (customer_id, clv_residual); customers:
+    `books.existing` of the quarter; whole: the row of `ltv_inputs` for all or the market. The cost of a customer is the
+    average one with the tier's own discounts in place of the average ones. Who was active in the quarter and is no
+    longer at its end has no tier and stands last, as "none", so that the rows add up to all existing customers; active
+    customers won in the quarter are no existing ones and stand in no row.
 
     >>> import ibis
-    >>> tiered = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"], "clv_residual": [9000, 1000]})
-    >>> customers = ibis.memtable({"customer_id": ["a", "b"], "home_market": ["DE"] * 2, "discount_rc": [500, 0]})
+    >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [9000, 1000, 500]})
+    >>> tiered = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
+    >>> customers = ibis.memtable({"customer_id": ["a", "c"], "home_market": ["DE"] * 2, "discount_rc": [500, 0]})
     >>> whole = pd.Series({"annual_cost": 30.0, "discounts": 10.0})
-    >>> ltv_by_tier(tiered, customers, whole, "EUR").values.tolist()
-    [['vip', 90.0, 20.0, 1, 40.0], ['low', 10.0, 0.0, 1, 20.0]]
+    >>> ltv_by_tier(tiered, valued, customers, whole, "EUR").values.tolist()
+    [['vip', 90.0, 20.0, 1, 40.0], ['none', 5.0, 0.0, 1, 20.0]]
     """
     theirs = customers.filter(_.home_market == market) if market else customers
-    joined = theirs.join(tiered.select("customer_id", "tier", "clv_residual"), "customer_id")
-    sums = joined.group_by("tier").agg(margin=_.clv_residual.mean(), discounts=_.discount_rc.mean(), n=_.count())
-    found = sums.execute().set_index("tier").reindex(list(TIERS)).dropna().reset_index()
+    each = theirs.join(valued.select("customer_id", "clv_residual"), "customer_id")
+    each = each.left_join(tiered.select("customer_id", "tier"), "customer_id").mutate(tier=_.tier.fill_null("none"))
+    sums = each.group_by("tier").agg(margin=_.clv_residual.mean(), discounts=_.discount_rc.mean(), n=_.count())
+    found = sums.execute().set_index("tier").reindex([*TIERS, "none"]).dropna().reset_index()
     found[["margin", "discounts"]] = to_major(found[["margin", "discounts"]].astype("float64"), currency)
     found["discounts"] *= QUARTERS_PER_YEAR
     return found.astype({"n": "int64"}).assign(annual_cost=whole["annual_cost"] - whole["discounts"] + found["discounts"])

@@ -7,8 +7,10 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from helpers import schema
 from helpers.estimates import NotEnoughData, with_wilson
 from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
+from helpers.metrics.signals import COUNTED_SIGNALS
 from helpers.money import to_major
 from helpers.periods import Period
 
@@ -22,6 +24,9 @@ USES = {  # notebook → optional tables it reads; without them its sections say
     "07_campaign_effect": ("campaigns",),
     "08_customer_voice": ("surveys", "surveys_sent", "tickets"),
 }
+
+WATCHED = ("engagement", "tickets", "surveys", "surveys_sent")  # tables in which no rows would read as silent customers
+STALE_DAYS = 7  # so many days without a row are forgiven, as where the signals of leaving are read
 
 
 def rows_by_file(files: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +115,28 @@ def late_data(silent: pd.DataFrame, as_of: date) -> pd.DataFrame:
     since = pd.Series([(as_of - day).days for day in silent["last_day"]], index=silent.index, dtype="int64")
     late = (since > 3) & (since >= silent["longest"])
     return silent.loc[late, ["source", "last_day"]].assign(days_since=since[late]).reset_index(drop=True)
+
+
+def stale(tables: dict[str, ir.Table], as_of: date) -> pd.DataFrame:
+    """Which of the `WATCHED` tables end early: source, last_day, days_since, table; a row a signal for engagement.
+
+    Early: over a week before as_of, and further back than the longest earlier silence of that source. Rows after it are
+    missing, which must not pass for customers who visit, write or answer no more. Bot scores are no behaviour, and count not.
+
+    >>> said = ibis.memtable({"answered_date": ["2026-01-01", "2026-01-09"]}).cast({"answered_date": "date"})
+    >>> stale({"surveys": said}, date(2026, 1, 15)).values.tolist()
+    []
+    >>> stale({"surveys": said}, date(2026, 2, 1)).drop(columns="last_day").values.tolist()
+    [['surveys', 23, 'surveys']]
+    """
+    found = [pd.DataFrame(columns=["source", "last_day", "days_since", "table"])]
+    for name, table in tables.items():
+        table = table.filter(_.signal.isin(COUNTED_SIGNALS)) if name == "engagement" else table
+        source = table.signal if name == "engagement" else ibis.literal(name)
+        days = silent_days(table.select(source=source, order_date=schema.TABLES[name].day), as_of)
+        late = late_data(days, as_of)
+        found.append(late[late["days_since"] > STALE_DAYS].assign(table=name))
+    return pd.concat([each for each in found if len(each)] or found, ignore_index=True)
 
 
 def likely_doubles(orders: ir.Table) -> int:

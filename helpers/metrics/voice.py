@@ -56,7 +56,7 @@ def csat(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = ()
     """Share of respondents who are satisfied: respondents in the top boxes / respondents, with 95 % Wilson interval.
 
     The top boxes are the best `top_boxes` options (4 and 5 of 5 by default). One row per combination of `by` with
-    columns value (fraction), low, high, n (respondents).
+    columns value (fraction), low, high, n (respondents), options (of the scale).
 
     >>> csat(_example())[["value", "n"]].round(3).to_records(index=False).tolist()
     [(0.667, 3)]
@@ -68,7 +68,8 @@ def _top_box(counts: pd.DataFrame, by: Sequence[str], top_boxes: int) -> pd.Data
     if (counts["options"] <= top_boxes).any():
         raise ValueError(f"{top_boxes} top boxes of a scale with {counts['options'].min()} options leave nobody below.")
     counts = counts.assign(top=counts["n"].where(counts["good"] > counts["options"] - top_boxes, 0))
-    return with_wilson(_sums(counts, by, ["top", "n"]), "top", "n").drop(columns="top")
+    shares = with_wilson(_sums(counts, by, ["top", "n"]), "top", "n").drop(columns="top")
+    return shares.assign(options=counts["options"].iloc[0])
 
 
 def _sums(counts: pd.DataFrame, by: Sequence[str], columns: list[str]) -> pd.DataFrame:
@@ -119,8 +120,8 @@ def ces(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (),
     """Customer effort in three forms, told apart by column `variant`, turned so that more is always easier.
 
     ces_index: mean score / number of options × 100, the articles' formula; on 1–7 it cannot go below 14.3.
-    ces_mean: the mean score on a scale from 1. ces_top_box: share of respondents in the easiest `top_boxes` options,
-    with Wilson interval. Means carry Student's t interval. Columns of `by`, variant, value, low, high, n.
+    ces_mean: the mean score on a scale from 1 to `options`. ces_top_box: share of respondents in the easiest `top_boxes`
+    options, with Wilson interval. Means carry Student's t interval. Columns of `by`, variant, value, low, high, n, options.
 
     >>> ces(_example())[["variant", "value", "n"]].round(2).to_records(index=False).tolist()
     [('ces_mean', 5.0, 3), ('ces_index', 71.43, 3), ('ces_top_box', 0.33, 3)]
@@ -131,7 +132,7 @@ def ces(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (),
     index = means.assign(**{c: 100 * means[c] / means["options"] for c in ("value", "low", "high")})
     frames = {"ces_mean": means, "ces_index": index, "ces_top_box": _top_box(counts, by, top_boxes)}
     table = pd.concat([frame.assign(variant=name) for name, frame in frames.items()], ignore_index=True)
-    return table[[*by, "variant", "value", "low", "high", "n"]]
+    return table[[*by, "variant", "value", "low", "high", "n", "options"]]
 
 
 def _mean(counts: pd.DataFrame) -> dict:

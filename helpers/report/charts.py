@@ -23,7 +23,7 @@ from helpers.report.drawing import INK, PALETTE, REST, STYLE
 from helpers.report.wording import HIDDEN
 
 GAIN, LOSS = PALETTE[0], PALETTE[1]
-MOST_POINTS = 240  # a line; more than one every two units of the picture cannot be told apart
+MOST_POINTS = 190  # a line; more than one every two units of the picture cannot be told apart
 MOST_MARKED = 24  # points; more are drawn as a line alone
 SMALL_STEPS = 2  # totals more than this many times the span of the steps are cut
 ROOM = 0.16  # of the width, for the values written at the bars' ends
@@ -111,7 +111,7 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
     with matplotlib.rc_context(STYLE):
         known = frame[value].notna()
         if not known.any():
-            raise NotEnoughData("There are too few customers to show any of these groups.")
+            raise NotEnoughData("A chart is left out: every group in it has too few customers to be shown.")
         frame = pd.concat([frame[known], frame[~known].sort_values(label)])
         ax, _ = drawing.row_canvas(frame[label])
         for place in range(known.sum(), len(frame)):
@@ -201,4 +201,4 @@ def _cut(ax: Axes, levels: list[float]) -> None:
 def _write(ax: Axes, end: float, place: int, number, value: float, signed: bool = False) -> None:
     if value == value:
         text = drawing.written(number, value, signed)
-        ax.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=10.5)
+        ax.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=11)

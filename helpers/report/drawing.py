@@ -17,13 +17,13 @@ INK, MUTED, GRID, REST = "#1c2126", "#5b6570", "#d9dee3", "#7d8791"
 PALETTE = tuple(seaborn.color_palette("colorblind").as_hex()[place] for place in (0, 3, 2, 4, 1, 9, 5, 7))
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "workbook", "font.family": "sans-serif", "font.size": 11, "text.color": INK,
-    "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.labelsize": 10.5, "axes.axisbelow": True,
-    "grid.color": GRID, "grid.linewidth": 0.8, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED, "xtick.labelsize": 10.5, "ytick.labelsize": 10.5, "xtick.major.size": 0,
+    "axes.edgecolor": GRID, "axes.labelcolor": MUTED, "axes.labelsize": 11, "axes.axisbelow": True,
+    "grid.color": GRID, "grid.linewidth": 0.8, "xtick.major.pad": 6, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED, "xtick.labelsize": 11, "ytick.labelsize": 11, "xtick.major.size": 0,
     "ytick.major.size": 0, "lines.linewidth": 2, "lines.solid_capstyle": "round", "legend.frameon": False,
-    "legend.fontsize": 10.5, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+    "legend.fontsize": 11, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
 }  # fmt: skip
-WIDTH, HEIGHT = 6.0, 3.2  # inches, 432 units of the SVG: drawn small, so that letters stay readable on a telephone
+WIDTH, HEIGHT = 5.3, 3.2  # inches, 382 units of the SVG: as wide as a telephone, on which letters are eleven pixels
 ROW_HEIGHT, ROW_HEIGHT_ABOVE = 0.34, 0.5
 DASHES = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "color": MUTED}
 LONG_LABEL = 22  # letters; with a longer one, all labels stand above their rows
@@ -43,7 +43,7 @@ def canvas(height: float = HEIGHT) -> Axes:
     """Axes on a new figure of the report's width; the notebook does not show it by itself.
 
     >>> canvas(2.0).figure.get_size_inches().tolist()
-    [6.0, 2.0]
+    [5.3, 2.0]
     """
     figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
     seaborn.despine(ax=ax, left=True)
@@ -66,7 +66,7 @@ def row_canvas(labels) -> tuple[Axes, float]:
     ax.set_yticks(range(len(texts)), [""] * len(texts) if above else texts, color=INK)
     ax.set_ylim(len(texts) - 0.4, -0.8 if above else -0.6)
     for place, text in enumerate(texts if above else []):
-        ax.annotate(text, (0, place - 0.46), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
+        ax.annotate(text, (0, place - 0.46), xycoords=("axes fraction", "data"), va="center", fontsize=11)
     return ax, 0.36 if above else 0.62
 
 

@@ -52,11 +52,11 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
     row = known[metric, period]
     kind, now = _kind(row), _estimate(row)
     end = periods.month_start(period)
-    changes = []
-    for back in (1, 12):
-        then = periods.label(periods.add_months(end, -back))
-        if "value" in known.get((metric, then), {}):
-            changes.append(_change(now, _estimate(known[metric, then]), kind, then, HEADLINES[metric], words))
+    earlier = [periods.label(periods.add_months(end, -back)) for back in (1, 12)]
+    before = {then: _estimate(known[metric, then]) for then in earlier if "value" in known.get((metric, then), {})}
+    changes = [_change(now, each, kind, then, HEADLINES[metric], words) for then, each in before.items()]
+    if len(before) == 2 and {words.direction(now, each, kind) for each in before.values()} == {"unchanged"}:
+        changes = [("", words.say("common.change.unchanged_both", since=earlier[0], earlier=earlier[1]))]
     months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
     values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
     unbroken = list(itertools.takewhile(lambda point: point[1] == point[1], values))  # back to the first unknown month
@@ -113,12 +113,23 @@ def _spark(label: str, series: list[tuple[str, float]], kind: str, words: Words)
     )
 
 
-def missing_inputs(runs) -> list[tuple[str, str]]:
-    """Every sentence about missing data once, with the titles of the pages that say it."""
+def reasons(runs, words: Words) -> dict[str, str]:
+    """Why each page without an answer has none, by its name: the first thing it misses, or which page above tells it."""
+    told: dict[str, str] = {}
+    found = {}
+    for run in (run for run in runs if not run.answers and not run.failure):
+        reason = run.missing[0]["sentence"] if run.missing else words.say("common.index.no_answer")
+        found[run.name] = words.say("common.index.told", page=told[reason]) if reason in told else reason
+        told.setdefault(reason, run.title)
+    return found
+
+
+def missing_inputs(runs, told=()) -> list[tuple[str, str]]:
+    """Every sentence about missing data once, with the titles of the pages that say it; without those `told` before."""
     said: dict[str, list[str]] = {}
     for run in runs:
         for gap in run.missing:
             titles = said.setdefault(gap["sentence"], [])
             if run.title not in titles:
                 titles.append(run.title)
-    return [(sentence, " · ".join(titles)) for sentence, titles in said.items()]
+    return [(sentence, " · ".join(titles)) for sentence, titles in said.items() if sentence not in told]

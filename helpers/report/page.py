@@ -119,18 +119,23 @@ class Sheet:
         axes.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
         svg, caption = drawing.to_svg(figure, self._key()), figure.caption
         hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
+        finding = escaped(caption.finding)
         self._html(
-            f'<figure class="chart"><figcaption><strong>{escaped(caption.finding)}</strong>'
-            f"<span>{escaped(caption.subtitle)}</span></figcaption>{svg}"
+            f'<figure class="chart"><figcaption><strong>{finding}</strong><span>{escaped(caption.subtitle)}</span></figcaption>'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{finding}">{svg}</div>'
             f'<p class="source">{escaped(f"{caption.source} {hides}".strip())}</p></figure>'
         )
 
     def table(
-        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", **values
+        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", fold="", **values
     ):
-        """The columns of kinds as a table (report/tables.py); title and note are keys of texts, filled with values."""
-        texts = self._texts(title, note, values)
-        self._html(tables.table(frame, kinds, self.words, **texts, topic=title.split(".")[0] or "common", n=n, key=self._key()))
+        """The columns of kinds as a table (report/tables.py); title, note and fold are keys of texts, filled with values.
+
+        With fold, the table is folded away under that text.
+        """
+        texts, topic = self._texts(title, note, values), title.split(".")[0] or "common"
+        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
+        self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
     def heat(
         self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="", n="n", full=False, **values
@@ -178,8 +183,7 @@ class Sheet:
             sql = escaped(str(ibis.to_sql(expression, pretty=True)))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
-        summary = escaped(self.text("common.counted"))
-        self._html(f'<details class="counted"><summary>{summary}</summary>{"".join(parts)}</details>')
+        self._html(self._folded(self.text("common.counted"), "".join(parts)))
 
     def do_next(self, key: str, frame: pd.DataFrame) -> None:
         """At most five lines of what to do, best first, also on the front page.
@@ -224,6 +228,9 @@ class Sheet:
     def _dated(self, text: str, part: str = "") -> str:
         """The text with its months and days (2026-10, 2026-10-31) in the words of the language."""
         return DATE.sub(lambda found: self.words.format_field(found[0], ("day" if found[1] else "month") + part), text)
+
+    def _folded(self, summary: str, markup: str) -> str:
+        return f'<details class="counted"><summary>{escaped(summary)}</summary>{markup}</details>'
 
     def _key(self) -> str:
         self._count += 1

@@ -11,14 +11,12 @@ import markupsafe
 from nbconvert import HTMLExporter
 
 from helpers import periods
-from helpers.report import formats, index
+from helpers.report import formats, gaps, index
 from helpers.report.execute import Run
 from helpers.report.wording import Words
 
 TEMPLATES = Path(__file__).parent / "template"
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
-# two steps of one section lack the same, or one rests on the other
-SAID_TWICE = re.compile(r'(<p class="missing(?: step)?">[^<]*</p>)(?:\s*(?:\1|<p class="missing step">[^<]*</p>))+')
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 READABLE = 4.5  # contrast of letters against white, WCAG 2.1
 
@@ -41,7 +39,7 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     templates.filters["bound"] = lambda text: markupsafe.Markup(formats.escaped(text))
     for run in runs:
-        body = as_html(run)
+        body = as_html(run, words)
         contents = [(anchor, html.unescape(re.sub("<[^>]+>", "", text))) for anchor, text in HEADING.findall(body)]
         page = templates.get_template("page.html.j2").render(
             shared, title=run.title, here=run.name, body=body, contents=contents, failure=run.failure
@@ -51,11 +49,11 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     (folder / "index.html").write_text(front, encoding="utf-8")
 
 
-def as_html(run: Run) -> str:
-    """The words of an executed notebook and what its sheet showed, as an HTML fragment."""
+def as_html(run: Run, words: Words) -> str:
+    """The words of an executed notebook and what its sheet showed, as an HTML fragment; no reason stands in it twice."""
     exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
     body, _ = exporter.from_notebook_node(run.notebook)
-    return SAID_TWICE.sub(r"\1", body)
+    return gaps.told_once(body, lambda titles: words.say("common.page.left_out", titles=titles), words.say("common.page.elsewhere"))
 
 
 def contrast_on_white(color: str) -> float:
@@ -87,10 +85,10 @@ def _front(folder: Path, shop, runs: list[Run], rows: list[dict], facts: dict, w
     suffix = f"-{shop.market}" if shop.market else ""
     earlier = index.earlier_rows(folder.parent, period, suffix)
     market = words.market(shop.market) if shop.market else words.say("common.all_markets")
-    published = Counter(row["notebook"] for row in rows)
+    published, reasons = Counter(row["notebook"] for row in rows), index.reasons(runs, words)
     found = [
         {"name": run.name, "title": run.title, "failure": run.failure, "answers": run.answers,
-         "reason": run.missing[0]["sentence"] if run.missing else words.say("common.index.no_answer"),
+         "reason": reasons.get(run.name, ""),
          "took": words.format_field(run.seconds, "number"),
          "published": words.format_field(published[run.name], "count")}
         for run in runs
@@ -103,7 +101,7 @@ def _front(folder: Path, shop, runs: list[Run], rows: list[dict], facts: dict, w
         "next": [line for run in runs for line in run.actions][:5],
         "runs": found,
         "failed": [run for run in runs if run.failure],
-        "missing": index.missing_inputs(runs),
+        "missing": index.missing_inputs(runs, told=reasons.values()),
         "facts": _facts(facts, words),
     }
 

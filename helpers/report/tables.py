@@ -14,6 +14,8 @@ from helpers.report.wording import HIDDEN, Words
 
 LEFT = ("text", "label", "market", "day", "month", "list")
 TELLS = ("percent", "points", "money", "ratio", "number", "count")  # what is hidden in a row on too few customers
+NAMED = ("text", "label", "market")  # kinds of rows that can go from a table; a month in a row of months cannot
+MANY_HIDDEN = 3  # rows with nothing but hidden cells; as many are named under the table instead
 SHADES = ("#eef4f9", "#8fbcdb", "#2f7fb5", "#0b4a7c")  # light to dark; letters on them are black or white, whichever reads
 
 
@@ -25,7 +27,8 @@ def table(
     A column with companions low and high (value, low, high), or <column>_low and <column>_high, gets its interval
     written small beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·",
     with a second row where a total would give the first away; a column with a companion <column>_n shows "·" in the
-    cells where that is too small. "–" is unknown. Headings come from [columns] of the topic.
+    cells where that is too small. Three and more rows with nothing else to show are named under the table instead. "–"
+    is unknown. Headings come from [columns] of the topic.
 
     >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
     >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
@@ -36,11 +39,16 @@ def table(
     if missing:
         raise ValueError(f"The table has no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}.")
     written = pd.DataFrame({column: _column(frame, column, kind, words, n, topic) for column, kind in kinds.items()})
+    notes = [note] if note else []
+    bare = _bare(written, kinds, n)
+    if bare.any():
+        names = [html.unescape(each) for each in written.loc[bare].iloc[:, 0]]
+        notes.append(words.say("common.hidden_rows", minimum=words.minimum_cell, rows=names))
+        written = written[~bare]
     grid = GT(written, id=key)
     grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
     numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
     grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
-    notes = [note] if note else []
     if (written == HIDDEN).any(axis=None):
         notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
     return _wrap(grid.as_raw_html(), title, notes)
@@ -97,6 +105,14 @@ def _column(frame, column, kind, words, n, topic) -> list[str]:
         else:
             texts.append(_written(value, kind, words, topic) + _interval(ends, place, kind, words))
     return texts
+
+
+def _bare(written: pd.DataFrame, kinds: dict[str, str], n: str) -> pd.Series:
+    """The rows to name under the table: many with nothing but hidden cells, each told by its first column alone."""
+    first, *others = (column for column in kinds if column != n)
+    bare = (written[others] == HIDDEN).all(axis=1)
+    goes = others and _kind(kinds[first]) in NAMED and all(_kind(kinds[column]) in TELLS for column in others)
+    return bare & bool(goes and MANY_HIDDEN <= bare.sum() < len(bare))
 
 
 def _written(value, kind: str, words: Words, topic: str) -> str:

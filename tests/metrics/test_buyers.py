@@ -31,6 +31,16 @@ def test_crr_is_85_percent_where_80_percent_truly_stayed():
     assert found["retained_share"] == pytest.approx(0.80)
     assert found["reactivated_share"] == pytest.approx(0.05)
     assert pd.isna(found["low"])  # no proportion of customers, so no interval
+    assert found[["retained_share_low", "retained_share_high"]].tolist() == pytest.approx([0.7112, 0.8666], abs=1e-4)
+
+
+def test_where_more_came_back_than_left_only_the_formula_exceeds_one():
+    """S = 100, lost 5, reactivated 12: the formula says 107 %, and 95 of the hundred stayed."""
+    flows = pd.DataFrame({"start": [100], "lost": [5], "new": [0], "reactivated": [12], "end": [107]})
+    found = buyers.customer_retention_rate(flows).iloc[0]
+    assert found["value"] == pytest.approx(1.07)
+    assert found["retained_share"] == pytest.approx(0.95)
+    assert found["retained_share_high"] <= 1
 
 
 # --- two roads to one number

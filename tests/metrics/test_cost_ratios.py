@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import ibis
 import pandas as pd
 import pytest
 
@@ -71,6 +72,18 @@ def test_five_points_more_retention_by_the_closed_form():
     year, year_more = (sum(100 / 12 * r ** (t / 12) for t in range(1, 13)) for r in (0.80, 0.85))
     more = cost_ratios.retention_plus_5(100.0, 0.80, 1, 0.10)
     assert (more["year"], more["lifetime"]) == pytest.approx((year_more - year, year_more * 1.1 / 0.25 - year * 1.1 / 0.3))
+
+
+def test_the_rows_of_the_tiers_are_all_existing_customers():
+    """Two with a tier, one who left in the quarter, one won in it: the rows hold the first three, at their mean value."""
+    valued = ibis.memtable({"customer_id": list("abcd"), "clv_residual": [9000, 1000, 500, 8000]})
+    tiered = ibis.memtable({"customer_id": list("abd"), "tier": ["vip", "low", "vip"]})
+    customers = ibis.memtable({"customer_id": list("abc"), "home_market": ["DE"] * 3, "discount_rc": [500, 0, 100]})
+    whole = pd.Series({"annual_cost": 30.0, "discounts": 8.0})
+    rows = cost_ratios.ltv_by_tier(tiered, valued, customers, whole, "EUR")
+    assert rows[["tier", "n"]].values.tolist() == [["vip", 1], ["low", 1], ["none", 1]]
+    assert (rows["margin"] * rows["n"]).sum() == pytest.approx(90.0 + 10.0 + 5.0)
+    assert (rows["annual_cost"] * rows["n"]).sum() / 3 == pytest.approx(whole["annual_cost"])
 
 
 # bad input and edges

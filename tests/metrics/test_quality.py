@@ -68,6 +68,18 @@ def test_silence_and_lateness():
     assert quality.late_data(later, date(2026, 3, 15))["days_since"].tolist() == [10]
 
 
+def test_an_export_of_behaviour_that_ends_early_is_found_signal_by_signal():
+    """Visits on every second day to 21 March, opens to 30 March; as of 31 March only the visits stop early."""
+    days = [("2026-03-01", "bot_score")] + [(f"2026-03-{day:02}", signal) for signal, end in (("visits", 21), ("email_open", 31)) for day in range(1, end + 1, 2)]
+    seen = ibis.memtable(pd.DataFrame(days, columns=["date", "signal"])).cast({"date": "date"})
+    asked = ibis.memtable({"answered_date": ["2026-03-01", "2026-03-20"]}).cast({"answered_date": "date"})
+    found = quality.stale({"engagement": seen, "surveys": asked}, date(2026, 3, 31))
+    assert found[["table", "source", "days_since"]].values.tolist() == [["engagement", "visits", 10]]
+    assert quality.stale({}, date(2026, 3, 31)).empty
+    later = quality.stale({"surveys": asked}, date(2026, 4, 30))  # 41 days, where 18 had been the longest silence
+    assert later["days_since"].tolist() == [41]
+
+
 def test_doubles_currencies_and_readiness():
     row = dict(order_date="2026-03-02", net_rc=300, ordered_at=pd.Timestamp("2026-03-02 10:00"))
     assert (

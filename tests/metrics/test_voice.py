@@ -60,6 +60,11 @@ def test_reversed_scale_gives_the_same_satisfaction():
     pd.testing.assert_frame_equal(voice.csat(high), voice.csat(low))
 
 
+def test_scores_carry_the_scale_they_stand_on():
+    assert voice.csat(said("csat", [5, 4, 1], (1, 5)))["options"].tolist() == [5]
+    assert set(voice.ces(said("ces", [1, 7], (1, 7)))["options"]) == {7}
+
+
 def test_market_rows_add_up_to_the_whole():
     scores = np.random.default_rng(2).integers(0, 11, 60)
     table = said("nps", scores, (0, 10)).mutate(market=ibis.ifelse(_.score > 5, "DE", "JP"))

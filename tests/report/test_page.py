@@ -126,6 +126,13 @@ def test_what_charts_of_small_groups_are_given_is_blank(sheet):
     assert frame["value"].notna().all()
 
 
+def test_a_table_can_be_folded_away_under_a_text(sheet):
+    sheet.table(pd.DataFrame({"market": ["DE"]}), {"market": "market"}, fold="common.rows_read", table="pairs", rows=12)
+    folded, rest = markup(sheet).split("</summary>")
+    assert folded.endswith('<details class="counted"><summary>pairs: 12 rows read')
+    assert "Germany" in rest and rest.endswith("</details>")
+
+
 def test_how_we_counted_shows_the_sql_and_the_rows_read(sheet):
     orders = ibis.duckdb.connect().create_table("orders", pd.DataFrame({"order_id": ["<1>", "2"]}))
     sheet.counted(orders.filter(orders.order_id == "<1>"))

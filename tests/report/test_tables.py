@@ -119,3 +119,16 @@ def test_in_a_wide_table_a_dot_is_hidden_and_a_dash_is_unknown():
 def test_an_interval_narrower_than_what_is_printed_is_not_written():
     frame = pd.DataFrame({"value": [0.46], "low": [0.45999], "high": [0.46001], "n": [900]})
     assert cells(tables.table(frame, {"value": "percent"}, WORDS)) == [["46.0%"]]
+
+
+def test_many_rows_with_nothing_to_show_are_named_under_the_table():
+    """Three markets on fewer than ten customers go; two stay as they are, and so do months, which stand in a row."""
+    kinds = {"market": "market", "value": "percent", "n": "count"}
+    frame = pd.DataFrame({"market": ["DE", "FR", "IT", "JP"], "value": 0.5, "n": [400, 4, 5, 6]})
+    shown = tables.table(frame, kinds, WORDS)
+    assert shown.count("<tr") == 2
+    assert "give such a row away: France, Italy and Japan." in shown
+    assert "·" not in shown
+    assert tables.table(frame.head(3), kinds, WORDS).count("<tr") == 4
+    months = frame.assign(month=["2026-07", "2026-08", "2026-09", "2026-10"])
+    assert tables.table(months, {"month": "month", "value": "percent", "n": "count"}, WORDS).count("<tr") == 5
