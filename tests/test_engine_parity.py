@@ -234,7 +234,7 @@ CASES = {
     "referrals.referral_value": lambda s: referrals.referral_value(s.valued, s.orders),
     "segments.assign": lambda s: s.assigned,
     "segments.with_kept_margin": lambda s: segments.with_kept_margin(s.snapshot, s.valued),
-    "segments.summary": lambda s: segments.summary(s.assigned, "EUR"),
+    "segments.summary": lambda s: segments.summary(s.assigned, s.model, "EUR"),
     "segments.rfm": lambda s: segments.rfm(s.all, AS_OF, W, "EUR"),
     "tiers.tiers": lambda s: s.tiered,
     "tiers.tier_table": lambda s: tiers.tier_table(s.tiered),
