@@ -13,7 +13,7 @@ from helpers.metrics import markets
 from helpers.metrics.occasions import numbered
 from helpers.periods import Period, add_months, label, month_start, months_between
 
-UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
+UNALLOCATED = "unallocated"  # the market of costs that no rule can place; customers without a market are markets.UNKNOWN
 
 
 class Books(NamedTuple):
@@ -44,7 +44,7 @@ def together(books: Books, names: dict[str, str]) -> Books:
     ['DE', 'other']
     """
     tables = {name: getattr(books, name) for name in ("costs", "orders", "tickets")}
-    changed = {name: markets.together(table, names) for name, table in tables.items() if table is not None}
+    changed = {name: markets.together(table, names, missing=None) for name, table in tables.items() if table is not None}
     return books._replace(**changed, occasions=markets.together(books.occasions, names, "home_market"))
 
 
@@ -89,7 +89,7 @@ def active_existing(books: Books, months: list[Period]) -> pd.DataFrame:
         "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
     })  # fmt: skip
     days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
-    occasions = books.occasions.select("customer_id", "date", "n", market=_.home_market.fill_null(UNALLOCATED))
+    occasions = books.occasions.select("customer_id", "date", "n", market=_.home_market.fill_null(markets.UNKNOWN))
     seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
     customers = seen.group_by("month", "market", "customer_id").agg(won_now=((_.n == 1) & (_.date >= _.begins)).max())
     counts = customers.filter(~_.won_now).group_by("month", "market").agg(active_existing=_.count())

@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.markets import OTHER, YEAR
+from helpers.metrics.markets import OTHER, UNKNOWN, YEAR
 from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.periods import Period
 
@@ -67,7 +67,7 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
 
 def _as_shown(market: pd.Series, names: dict[str, str] | None) -> pd.Series:
     """Markets as `markets.shown` names them: one it does not name, where nobody is identified, is among the others."""
-    known = market.fillna(OTHER)
+    known = market.fillna(UNKNOWN)
     return known if names is None else known.map(lambda each: names.get(each, OTHER))
 
 

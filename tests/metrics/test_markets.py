@@ -121,6 +121,24 @@ def test_who_refused_the_only_parcel_counts_among_the_refusals(table, split):
     assert raw(found.table, False)[["market", "value", "n"]].values.tolist() == [["DE", 2 / 3, 3], [OTHER, 1.0, 1]]
 
 
+def test_customers_of_no_market_are_counted_as_unknown_wherever_markets_are_shown(six_customers):
+    """Emil and fatima live nobody knows where: a group like the others, or among the others where it is too small."""
+    nowhere = six_customers.mutate(home_market=six_customers.home_market.nullif("US"))
+    assert markets.sizes(nowhere) == {"DE": 2, "GB": 2, "unknown": 2}
+    for names, unknown in ((shown(markets.sizes(nowhere), 2), "unknown"), ({"DE": "DE", "GB": OTHER, "unknown": OTHER}, OTHER)):
+        for found in (markets.together(nowhere, names, "home_market"), with_strata(nowhere, AS_OF, names)):
+            assert found.home_market.isnull().sum().execute() == 0
+            assert markets.sizes(found)[unknown] == (2 if unknown == "unknown" else 4)
+    assert markets.sizes(markets.together(nowhere, {}, "home_market")) == markets.sizes(nowhere)
+
+
+def test_a_line_of_a_ledger_without_a_market_belongs_to_all(six_customers):
+    nowhere = six_customers.mutate(home_market=six_customers.home_market.nullif("US"))
+    spent = markets.together(nowhere, {"DE": "DE", "unknown": "unknown"}, "home_market", missing=None)
+    found = spent.home_market.execute()
+    assert found.isna().sum() == nowhere.home_market.isnull().sum().execute() and set(found.dropna()) == {"DE", OTHER}
+
+
 def test_a_market_where_nobody_is_identified_is_among_the_others(table):
     """Amazon alone ships to Italy and so no customer lives there: the two orders join those of France and of nowhere."""
     places = ["DE", "FR", "IT", "IT", None]
@@ -129,7 +147,7 @@ def test_a_market_where_nobody_is_identified_is_among_the_others(table):
     orders, names = table("orders", rows), {"DE": "DE", "FR": OTHER}
     for found in (market_mix.payment_mix(orders, AS_OF, names), market_mix.constant_currency(orders, AS_OF, names)):
         assert dict(zip(found["market"], found["n"], strict=True)) == {"DE": 1, OTHER: 4}
-    assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", OTHER}  # no names, no rule
+    assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", "unknown"}  # no names, no rule
 
 
 def test_the_bootstrap_is_that_of_the_estimates(con):
