@@ -26,7 +26,8 @@ class Measure(NamedTuple):
     """A measure by market: its moments, whether it is a share of customers, its unit, and which way is better (1 up).
 
     units, for money and ratios: a lazy row per customer (home_market, customer_id, x, y), for the bootstrap. tested is
-    False for what is set, not measured (a margin rate from client.toml): it has values and no tests.
+    False for what is set, not measured (a margin rate from client.toml): it has values and no tests. bounded: no share of
+    customers, and yet between 0 and 1.
 
     >>> Measure(pd.DataFrame(), True, "percent").better
     1
@@ -38,6 +39,7 @@ class Measure(NamedTuple):
     better: int = 1
     units: ir.Table | None = None
     tested: bool = True
+    bounded: bool = False
 
 
 def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
@@ -187,7 +189,7 @@ def _compared(name: str, measure: Measure) -> pd.DataFrame:
     table, share = measure.table, measure.share
     raw = standardise.raw(table, share) if measure.units is None else bootstrapped(measure.units)
     strata = standardise.strata_for(table)
-    even = comparison.shrunk(standardise.direct(table, share, strata))
+    even = comparison.shrunk(standardise.direct(table, share or measure.bounded, strata))
     rest = comparison.against_rest(table, share)[["market", "difference", "effect", "p"]]
     alike = comparison.against_rest(table, share, strata).rename(columns={
         "difference": "even_difference", "low": "even_low_difference", "high": "even_high_difference",

@@ -100,6 +100,7 @@ def test_refunds_and_refusals_by_pencil(table, split):
         )
     ]
     found = market_measures.after_sales(table("orders", rows), table("refunds", refunds), split, AS_OF, 100)
+    assert all(each.bounded and not each.share for each in found.values())
     refunded = raw(found["refund_rate"].table, False).set_index("market")["value"]
     assert refunded["DE"] == pytest.approx(50 / 900) and refunded["GB"] == 0
     assert raw(found["cod_refusal_rate"].table, False)[["market", "value"]].values.tolist() == [["DE", 0.5]]
