@@ -57,6 +57,15 @@ def test_customers_of_no_market_carry_their_share_under_the_name_they_have_every
     assert set(counts["market"]) <= {"DE", "GB", "unknown"}
 
 
+def test_small_markets_put_together_leave_a_line_of_all_markets_theirs(books):
+    """The line of June without a market goes to no one market, and an order without one to its customer's."""
+    lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")))
+    shown = cost_books.together(lost, {"DE": "DE", "GB": "other", "US": "other", "unknown": "unknown"})
+    assert shown.costs.market.isnull().sum().execute() == books.costs.market.isnull().sum().execute() > 0
+    assert shown.orders.market.notnull().sum().execute() == 0
+    assert set(shown.occasions.home_market.execute()) == {"DE", "other"}
+
+
 def test_an_order_without_a_market_counts_where_its_customer_lives(books):
     lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")), allocation={"support": "orders"},
                           costs=books.costs.mutate(market=ibis.null("string")))

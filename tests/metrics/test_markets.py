@@ -106,6 +106,14 @@ def test_refunds_and_refusals_by_pencil(table, split):
     assert raw(found["cod_refusal_rate"].table, False)[["market", "value"]].values.tolist() == [["DE", 0.5]]
 
 
+def test_a_refund_rate_with_the_same_mix_is_never_below_nothing(table, split):
+    """One of anna's orders came back in part: in no market does the interval of the rate leave 0 to 1."""
+    refunds = [dict(order_id="anna-2026-06-05", source="shop", refund_date=AS_OF, amount_minor=3000, amount_rc=3000, currency="EUR")]
+    found = compared(market_measures.after_sales(table("orders", orders_of(TIMELINE)), table("refunds", refunds), split, AS_OF, 100))
+    assert found["even_low"].between(0, 1).all() and found["even_high"].between(0, 1).all()
+    assert (found["even_high"] > found["even"]).all()
+
+
 def test_refunds_without_a_day_count_too(table, split):
     """Half of anna's last order came back, and the platform does not say when."""
     rows = [dict(row, refund_undated_minor=5_000 if row["order_id"] == "anna-2026-06-05" else None) for row in orders_of(TIMELINE)]
