@@ -56,3 +56,12 @@ def test_a_tenth_of_every_stratum_is_held_out(issued):
 def test_no_customer_of_the_list_stands_in_a_report(demo_run, issued):
     pages = "".join(p.read_text(encoding="utf-8") for p in (demo_run.home / "reports").rglob("*.html"))
     assert not any(customer in pages for customer in issued["customer_id"].head(200))
+
+
+def test_value_at_risk_is_the_lost_times_the_margin_expected_of_an_active_customer(rows):
+    """metrics.md: 12-month expected margin per active customer, as page 04 publishes it; not what last year brought."""
+    churned, each = headline(rows, "churn_rate", MONTH), headline(rows, "clv_12m", MONTH)
+    lost, risk = round(churned["value"] * churned["n"]), headline(rows, "value_at_risk", MONTH)
+    assert risk["n"] == lost
+    assert all(risk[end] == pytest.approx(lost * each[end]) for end in ("value", "low", "high"))
+    assert headline(rows, "lost_margin_realised", MONTH)["value"] != pytest.approx(risk["value"], rel=0.01)

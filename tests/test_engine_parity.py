@@ -220,6 +220,7 @@ CASES = {
     "backtest.holdout": lambda s: s.held.customers,
     "backtest.predictions": lambda s: backtest.predictions(s.all, s.held, ("mbg_nbd",)),
     "books.together": lambda s: books.existing(books.together(s.books, {"DE": "DE", "AE": "other"}).occasions, MONTH, W),
+    "books.active_buckets": lambda s: books.active_buckets(s.books, books.whole_months(QUARTER), "DE"),
     "books.unbooked": lambda s: books.unbooked(s.books, Period(YEAR.start, date(YEAR.end.year + 1, YEAR.end.month, 1))),
     "budget.monthly": lambda s: budget.monthly(s.all, s.spend, AS_OF),
     "cac.won": lambda s: cac.won(s.all, YEAR),
@@ -234,7 +235,7 @@ CASES = {
     "referrals.referral_value": lambda s: referrals.referral_value(s.valued, s.orders),
     "segments.assign": lambda s: s.assigned,
     "segments.with_kept_margin": lambda s: segments.with_kept_margin(s.snapshot, s.valued),
-    "segments.summary": lambda s: segments.summary(s.assigned, "EUR"),
+    "segments.summary": lambda s: segments.summary(s.assigned, s.model, "EUR"),
     "segments.rfm": lambda s: segments.rfm(s.all, AS_OF, W, "EUR"),
     "tiers.tiers": lambda s: s.tiered,
     "tiers.tier_table": lambda s: tiers.tier_table(s.tiered),
@@ -247,7 +248,7 @@ CASES = {
     "clv_learned.features": lambda s: clv_learned.features(s.all, EARLIER),
     "clv_model.expected_per_active": lambda s: clv_model.expected_per_active(s.valued, AS_OF, W),
     "cost_ratios.ltv_by_tier": lambda s: cost_ratios.ltv_by_tier(
-        s.tiered, s.valued, books.existing(s.all, QUARTER, W), pd.Series({"annual_cost": 30.0, "discounts": 10.0}), "EUR"),
+        s.tiered, s.valued, books.existing(s.all, QUARTER, W), WHOLE, "EUR"),
     "costs.top_discounts": lambda s: costs.top_discounts(s.books, QUARTER, top=0.1),
     "quality.identity_coverage": lambda s: quality.identity_coverage(s.orders, "market"),
     "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
@@ -258,9 +259,10 @@ CASES = {
     "tracking.season_index": lambda s: tracking.season_index(s.all, AS_OF, s.fits[0]),
     "tracking.with_season": lambda s: tracking.with_season(s.all, s.held, s.fits[0]),
 }
+WHOLE = pd.Series({"annual_cost": 30.0, "annual_cost_low": 28.0, "annual_cost_high": 32.0, "discounts": 10.0})
 FORECASTS = pd.DataFrame({"made": ["2025-10-31"], "months": [12], "value": [900.0], "low": [800.0], "high": [950.0]})
 ASKED_BY_OTHERS = {  # read no table themselves, or only through a function above
-    "books.refuse_unbooked", "costs.observed", "costs.refuse_unobserved", "signals.collect", "voice.needed",
+    "books.refuse_unbooked", "cost_history.with_intervals", "costs.observed", "costs.refuse_unobserved", "signals.collect", "voice.needed",
     "clv_learned.learn", "clv_learned.challengers", "clv_learned.scored",
 }
 

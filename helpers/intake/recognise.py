@@ -66,6 +66,15 @@ def load_formats(*folders: Path) -> dict[str, Format]:
     return {path.stem: load_format(path) for folder in (BUILT_IN, *folders) for path in sorted(folder.glob("*.toml"))}
 
 
+def formats_of(table: str, *folders: Path) -> set[str]:
+    """The names of the formats that fill a canonical table and no other.
+
+    >>> sorted(formats_of("acquisition_spend"))
+    ['acquisition_spend', 'amazon_ads', 'google_ads', 'meta_ads', 'tiktok_ads']
+    """
+    return {name for name, one in load_formats(*folders).items() if set(one.tables) == {table}}
+
+
 def load_format(path: Path) -> Format:
     """One format file. Raises ValueError naming the file and the key when it is not one.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.metrics.books import UNALLOCATED, Books, active_existing, refuse_unbooked, whole_months
+from helpers.metrics.markets import UNKNOWN
 from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.money import exponent, to_major
 from helpers.periods import Period
@@ -147,7 +148,7 @@ def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.
     days = books.occasions.select("customer_id", "first_date", order_date="date", home="home_market")
     theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"])
     theirs = theirs.filter(_.first_date < _since(period, by_month))
-    return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNALLOCATED))
+    return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNKNOWN))
 
 
 def _month(day):
@@ -189,11 +190,14 @@ def _lines(books: Books, period: Period) -> pd.DataFrame:
 
 
 def _sold(books: Books, period: Period, by_month: bool) -> pd.DataFrame:
-    """Orders and net sales by month, market, sales channel, identified or not, existing customer or not."""
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date")
+    """Orders and net sales by month, market, sales channel, identified or not, existing customer or not.
+
+    An order without a market counts in its customer's home market.
+    """
+    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
     orders = _counted(books.orders, period).select("order_date", "market", "sales_channel", "customer_id", "net_rc")
     by = {
-        "month": _month(_.order_date), "market": _.market.fill_null(UNALLOCATED), "channel": _.sales_channel,
+        "month": _month(_.order_date), "market": ibis.coalesce(_.market, _.home, UNKNOWN), "channel": _.sales_channel,
         "identified": _.customer_id.notnull(), "existing": (_["first"] < _since(period, by_month)).fill_null(False),
     }  # fmt: skip
     sold = orders.left_join(firsts, "customer_id").group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()

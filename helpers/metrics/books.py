@@ -10,10 +10,10 @@ from ibis import _
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics import markets
-from helpers.metrics.occasions import numbered
+from helpers.metrics.occasions import bucket, numbered
 from helpers.periods import Period, add_months, label, month_start, months_between
 
-UNALLOCATED = "unallocated"  # the market of customers and costs that no rule can place
+UNALLOCATED = "unallocated"  # the market of costs that no rule can place; customers without a market are markets.UNKNOWN
 
 
 class Books(NamedTuple):
@@ -44,7 +44,7 @@ def together(books: Books, names: dict[str, str]) -> Books:
     ['DE', 'other']
     """
     tables = {name: getattr(books, name) for name in ("costs", "orders", "tickets")}
-    changed = {name: markets.together(table, names) for name, table in tables.items() if table is not None}
+    changed = {name: markets.together(table, names, missing=None) for name, table in tables.items() if table is not None}
     return books._replace(**changed, occasions=markets.together(books.occasions, names, "home_market"))
 
 
@@ -84,16 +84,40 @@ def active_existing(books: Books, months: list[Period]) -> pd.DataFrame:
     >>> active_existing(example(), [Period.month("2026-10")]).values.tolist()
     [['2026-10', 'DE', 1], ['2026-10', 'FR', 1]]
     """
+    counts = _active(books, months).group_by("month", "market").agg(active_existing=_.count())
+    return counts.execute().sort_values(["month", "market"], ignore_index=True)
+
+
+def active_buckets(books: Books, months: list[Period], market: str = "") -> pd.DataFrame:
+    """The same customers, all or of one market, by random bucket for a bootstrap: month, bucket, active_existing, discount_rc.
+
+    discount_rc: what they took in the month, minor units. Every bucket with a customer has its row each month, zeros too.
+
+    >>> active_buckets(example(), [Period.month("2026-10")], "DE")[["active_existing", "discount_rc"]].values.tolist()
+    [[1, 200], [0, 0]]
+    """
+    home = _.home_market.fill_null(markets.UNKNOWN) == market if market else ibis.literal(True)
+    until = ibis.literal(max(month.end for month in months))
+    there = books.occasions.filter(home, _.date <= until).select(bucket=bucket(_.customer_id)).distinct().execute()
+    found = _active(books, months).filter(_.market == market if market else ibis.literal(True))
+    found = found.group_by("month", bucket=bucket(_.customer_id)).agg(active_existing=_.count(), discount_rc=_.discount_rc.sum())
+    every = pd.MultiIndex.from_product([[month.label for month in months], sorted(there["bucket"])], names=["month", "bucket"])
+    return found.execute().set_index(["month", "bucket"]).reindex(every, fill_value=0).astype("int64").reset_index()
+
+
+def _active(books: Books, months: list[Period]) -> ir.Table:
+    """The active existing customers of some months, a lazy row each: month, market, customer_id, discount_rc of the month."""
     days = pd.DataFrame({
         "month": [month.label for month in months], "opens": [str(_opens(m.t0, books.window)) for m in months],
         "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
     })  # fmt: skip
     days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
-    occasions = books.occasions.select("customer_id", "date", "n", market=_.home_market.fill_null(UNALLOCATED))
+    occasions = books.occasions.select("customer_id", "date", "n", "discount_rc", market=_.home_market.fill_null(markets.UNKNOWN))
     seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
-    customers = seen.group_by("month", "market", "customer_id").agg(won_now=((_.n == 1) & (_.date >= _.begins)).max())
-    counts = customers.filter(~_.won_now).group_by("month", "market").agg(active_existing=_.count())
-    return counts.execute().sort_values(["month", "market"], ignore_index=True)
+    customers = seen.group_by("month", "market", "customer_id").agg(
+        won_now=((_.n == 1) & (_.date >= _.begins)).max(),
+        discount_rc=(_.date >= _.begins).ifelse(_.discount_rc, 0).sum().cast("int64"))
+    return customers.filter(~_.won_now)
 
 
 def whole_months(period: Period) -> list[Period]:

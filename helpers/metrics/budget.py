@@ -84,8 +84,10 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
 
     table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95; its
     interval takes Student's t, for the overdispersion is estimated from as few months.
-    marginal is average CAC / elasticity at the mean monthly spend. An association over months, not an experiment.
-    Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean month), least, most, average, marginal, n.
+    marginal is average CAC / elasticity at the mean monthly spend; its interval joins that of the elasticity, kept inside the
+    same limits, with that of the number won (on a log scale). An association over months, not an experiment.
+    Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean month), least, most, average, marginal,
+    marginal_low, marginal_high, n.
 
     >>> spend = np.array([100, 200, 300, 400, 500, 600, 700, 800])
     >>> table = pd.DataFrame({"acquisition_channel": "search", "spend_rc": spend, "won": (4 * spend ** 0.5).round()})
@@ -102,13 +104,16 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
         elasticity = float(np.clip(fitted, *ELASTICITY))
         scale = people.sum() / (spend ** elasticity).sum()
         average = spend.sum() / people.sum()
+        shares = np.log(np.clip([fitted + half, fitted - half], *ELASTICITY) / elasticity)
+        counted = stats.t.ppf(1 - ALPHA / 2, model.df_resid) * np.sqrt(model.scale / people.sum())
+        low, high = average / elasticity * np.exp(np.array([-1, 1]) * np.hypot(shares, counted))
         rows.append((channel, elasticity, fitted - half, fitted + half, scale, spend.mean(), spend.min(), spend.max(),
-                     average, average / elasticity, int(people.sum())))
+                     average, average / elasticity, low, high, int(people.sum())))
     if not rows:
         raise NotEnoughData(f"No channel has {FEWEST_MONTHS} months of different media spend, so what more or less "
                             "spend would do cannot be read from the past.")
     columns = ["acquisition_channel", "elasticity", "low", "high", "scale", "spend_rc", "least", "most", "average",
-               "marginal", "n"]
+               "marginal", "marginal_low", "marginal_high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 

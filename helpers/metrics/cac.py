@@ -9,6 +9,7 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
+from helpers.metrics.markets import UNKNOWN
 from helpers.periods import Period, add_months, label
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
@@ -83,9 +84,9 @@ def cac(
 
 
 def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
-    """market, acquisition_channel, cohort, n: customers won."""
+    """market, acquisition_channel, cohort, n: customers won; "unknown" where no market or channel is recorded."""
     new = won(occasions, period)
-    keys = {name: new[column] for name, column in DIMENSIONS.items()}
+    keys = {name: new[column].fill_null(UNKNOWN) for name, column in DIMENSIONS.items()}
     return new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
 
 

@@ -9,6 +9,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics.cohorts import cumulative_repurchase, retention_curve
+from helpers.metrics.markets import UNKNOWN
 
 RECENT = 6  # cohorts
 MOST_GROUPS = 12  # more rows than this are no longer read
@@ -59,7 +60,7 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
 
     `cumulative_repurchase` of the group's cohorts, pooled as in `retention_curve`, over the cohorts observed at
     that age; groups that began at other times rest on other cohorts. Customers whose first purchase is not known
-    (truncated) or whose group is unknown are left out; the 12 largest groups are kept.
+    (truncated) are left out; those whose group is not recorded are the group "unknown"; the 12 largest groups are kept.
 
     Returns column, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
     groups. Source: metrics.md, `cumulative_repurchase`.
@@ -72,8 +73,8 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     [['DE', 1.0], ['FR', 0.0]]
     """
     first_known = occasions.filter(~_.truncated)
-    curve = retention_curve(cumulative_repurchase(first_known, as_of, by=[column]), by=[column])
-    groups = curve[(curve["age"] == age) & curve[column].notna()].nlargest(MOST_GROUPS, "n")
+    curve = retention_curve(cumulative_repurchase(first_known, as_of, by=[column]), by=[column]).fillna({column: UNKNOWN})
+    groups = curve[curve["age"] == age].nlargest(MOST_GROUPS, "n")
     if len(groups) < 2:
         known = curve[column].nunique()
         alike = "it is the same, or unknown, for all of them"

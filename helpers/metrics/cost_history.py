@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.estimates import Estimate, NotEnoughData
+from helpers.estimates import Estimate, NotEnoughData, ratio_of_sums
 from helpers.metrics.allocation import DISCOUNTS, EXISTING, allocated
-from helpers.metrics.books import Books, active_existing, whole_months
+from helpers.metrics.books import Books, active_buckets, active_existing, whole_months
 from helpers.metrics.costs import observed, refuse_unobserved
 from helpers.metrics.regression import line
 from helpers.money import to_major
@@ -69,8 +69,8 @@ def monthly(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
 def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame:
     """Cost per active existing customer by month from `monthly`: of one market or all, whole or by category, component.
 
-    Columns month, the one named by `by`, spend, active_existing, value (spend / active_existing of the month), n. A
-    ledger over a count: it has no sampling interval.
+    Columns month, the one named by `by`, spend, active_existing, value (spend / active_existing of the month), n; see
+    `with_intervals`.
 
     >>> rows = pd.DataFrame({"month": ["2026-10"] * 2, "component": ["crm", "email"], "market": ["DE", "DE"],
     ...                      "spend": [30.0, 20.0], "active_existing": [5, 5], "active_existing_all": [10, 10]})
@@ -83,6 +83,24 @@ def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame
         spend=("spend", "sum"), active_existing=(base, "max")
     ).reset_index()  # fmt: skip
     return sums.assign(value=sums["spend"] / sums["active_existing"].where(lambda n: n > 0), n=sums["active_existing"])
+
+
+def with_intervals(by_month: pd.DataFrame, books: Books, market: str = "") -> pd.DataFrame:
+    """The whole cost's `series` of the same market, with low and high: as `costs.retention_cost_per_customer` has them.
+
+    A bootstrap over customers with the invoices held fixed: how many are active and what discounts they take varies.
+
+    >>> from helpers.metrics.books import example
+    >>> rows = pd.DataFrame({"month": ["2026-10"], "spend": [74.0], "value": [37.0]})
+    >>> with_intervals(rows, example()).round(2).values.tolist()
+    [['2026-10', 74.0, 37.0, 25.33, 72.0]]
+    """
+    each = active_buckets(books, [Period.month(month) for month in by_month["month"]], market)
+    ends = []
+    for (_month, part), spend in zip(each.groupby("month"), by_month["spend"], strict=True):
+        given = to_major(part["discount_rc"].astype("float64"), books.currency)
+        ends.append(ratio_of_sums(given + (spend - given.sum()) / len(part), part["active_existing"])[1:3])
+    return by_month.assign(**dict(zip(("low", "high"), np.array(ends).T, strict=True)))
 
 
 def absent(months: pd.DataFrame, period: Period) -> pd.DataFrame:

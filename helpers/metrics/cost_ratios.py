@@ -3,17 +3,21 @@
 from datetime import date
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from ibis import _
 
 from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.allocation import DISCOUNTS, EXISTING
 from helpers.metrics.clv import sensitivity
+from helpers.metrics.clv_model import major, per_customer
 from helpers.metrics.costs import QUARTERS_PER_YEAR, retention_cost_per_customer
 from helpers.metrics.tiers import TIERS
 from helpers.money import MissingRate, exchange_rates, to_major
 
 BANDS = ("adjust", "watch", "healthy")
+MARGIN = ["margin", "margin_low", "margin_high"]
+COST = ["annual_cost", "annual_cost_low", "annual_cost_high"]
 
 
 def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
@@ -28,75 +32,87 @@ def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
     return BANDS[0] if ratio < low else BANDS[1] if ratio <= high else BANDS[2]
 
 
-def expected_margin(valued: ir.Table, customers: ir.Table, currency: str) -> pd.DataFrame:
-    """What a model expects of the active existing customers in the next 12 months: home_market, margin, n.
+def expected_margin(
+    valued: ir.Table, customers: ir.Table, currency: str, ratios: np.ndarray | None = None, by_market: np.ndarray | dict | None = None
+) -> pd.DataFrame:
+    """What a model expects of the active existing customers in the next 12 months: market, margin, its ends, n.
 
-    valued: a lazy row per customer with clv_residual (minor units);
-    customers: `books.existing` of the period. margin is the mean per customer in major units.
+    valued: a lazy row per customer with clv_residual and clv_historic (minor units); customers: `books.existing` of the
+    period. margin, margin_low and margin_high: the mean per customer in major units and the interval of
+    `clv_model.per_customer`; ratios as there, of all customers, and by_market of each market. The last row is all of them.
 
     >>> import ibis
-    >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [1000, 3000, 9000]})
-    >>> customers = ibis.memtable({"customer_id": ["a", "b"], "home_market": ["DE", "DE"]})
+    >>> valued = ibis.memtable({"customer_id": ["a1", "b1", "c1"], "clv_residual": [1000, 3000, 9000], "clv_historic": [0] * 3})
+    >>> customers = ibis.memtable({"customer_id": ["a1", "b1"], "home_market": ["DE", "DE"]})
     >>> expected_margin(valued, customers, "EUR").values.tolist()
-    [['DE', 20.0, 2]]
+    [['DE', 20.0, 10.0, 30.0, 2], ['all', 20.0, 10.0, 30.0, 2]]
     """
-    joined = customers.join(valued.select("customer_id", "clv_residual"), "customer_id")
-    sums = joined.group_by("home_market").agg(margin=_.clv_residual.mean(), n=_.count()).execute().sort_values("home_market")
-    return sums.assign(margin=to_major(sums["margin"].astype("float64"), currency)).reset_index(drop=True)
+    theirs = valued.select("customer_id", "clv_residual", "clv_historic").join(
+        customers.select("customer_id", market="home_market"), "customer_id")
+    whole = per_customer(theirs, ratios, (), "clv_residual").assign(market="all")
+    found = pd.concat([per_customer(theirs, by_market, ("market",), "clv_residual"), whole], ignore_index=True)
+    return _margin(found, currency)[["market", *MARGIN, "n"]]
+
+
+def _margin(found: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """`clv_model.per_customer` in major units, under the names `ltv_to_retention_cost` reads."""
+    return major(found, currency).rename(columns=dict(zip(("value", "low", "high"), MARGIN, strict=True)))
 
 
 def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """The frame `ltv_to_retention_cost` reads: a row per market of `margins` (market, margin, n) and one for "all".
+    """The frame `ltv_to_retention_cost` reads: `expected_margin` (the last row "all") beside a year's cost.
 
-    annual_cost and discounts: the quarter's, per active existing customer, × 4.
+    annual_cost, its ends, and discounts: the quarter's, per active existing customer, × 4.
 
     >>> ledger = pd.DataFrame({"part": "existing", "market": ["DE", "DE"], "component": ["crm", "discounts"],
     ...                        "amount_rc": [3000, 1000]})
-    >>> base = pd.DataFrame({"market": ["DE"], "bucket": ["0a1"], "active_existing": [10], "discount_rc": [1000]})
-    >>> ltv_inputs(ledger, base, pd.DataFrame({"market": ["DE"], "margin": [50.0], "n": [10]}), "EUR").values.tolist()
+    >>> base = pd.DataFrame({"market": "DE", "bucket": ["0a", "0b"], "active_existing": 5, "discount_rc": 500})
+    >>> margins = pd.DataFrame({"market": ["DE", "all"], "margin": 50.0, "margin_low": 45.0, "margin_high": 55.0, "n": 10})
+    >>> ltv_inputs(ledger, base, margins, "EUR")[["market", "margin", "n", "annual_cost", "discounts"]].values.tolist()
     [['DE', 50.0, 10, 16.0, 4.0], ['all', 50.0, 10, 16.0, 4.0]]
     """
-    every = (margins["margin"] * margins["n"]).sum() / margins["n"].sum()
-    frame = pd.concat([margins, pd.DataFrame([{"market": "all", "margin": every, "n": margins["n"].sum()}])])
     theirs = ledger[(ledger["part"] == EXISTING) & (ledger["component"] == DISCOUNTS)]
     given = theirs.groupby("market")["amount_rc"].sum()
     given["all"] = given.sum()
     count = base.groupby("market")["active_existing"].sum()
     count["all"] = count.sum()
-    names = {market: "" if market == "all" else market for market in frame["market"]}
-    cost = {key: retention_cost_per_customer(ledger, base, currency, market=name).value for key, name in names.items()}
-    yearly = to_major(frame["market"].map(given).fillna(0).astype("float64"), currency) * QUARTERS_PER_YEAR
-    return frame.assign(annual_cost=frame["market"].map(cost) * QUARTERS_PER_YEAR,
-                        discounts=yearly / frame["market"].map(count)).reset_index(drop=True)  # fmt: skip
+    costs = [retention_cost_per_customer(ledger, base, currency, market="" if market == "all" else market)[:3]
+             for market in margins["market"]]  # fmt: skip
+    yearly = to_major(margins["market"].map(given).fillna(0).astype("float64"), currency) * QUARTERS_PER_YEAR
+    return margins.assign(**dict(zip(COST, QUARTERS_PER_YEAR * np.array(costs, dtype="float64").T, strict=True)),
+                          discounts=yearly / margins["market"].map(count))  # fmt: skip
 
 
 def ltv_by_tier(
-    tiered: ir.Table, valued: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = ""
+    tiered: ir.Table, valued: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = "",
+    ratios: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The frame `ltv_to_retention_cost` reads, a row per tier of expected margin, the best first.
 
-    tiered: `tiers.tiers` of valued, what a model expects of every customer (customer_id, clv_residual); customers:
-    `books.existing` of the quarter; whole: the row of `ltv_inputs` for all or the market. The cost of a customer is the
-    average one with the tier's own discounts in place of the average ones. Who was active in the quarter and is no
-    longer at its end has no tier and stands last, as "none", so that the rows add up to all existing customers; active
-    customers won in the quarter are no existing ones and stand in no row.
+    tiered: `tiers.tiers` of valued, what a model expects of every customer; customers: `books.existing` of the quarter;
+    whole: the row of `ltv_inputs` for all or the market; ratios: as `expected_margin`. The cost of a customer is the
+    average one with the tier's own discounts in place of the average ones, as sure as that. Who was active in the quarter
+    and is no longer at its end has no tier and stands last, as "none", so that the rows add up to all existing customers;
+    active customers won in the quarter are no existing ones and stand in no row.
 
     >>> import ibis
-    >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [9000, 1000, 500]})
+    >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [9000, 1000, 500], "clv_historic": [0] * 3})
     >>> tiered = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
     >>> customers = ibis.memtable({"customer_id": ["a", "c"], "home_market": ["DE"] * 2, "discount_rc": [500, 0]})
-    >>> whole = pd.Series({"annual_cost": 30.0, "discounts": 10.0})
-    >>> ltv_by_tier(tiered, valued, customers, whole, "EUR").values.tolist()
+    >>> whole = pd.Series({"annual_cost": 30.0, "annual_cost_low": 27.0, "annual_cost_high": 33.0, "discounts": 10.0})
+    >>> found = ltv_by_tier(tiered, valued, customers, whole, "EUR")
+    >>> found[["tier", "margin", "discounts", "n", "annual_cost"]].values.tolist()
     [['vip', 90.0, 20.0, 1, 40.0], ['none', 5.0, 0.0, 1, 20.0]]
     """
     theirs = customers.filter(_.home_market == market) if market else customers
-    each = theirs.join(valued.select("customer_id", "clv_residual"), "customer_id")
+    each = theirs.join(valued.select("customer_id", "clv_residual", "clv_historic"), "customer_id")
     each = each.left_join(tiered.select("customer_id", "tier"), "customer_id").mutate(tier=_.tier.fill_null("none"))
-    sums = each.group_by("tier").agg(margin=_.clv_residual.mean(), discounts=_.discount_rc.mean(), n=_.count())
-    found = sums.execute().set_index("tier").reindex([*TIERS, "none"]).dropna().reset_index()
-    found[["margin", "discounts"]] = to_major(found[["margin", "discounts"]].astype("float64"), currency)
-    found["discounts"] *= QUARTERS_PER_YEAR
-    return found.astype({"n": "int64"}).assign(annual_cost=whole["annual_cost"] - whole["discounts"] + found["discounts"])
+    margins = _margin(per_customer(each, ratios, ("tier",), "clv_residual"), currency).set_index("tier")
+    given = each.group_by("tier").agg(discounts=_.discount_rc.mean()).execute().set_index("tier")["discounts"]
+    found = margins.assign(discounts=to_major(given, currency) * QUARTERS_PER_YEAR)
+    found = found.loc[[tier for tier in (*TIERS, "none") if tier in found.index]].reset_index()
+    cost = whole["annual_cost"] - whole["discounts"] + found["discounts"]
+    return found.assign(**{name: cost * whole[name] / whole["annual_cost"] for name in COST})
 
 
 def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] = (1.0, 3.0)) -> pd.DataFrame:
@@ -104,28 +120,33 @@ def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] =
 
     frame has a row per market, tier or whole: margin (12 months, per active existing customer, after discounts),
     discounts (a year, per customer), the annual cost per customer (trailing quarter × 4) and n (active existing
-    customers). All money is per customer, in major units. Adds
+    customers); margin and annual_cost with their _low and _high. All money is per customer, in major units. Adds
 
-    ltv (margin before the discounts, which stand in the cost), value (ltv / cost), band, cheaper (how much less a
-    customer may cost, for the next band), cheaper_total (the same for all n customers and a year) and more_customers
-    (how many more active customers at the same spend reach it).
+    ltv (margin before the discounts, which stand in the cost), value (ltv / cost), low, high (both intervals carried into the
+    ratio, as independent, on a log scale), band, cheaper (how much less a customer may cost, for the next band),
+    cheaper_total (the same for all n customers and a year) and more_customers (how many more active customers at the same
+    spend reach it).
 
-    >>> row = pd.DataFrame({"margin": [30.0], "discounts": [10.0], "annual_cost": [20.0], "n": [1000]})
-    >>> found = ltv_to_retention_cost(row)
-    >>> found[["ltv", "value", "band", "cheaper_total", "more_customers"]].values.tolist()
-    [[40.0, 2.0, 'watch', 6666.67, 500]]
+    >>> row = {"margin": 30.0, "margin_low": 28.0, "margin_high": 32.0, "discounts": 10.0, "annual_cost": 20.0,
+    ...        "annual_cost_low": 19.0, "annual_cost_high": 21.0, "n": 1000}
+    >>> found = ltv_to_retention_cost(pd.DataFrame([row]))
+    >>> found[["ltv", "value", "low", "high", "band", "cheaper_total", "more_customers"]].round(2).values.tolist()
+    [[40.0, 2.0, 1.86, 2.15, 'watch', 6666.67, 500]]
     """
     cost = frame["annual_cost"].where(frame["annual_cost"] > 0)
-    ltv = frame["margin"] + frame["discounts"]
+    ltv, ends = frame["margin"] + frame["discounts"], [frame[f"margin_{end}"] + frame["discounts"] for end in ("low", "high")]
     ratio = ltv / cost
+    with np.errstate(divide="ignore", invalid="ignore"):
+        widths = np.log(ends[1] / ends[0]) / 2, np.log(frame["annual_cost_high"] / frame["annual_cost_low"]) / 2
+        spread = np.exp(np.hypot(*widths))
     bands = [band(each, thresholds) for each in ratio]
     goal = pd.Series(bands, frame.index).map(dict(zip(BANDS, (*thresholds, float("nan")), strict=True)))
     goal = goal.astype("float64")
     cheaper = (cost - ltv / goal).clip(lower=0)
     more = (frame["n"] * (cost * goal / ltv.where(ltv > 0) - 1)).clip(lower=0)
     return frame.assign(
-        ltv=ltv, value=ratio, band=bands, cheaper=cheaper, cheaper_total=(cheaper * frame["n"]).round(2),
-        more_customers=more.round().astype("Int64"),
+        ltv=ltv, ltv_low=ends[0], ltv_high=ends[1], value=ratio, low=ratio / spread, high=ratio * spread, band=bands, cheaper=cheaper,
+        cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from ibis import _
 from helpers.estimates import Estimate, NotEnoughData, ratio_of_sums
 from helpers.metrics.allocation import EXISTING, allocated, existing_orders
 from helpers.metrics.books import UNALLOCATED, Books, example, existing
+from helpers.metrics.markets import UNKNOWN
 from helpers.metrics.occasions import bucket
 from helpers.money import to_major
 from helpers.periods import Period, add_months, last_complete_month
@@ -40,7 +41,7 @@ def customers(books: Books, period: Period) -> pd.DataFrame:
     [['DE', 1, 1], ['DE', 0, 0], ['FR', 1, 1]]
     """
     refuse_unobserved(books, period)
-    by = {"market": _.home_market.fill_null(UNALLOCATED), "bucket": bucket(_.customer_id)}
+    by = {"market": _.home_market.fill_null(UNKNOWN), "bucket": bucket(_.customer_id)}
     there = books.occasions.filter(_.date <= ibis.literal(period.end)).group_by(**by).agg(known=_.count()).execute()
     counted = existing(books.occasions, period, books.window).group_by(**by).agg(
         active_existing=_.count(), retained=(_.before & _.after).sum(), repurchasing=_.bought.sum(),

@@ -12,10 +12,10 @@ from ibis import _
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, StepMissing
 from helpers.metrics import btyd, cac, clv_learned, clv_model, group_fits, histories
 from helpers.metrics.fits import Fit
+from helpers.metrics.markets import UNKNOWN
 from helpers.periods import Period
 
 BY = ("home_market", "first_acquisition_channel")  # what customers may be modelled apart by
-UNKNOWN = "unknown"  # how tables that name every channel write none
 REST = ""  # the part of the customers whose group has no model of its own
 
 
@@ -68,8 +68,8 @@ class Forecast:
 
     @_once
     def rows(self) -> pd.DataFrame:
-        """The unique rows by market and first channel."""
-        rows = histories.counts(self.each, by=BY)
+        """The unique rows by market and first channel, "unknown" where there is none."""
+        rows = histories.counts(self.each, by=BY).fillna(dict.fromkeys(BY, UNKNOWN))
         histories.require_minimum(rows)
         return rows
 
@@ -130,13 +130,14 @@ class Forecast:
 
     @_once
     def valued(self) -> ir.Table:
-        """`clv_model.customers` of everybody, computed once; with market and acquisition_channel for grouping.
+        """`clv_model.customers` of everybody, computed once; with market and acquisition_channel ("unknown": none) for grouping.
 
         The margin rate is the one realised by the customers of the part and home market.
         """
         tables = [clv_model.customers(self._of(part), *self.parts[part], **self.horizon)
                   for part in self._rows]
-        return ibis.union(*tables).mutate(market=_[BY[0]], acquisition_channel=_[BY[1]]).cache()
+        market, channel = (_[by].fill_null(UNKNOWN) for by in BY)
+        return ibis.union(*tables).mutate(market=market, acquisition_channel=channel).cache()
 
     @_once
     def ratios(self) -> np.ndarray:
@@ -160,7 +161,7 @@ class Forecast:
         """
         if [cac.DIMENSIONS.get(name) for name in by] != [self.by]:
             return self.ratios
-        return {group: self._own_ratios.get(group, self.ratios) for group in self.rows.groupby(self.by, dropna=False).indices}
+        return {group: self._own_ratios.get(group, self.ratios) for group in self.rows.groupby(self.by).indices}
 
     def occasions_expected(self, months: float) -> Estimate:
         """Occasions expected of today's customers in the next months, with the interval of the common parameters."""

@@ -112,10 +112,10 @@ def after_sales(
     paid = bought.left_join(dated, ["source", "order_id"]).select(*money, dated.dated_rc)
     paid = paid.mutate(refund_rc=_.dated_rc.fill_null(0).cast("int64") + UNDATED_REFUND_RC)
     sums = paid.group_by("customer_id").agg(x=_.refund_rc.sum() / currency_unit, y=_.net_rc.sum() / currency_unit)
-    found = {"refund_rate": _measure(sums.join(who, "customer_id"), "percent", -1)}
+    found = {"refund_rate": _measure(sums.join(who, "customer_id"), "percent", -1)._replace(bounded=True)}
     cod = inside.filter(_.is_cod.fill_null(False), _.status.isin([*COUNTED_STATUSES, "refused"]))
     refusals = cod.group_by("customer_id").agg(x=(_.status == "refused").sum(), y=_.count())
-    refused = _measure(refusals.join(who, "customer_id"), "percent", -1)
+    refused = _measure(refusals.join(who, "customer_id"), "percent", -1)._replace(bounded=True)
     return found | ({"cod_refusal_rate": refused} if len(refused.table) else {})
 
 

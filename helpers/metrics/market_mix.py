@@ -4,12 +4,13 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import NotEnoughData
-from helpers.metrics.markets import OTHER, YEAR
-from helpers.metrics.occasions import COUNTED_STATUSES
+from helpers.estimates import ALPHA, NotEnoughData, bootstrap_weights
+from helpers.metrics.markets import OTHER, UNKNOWN, YEAR
+from helpers.metrics.occasions import COUNTED_STATUSES, bucket
 from helpers.periods import Period
 
 
@@ -40,7 +41,8 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a
     market is its net sales in the reporting currency over those in the order's currency, currency by currency. Columns
     market, value (minor units, now), before, at_constant (now at last year's rates), change, change_constant
-    (fractions), n (orders now). A currency not sold in last year keeps this year's rate.
+    (fractions), change_constant_low, change_constant_high, n (orders now). A currency not sold in last year keeps this
+    year's rate. The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
     >>> found[["market", "change", "change_constant"]].round(2).values.tolist()
@@ -48,7 +50,8 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     """
     now, before = Period.trailing(as_of, YEAR), Period.trailing(Period.trailing(as_of, YEAR).t0, YEAR)
     sold = orders.filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
-    sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start)).agg(
+    group = ibis.coalesce(bucket(_.customer_id), "#" + _.order_id.right(2))  # of customers, or of unidentified orders
+    sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start), group=group).agg(
         rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()
     ).execute()  # fmt: skip
     sums["market"] = _as_shown(sums["market"], names)
@@ -61,13 +64,27 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     earlier = b["rc"] / b["orders"].where(b["orders"] > 0)
     constant = a["constant"] / a["orders"]
     found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": earlier, "at_constant": constant})
-    return found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
-                        n=a["orders"]).reset_index()  # fmt: skip
+    found = found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
+                         n=a["orders"])  # fmt: skip
+    found[["change_constant_low", "change_constant_high"]] = [_ends(new, old, market) for market in found.index]
+    return found.reset_index()
+
+
+def _ends(new: pd.DataFrame, old: pd.DataFrame, market: str) -> np.ndarray:
+    """The 95 % bootstrap interval of a market's change of order value at constant rates, over its random groups."""
+    parts = [year[year["market"] == market].groupby("group")[[money, "orders"]].sum() for year, money in ((new, "constant"), (old, "rc"))]
+    each = pd.concat(parts, axis="columns").fillna(0).astype("float64").sort_index()
+    if len(each) < 2 or not len(parts[1]):
+        return np.full(2, np.nan)
+    value, orders, before, orders_before = (bootstrap_weights(len(each)) @ each.to_numpy()).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = (value / orders) / (before / orders_before) - 1
+    return np.quantile(change[np.isfinite(change)], [ALPHA / 2, 1 - ALPHA / 2])
 
 
 def _as_shown(market: pd.Series, names: dict[str, str] | None) -> pd.Series:
     """Markets as `markets.shown` names them: one it does not name, where nobody is identified, is among the others."""
-    known = market.fillna(OTHER)
+    known = market.fillna(UNKNOWN)
     return known if names is None else known.map(lambda each: names.get(each, OTHER))
 
 
@@ -76,5 +93,5 @@ def _example() -> ir.Table:
     orders = pd.DataFrame({
         "order_date": ["2025-03-01", *["2026-03-01"] * 4], "net_rc": 10_000, "net_minor": [10_000, *[8_000] * 4],
         "payment_method": ["card"] * 4 + ["cod"],
-    }).assign(market="GB", currency="GBP", status="paid")  # fmt: skip
+    }).assign(market="GB", currency="GBP", status="paid", customer_id="a1", order_id="1")  # fmt: skip
     return ibis.memtable(orders).mutate(order_date=_.order_date.cast("date"))

@@ -15,6 +15,7 @@ from helpers.metrics.standardise import STRATA
 from helpers.periods import DAYS_PER_MONTH
 
 OTHER = "other"  # the markets too small to be shown one by one
+UNKNOWN = "unknown"  # the market, or the channel, of customers about whom none is recorded: a group like the others
 AGE_BANDS = ((3, "00–03"), (6, "04–06"), (12, "07–12"), (24, "13–24"))  # months since the first occasion
 OLDEST = "25+"
 BY = ["home_market", *STRATA]
@@ -25,7 +26,8 @@ class Measure(NamedTuple):
     """A measure by market: its moments, whether it is a share of customers, its unit, and which way is better (1 up).
 
     units, for money and ratios: a lazy row per customer (home_market, customer_id, x, y), for the bootstrap. tested is
-    False for what is set, not measured (a margin rate from client.toml): it has values and no tests.
+    False for what is set, not measured (a margin rate from client.toml): it has values and no tests. bounded: no share of
+    customers, and yet between 0 and 1.
 
     >>> Measure(pd.DataFrame(), True, "percent").better
     1
@@ -37,6 +39,7 @@ class Measure(NamedTuple):
     better: int = 1
     units: ir.Table | None = None
     tested: bool = True
+    bounded: bool = False
 
 
 def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
@@ -59,26 +62,29 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
     return {market: OTHER if market in hidden else market for market in customers}
 
 
-def together(table: ir.Table, names: dict[str, str], column: str = "market") -> ir.Table:
+def together(table: ir.Table, names: dict[str, str], column: str = "market", missing: str | None = UNKNOWN) -> ir.Table:
     """The table with the markets of a column as they are shown (`shown`): the small and the unlisted under one name.
 
-    A missing market stays missing; without names nothing changes.
+    A missing market is that of the `missing`: "unknown" where customers and what they did are counted, so that the markets
+    add up to the whole. None leaves it missing: a line of a ledger without a market belongs to all. Without names nothing
+    else changes.
 
     >>> sizes(together(example(), {"DE": "DE"}, "home_market"))
     {'DE': 2, 'other': 1}
     """
-    own = [market for market, name in names.items() if market == name]
-    other = table[column].notnull() & table[column].notin(own) if own else table[column].notnull()
-    return table.mutate(**{column: other.ifelse(OTHER, table[column])}) if names else table
+    market = table[column] if missing is None else table[column].fill_null(names.get(missing, missing))
+    own = [each for each, name in names.items() if each == name] + [UNKNOWN, OTHER]
+    other = market.notnull() & market.notin(own)
+    return table.mutate(**{column: other.ifelse(OTHER, market) if names else market})
 
 
 def sizes(occasions: ir.Table) -> dict[str, int]:
-    """Customers by home market, the largest first.
+    """Customers by home market, the largest first; those without one as "unknown".
 
     >>> sizes(example())
     {'DE': 2, 'FR': 1}
     """
-    counts = occasions.filter(_.n == 1).group_by(market=_.home_market.fill_null(OTHER)).agg(n=_.count()).execute()
+    counts = occasions.filter(_.n == 1).group_by(market=_.home_market.fill_null(UNKNOWN)).agg(n=_.count()).execute()
     counts = counts.sort_values(["n", "market"], ascending=[False, True])
     return dict(zip(counts["market"], counts["n"].astype(int), strict=True))
 
@@ -92,8 +98,7 @@ def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None =
     """
     age = ibis.literal(as_of).delta(occasions.first_date, unit="day") / DAYS_PER_MONTH
     bands = [(age < until, name) for until, name in AGE_BANDS]
-    known = {name: occasions[name].fill_null("unknown") for name in STRATA[1:]}
-    known["home_market"] = occasions.home_market.fill_null(OTHER)
+    known = {name: occasions[name].fill_null(UNKNOWN) for name in STRATA[1:]}
     stratified = occasions.mutate(age_band=ibis.cases(*bands, else_=OLDEST), **known)
     return together(stratified, names or {}, "home_market")
 
@@ -184,7 +189,7 @@ def _compared(name: str, measure: Measure) -> pd.DataFrame:
     table, share = measure.table, measure.share
     raw = standardise.raw(table, share) if measure.units is None else bootstrapped(measure.units)
     strata = standardise.strata_for(table)
-    even = comparison.shrunk(standardise.direct(table, share, strata))
+    even = comparison.shrunk(standardise.direct(table, share or measure.bounded, strata))
     rest = comparison.against_rest(table, share)[["market", "difference", "effect", "p"]]
     alike = comparison.against_rest(table, share, strata).rename(columns={
         "difference": "even_difference", "low": "even_low_difference", "high": "even_high_difference",

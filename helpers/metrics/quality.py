@@ -1,6 +1,6 @@
 """Whether this month's data can be trusted: rows and money of each file, identity, silent days, doubles, the month's bridge."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -12,8 +12,9 @@ from helpers.estimates import NotEnoughData, with_wilson
 from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
 from helpers.metrics.signals import COUNTED_SIGNALS
 from helpers.money import to_major
-from helpers.periods import Period
+from helpers.periods import Period, month_end
 
+NOT_LATE_DAYS = 3  # an export that ends so few days early is not late: platforms report with a delay
 USES = {  # notebook → optional tables it reads; without them its sections say what is missing
     "01_cohort_retention": (),
     "02_churn_rate": ("subscriptions",),
@@ -113,7 +114,7 @@ def late_data(silent: pd.DataFrame, as_of: date) -> pd.DataFrame:
     0      s  2026-01-01           9
     """
     since = pd.Series([(as_of - day).days for day in silent["last_day"]], index=silent.index, dtype="int64")
-    late = (since > 3) & (since >= silent["longest"])
+    late = (since > NOT_LATE_DAYS) & (since >= silent["longest"])
     return silent.loc[late, ["source", "last_day"]].assign(days_since=since[late]).reset_index(drop=True)
 
 
@@ -137,6 +138,24 @@ def stale(tables: dict[str, ir.Table], as_of: date) -> pd.DataFrame:
         late = late_data(days, as_of)
         found.append(late[late["days_since"] > STALE_DAYS].assign(table=name))
     return pd.concat([each for each in found if len(each)] or found, ignore_index=True)
+
+
+def short_exports(files: pd.DataFrame, formats: set[str], period: Period) -> pd.DataFrame:
+    """Sources read by some formats whose exports end inside a period, over three days before its last: source, last_day.
+
+    For sums that are too low, and look well, when one platform of several was exported too early. One that ended before the
+    period began is over. A last line dated the first of a month speaks for the month, as monthly books are kept.
+
+    >>> files = pd.DataFrame({"source": ["meta", "old", "books"], "format": "ads",
+    ...                       "covered_through": [date(2026, 9, 20), date(2025, 3, 1), date(2026, 10, 1)]})
+    >>> short_exports(files, {"ads"}, Period.trailing(date(2026, 10, 31), 12)).values.tolist()
+    [['meta', datetime.date(2026, 9, 20)]]
+    """
+    known = files[files["format"].isin(formats) & files["covered_through"].notna()]
+    last = known.groupby("source")["covered_through"].max().map(lambda day: pd.Timestamp(day).date())
+    reach = last.map(lambda day: month_end(day) if day.day == 1 else day)
+    late = [period.start <= day < period.end - timedelta(days=NOT_LATE_DAYS) for day in reach]
+    return last[late].rename("last_day").reset_index()
 
 
 def likely_doubles(orders: ir.Table) -> int:

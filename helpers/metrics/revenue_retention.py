@@ -17,8 +17,9 @@ from helpers.periods import Period, add_months, month_end
 def value_at_risk(lost: int, value_per_customer: float | Estimate) -> float | Estimate:
     """Lost customers × value per customer, in the currency of the value; of an Estimate, an Estimate with n = lost.
 
-    Its interval is that of the value alone: the lost were counted, not estimated. Source: metrics.md,
-    `value_at_risk`.
+    The value is the 12-month expected margin per active customer, `clv_model.expected_per_active`. Times
+    `value_per_active_customer`, what such customers brought in fact, it is published as lost_margin_realised. The
+    interval is that of the value alone: the lost were counted, not estimated. Source: metrics.md, `value_at_risk`.
 
     >>> value_at_risk(10, 100)
     1000
@@ -38,9 +39,9 @@ def value_per_active_customer(
 
     Σ margin in (t0, as_of] of the customers active at t0 = as_of − `months` months, divided by their number, those
     who never returned included; in major units of the reporting currency, not discounted. It is what happened, so
-    it needs no model; a changed business needs one (notebook 04). Interval: bootstrap over customers.
+    it needs no model; a changed business needs one (`value_at_risk`, notebook 06). Interval: bootstrap over customers.
 
-    Raises NotEnoughData when the data do not reach back W days before t0. Source: metrics.md, `value_at_risk`.
+    Raises NotEnoughData when the data do not reach back W days before t0.
 
     >>> bought = ibis.memtable({"customer_id": ["a1", "a1", "b2"], "margin_rc": [900, 1000, 700],
     ...                         "date": [date(2025, 1, 20), date(2025, 5, 9), date(2025, 1, 30)]})

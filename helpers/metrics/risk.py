@@ -203,18 +203,21 @@ def with_probability(table: ir.Table, model: Model) -> ir.Table:
 def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
     """The share of these customers expected to leave within W: the mean probability, with its interval.
 
-    The interval holds the uncertainty of the coefficients (delta method) and of who of them will in fact leave; not
-    that next season may differ from the last: see `bias` of `contest.judge` for how far off the last forecast was.
+    rows: the `sample` of a snapshot, all of it or a group. The interval holds the uncertainty of the coefficients (delta
+    method) and of who of them will in fact leave, on the scale of the log-odds, so it stays inside 0..1; not that next season
+    may differ from the last: see `bias` of `contest.judge` for how far off the last forecast was.
 
     >>> share = expected_share(fit_signals(_example()), _example())
     >>> f"{share.value:.2f} {share.low:.2f} {share.high:.2f}"
-    '0.50 0.42 0.58'
+    '0.50 0.43 0.57'
     """
     p = predict(model, rows)
     slope = (_design(rows, model.columns[1:]).to_numpy() * (p * (1 - p))[:, None]).mean(axis=0)
     error = np.sqrt(slope @ model.covariance @ slope + (p * (1 - p)).sum() / len(p) ** 2)
-    value, half = float(p.mean()), float(Z_95 * error)
-    return Estimate(value, value - half, value + half, len(p))
+    value = float(p.mean())
+    half = Z_95 * error / (value * (1 - value)) if 0 < value < 1 else 0.0
+    low, high = special.expit(special.logit(value) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), len(p))
 
 
 def _example() -> pd.DataFrame:

@@ -9,6 +9,7 @@ from ibis import _
 
 from helpers.estimates import Estimate, ratio_of_sums
 from helpers.metrics.occasions import bucket
+from helpers.metrics.risk import Model, expected_share, sample
 from helpers.money import to_major
 
 AT_RISK = 0.5  # more likely lost than not
@@ -62,22 +63,24 @@ def with_kept_margin(scored: ir.Table, valued: ir.Table) -> ir.Table:
     return joined.mutate(kept_rc=_.kept.fill_null(0.0)).drop("kept")
 
 
-def summary(assigned: ir.Table, currency: str) -> pd.DataFrame:
+def summary(assigned: ir.Table, model: Model, currency: str) -> pd.DataFrame:
     """Each segment's size, mean chance of leaving and margin at stake: a row per segment, in their order.
 
-    value, low, high: mean churn_probability, bootstrapped over customers. at_stake: sum of churn_probability × kept_rc
-    in major units, what leaving would cost in the next 12 months. Columns segment, value, low, high, n, at_stake.
+    value, low, high: `risk.expected_share` of its customers under the model that scored them, the kind of interval the whole
+    has. at_stake: sum of churn_probability × kept_rc in major units, what leaving would cost in the next 12 months. Columns
+    segment, value, low, high, n, at_stake.
 
-    >>> rows = {"customer_id": ["a01", "b01"], "segment": ["steady"] * 2, "churn_probability": [.1, .3],
-    ...         "kept_rc": [1e4, 2e4]}
-    >>> summary(ibis.memtable(rows), "EUR")[["segment", "value", "n", "at_stake"]].round(3).values.tolist()
-    [['steady', 0.2, 2, 70.0]]
+    >>> import numpy as np
+    >>> model = Model("alive", ("const", "alive_log_odds"), np.array([0.0, 1.0]), np.eye(2) / 100, 500)
+    >>> rows = {"customer_id": ["a01", "b01"], "segment": ["steady"] * 2, "churn_probability": [.5, .5],
+    ...         "alive_log_odds": [0.0, 0.0], "kept_rc": [1e4, 2e4]}
+    >>> summary(ibis.memtable(rows), model, "EUR").round(3).values.tolist()
+    [['steady', 0.5, 0.058, 0.942, 2, 150.0]]
     """
-    grouped = assigned.group_by("segment", bucket=bucket(_.customer_id))
-    sums = grouped.agg(p=_.churn_probability.sum(), n=_.count(), at_stake=(_.churn_probability * _.kept_rc).sum())
-    sums = sums.execute().sort_values(["segment", "bucket"])
-    rows = [{"segment": name} | ratio_of_sums(part["p"], part["n"], int(part["n"].sum()))._asdict()
-            | {"at_stake": to_major(part["at_stake"].sum(), currency)} for name, part in sums.groupby("segment")]
+    sums = assigned.group_by("segment").agg(n=_.count(), at_stake=(_.churn_probability * _.kept_rc).sum()).execute()
+    shares = {name: expected_share(model, rows) for name, rows in sample(assigned).groupby("segment")}
+    rows = [(name, *shares.get(name, Estimate(float("nan")))[:3], n, to_major(at_stake, currency))
+            for name, n, at_stake in sums.itertuples(index=False)]
     table = pd.DataFrame(rows, columns=["segment", *Estimate._fields, "at_stake"])
     return table.sort_values("segment", key=lambda names: names.map(SEGMENTS.index), ignore_index=True)
 

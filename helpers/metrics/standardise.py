@@ -64,7 +64,9 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
     """The measure each market would have with the mix of all markets together: directly standardised.
 
     Σ_s w_s · value_s / Σ_s w_s, w_s being the weight (Σy) of stratum s in all markets, over the strata in which the
-    market has customers. Columns market, value, low, high, n, se, coverage (share of the weights those strata hold).
+    market has customers. Columns market, value, low, high, n, se, coverage (share of the weights those strata hold). share:
+    the measure lies between 0 and 1, and so does its interval, Wilson's for the number of customers that would give this
+    standard error; for all of them where nobody, or everybody, was counted (Korn & Graubard 1998 do so in surveys).
 
     >>> table = pd.DataFrame({"market": ["A", "A", "B", "B"], "age_band": ["new", "old"] * 2, "k": [10, 45, 45, 8],
     ...                       "of": [100, 50, 300, 10]})
@@ -84,9 +86,10 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
     found = pd.DataFrame(rows, columns=["market", "value", "se", "n", "coverage"])
     low, high = found["value"] - Z_95 * found["se"], found["value"] + Z_95 * found["se"]
     if share:
-        plain = raw(table, share).set_index("market").loc[found["market"]].reset_index()
-        certain = found["se"] == 0  # nobody, or everybody: Wilson's ends, not a false certainty
-        low, high = low.clip(lower=0).mask(certain, plain["low"]), high.clip(upper=1).mask(certain, plain["high"])
+        spread = found["value"] * (1 - found["value"])
+        effective = (spread / found["se"] ** 2).where((found["se"] > 0) & (spread > 0), found["n"])
+        ends = with_wilson(pd.DataFrame({"k": found["value"].clip(0, 1) * effective, "of": effective}), "k", "of")
+        low, high = ends["low"].where(spread >= 0, low), ends["high"].where(spread >= 0, high)
     return found.assign(low=low, high=high)[["market", "value", "low", "high", "n", "se", "coverage"]]
 
 

@@ -25,15 +25,16 @@ def revenue_churn(
     Starting MRR is the sum of all movements before the month. gross = (churned + contraction) / starting; net
     subtracts (expansion + reactivation) / starting; quick_ratio = (new + expansion + reactivation) / (churned +
     contraction); churned_mrr_rate = churned / starting, the articles' formula. `customers`, where given, are the
-    only ones counted (say, those of a market). Intervals of gross and net: bootstrap over customers.
+    only ones counted (say, those of a market). Intervals of all four: bootstrap over customers; none where nothing moved,
+    for a bootstrap of nothing is sure of it.
 
     Movements are summed in their own currency; then all of a month, its start included, is worth what the rates `fx`
     say on its t0. So what ended leaves nothing behind and no exchange rate is taken for churn; where it moved, a
     month does not begin with what the one before ended with. `currency` is the reporting currency.
 
     Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units, losses
-    positive), n (subscriptions at the start), gross, gross_low, gross_high, net, net_low, net_high, churned_mrr_rate,
-    quick_ratio; blank where a denominator is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
+    positive), n (subscriptions at the start), gross, net, churned_mrr_rate and quick_ratio, each with its _low and
+    _high; blank where a denominator is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
     Source: metrics.md, `revenue_churn`.
 
     >>> movements = ibis.memtable({
@@ -57,12 +58,13 @@ def revenue_churn(
     for kind, sign in KINDS.items():
         table[f"{kind}_rc"] = sign * _sums(amounts[kind])
     table["n"] = _sums(_wide(moved, moved["kind"].isin(KINDS), "opened", numbers, before=True))
-    for name, top in {"gross": losses, "net": losses - gains}.items():
-        ratios = [ratio_of_sums(top[month], starting[month])[:3] for month in numbers]
-        table[[name, f"{name}_low", f"{name}_high"]] = ratios
-    lost, begun = _sums(losses), table["starting_rc"]
-    table["churned_mrr_rate"] = table["churn_rc"] / begun.where(begun > 0)
-    table["quick_ratio"] = (table["new_rc"] + _sums(gains)) / pd.Series(lost).where(lost > 0)
+    ratios = {"gross": (losses, starting), "net": (losses - gains, starting), "churned_mrr_rate": (-amounts["churn"], starting),
+              "quick_ratio": (amounts["new"] + gains, losses)}
+    for name, (top, bottom) in ratios.items():
+        columns = [name, f"{name}_low", f"{name}_high"]
+        table[columns] = [ratio_of_sums(top[month], bottom[month])[:3] for month in numbers]
+        still = [not top[month].any() for month in numbers]
+        table.loc[still, columns[1:]] = float("nan")
     return table
 
 

@@ -10,6 +10,7 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wilson
+from helpers.metrics.markets import UNKNOWN
 from helpers.periods import Period
 
 GROUPS = ("detractor", "passive", "promoter")
@@ -30,7 +31,7 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
     [(3.0, 4.0, 11, 1), (9.0, 10.0, 11, 1), (10.0, 11.0, 11, 1)]
     """
     given = surveys.filter(_.kind == kind, _.score.notnull())
-    given = given.mutate(**{name: given[name].fill_null("unknown") for name in by if given[name].type().is_string()})
+    given = given.mutate(**{name: given[name].fill_null(UNKNOWN) for name in by if given[name].type().is_string()})
     if period is not None:
         given = given.filter(period.covers(_.answered_date))
     latest = ibis.window(group_by=[*by, "customer_id"],

@@ -70,7 +70,17 @@ class TestKnownValues:
         organic = found[found["acquisition_channel"] == "organic"]
         assert organic[["spend_rc", "value", "low", "high"]].isna().all(axis=None)
         assert organic.loc[organic["kind"] == "loaded", "n"].tolist() == [1]
-        assert set(found["acquisition_channel"]) == {"search", "organic"}
+        unknown = found[(found["acquisition_channel"] == "unknown") & (found["kind"] == "loaded")]
+        assert unknown["n"].tolist() == [1] and unknown["value"].isna().all()  # customer d, won nobody knows how
+        assert found.loc[found["kind"] == "loaded", "n"].sum() == len(WON)
+
+    def test_customers_of_no_market_are_a_group_and_share_what_goes_by_customers(self):
+        """Without media the team's 12 are shared by customers won, and the one of no market has a third of it."""
+        won = [("a", "DE", "search", 5), ("b", "GB", "search", 9), ("c", None, "search", 12)]
+        found = cac.cac(occasions(won), spend([("team", None, 12_00, "salary")]), JANUARY, ["market"])
+        loaded = found[found["kind"] == "loaded"].set_index("market")
+        assert loaded["n"].to_dict() == {"DE": 1, "GB": 1, "unknown": 1}
+        assert loaded["spend_rc"].to_dict() == pytest.approx({"DE": 400, "GB": 400, "unknown": 400})
 
     def test_by_cohort(self):
         found = cac.cac(occasions(), spend(), Period.trailing(date(2026, 2, 28), 2), ["cohort"])

@@ -42,6 +42,12 @@ def test_the_groups_together_are_the_whole(six_customers):
     assert groups["active"].sum() / groups["n"].sum() == whole.value
 
 
+def test_customers_whose_market_is_not_recorded_are_a_group_of_the_whole(six_customers):
+    nowhere = six_customers.mutate(home_market=six_customers.home_market.nullif("US"))
+    groups = cohort_comparison.repurchase_by(nowhere, END, "home_market", age=2).set_index("home_market")
+    assert groups[["active", "n"]].T.to_dict("list") == {"DE": [2, 2], "unknown": [1, 2], "GB": [0, 2]}
+
+
 # --- bad input, edges
 
 def test_cohorts_a_year_apart_and_two_groups_are_needed(six_customers):

@@ -62,8 +62,12 @@ def test_a_month_is_the_same_by_both_roads(books):
         period = Period.month(month)
         ledger = allocated(books, period)
         cost = retention_cost_per_customer(ledger, customers(books, period), "EUR")
-        row = cost_history.series(months).set_index("month").loc[month]
+        row = cost_history.with_intervals(cost_history.series(months), books).set_index("month").loc[month]
         assert (row["value"], row["n"]) == (pytest.approx(cost.value), cost.n)
+        assert (row["low"], row["high"]) == (pytest.approx(cost.low), pytest.approx(cost.high))
+        there = cost_history.with_intervals(cost_history.series(months, "DE"), books, "DE").set_index("month").loc[month]
+        cost = retention_cost_per_customer(ledger, customers(books, period), "EUR", market="DE")
+        assert list(there[["value", "low", "high"]]) == pytest.approx(list(cost[:3]), nan_ok=True)
         assert row["spend"] == pytest.approx(ledger.loc[ledger["part"] == EXISTING, "amount_rc"].sum() / 100)
 
 

@@ -3,15 +3,19 @@
 from datetime import date
 
 import ibis
+import numpy as np
 import pandas as pd
 import pytest
 
 from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics import cost_ratios
 
+ENDS = {"low": 1 / 1.1, "high": 1.1}
+
 
 def ratio(margin, cost, discounts=0.0, n=1000):
-    frame = pd.DataFrame({"margin": [margin], "discounts": [discounts], "annual_cost": [cost], "n": [n]})
+    ends = {f"{name}_{end}": [each * by] for name, each in (("margin", margin), ("annual_cost", cost)) for end, by in ENDS.items()}
+    frame = pd.DataFrame({"margin": [margin], "discounts": [discounts], "annual_cost": [cost], "n": [n]} | ends)
     return cost_ratios.ltv_to_retention_cost(frame).iloc[0]
 
 
@@ -76,14 +80,34 @@ def test_five_points_more_retention_by_the_closed_form():
 
 def test_the_rows_of_the_tiers_are_all_existing_customers():
     """Two with a tier, one who left in the quarter, one won in it: the rows hold the first three, at their mean value."""
-    valued = ibis.memtable({"customer_id": list("abcd"), "clv_residual": [9000, 1000, 500, 8000]})
+    valued = ibis.memtable({"customer_id": list("abcd"), "clv_residual": [9000, 1000, 500, 8000], "clv_historic": [0] * 4})
     tiered = ibis.memtable({"customer_id": list("abd"), "tier": ["vip", "low", "vip"]})
     customers = ibis.memtable({"customer_id": list("abc"), "home_market": ["DE"] * 3, "discount_rc": [500, 0, 100]})
-    whole = pd.Series({"annual_cost": 30.0, "discounts": 8.0})
+    whole = pd.Series({"annual_cost": 30.0, "annual_cost_low": 27.0, "annual_cost_high": 33.0, "discounts": 8.0})
     rows = cost_ratios.ltv_by_tier(tiered, valued, customers, whole, "EUR")
     assert rows[["tier", "n"]].values.tolist() == [["vip", 1], ["low", 1], ["none", 1]]
     assert (rows["margin"] * rows["n"]).sum() == pytest.approx(90.0 + 10.0 + 5.0)
     assert (rows["annual_cost"] * rows["n"]).sum() / 3 == pytest.approx(whole["annual_cost"])
+
+
+def test_the_interval_of_the_ratio_holds_the_truth_as_often_as_it_says():
+    """200 shops: 400 customers worth 50 each on average, a fixed ledger of 3,000 a quarter; a year costs 30 each: 5 / 3.
+
+    Half of the customers of a shop are active, drawn anew each time, as customers are."""
+    inside, rng = 0, np.random.default_rng(11)
+    for _ in range(200):
+        active, worth = rng.random(800) < 0.5, rng.gamma(0.8, 5_000 / 0.8, 800).round().astype("int64")
+        ids = [f"{k:03d}" for k in rng.permutation(800)]
+        base = pd.DataFrame({"market": "DE", "bucket": [each[:2] for each in ids], "active_existing": active.astype(int),
+                             "discount_rc": 0}).groupby(["market", "bucket"], as_index=False).sum()  # fmt: skip
+        ledger = pd.DataFrame({"part": ["existing"], "market": ["DE"], "component": ["crm"], "amount_rc": [300_000]})
+        valued = pd.DataFrame({"customer_id": ids, "clv_residual": worth, "clv_historic": 0})
+        customers = ibis.memtable(pd.DataFrame({"customer_id": ids, "home_market": "DE"})[active])
+        margins = cost_ratios.expected_margin(ibis.memtable(valued), customers, "EUR")
+        found = cost_ratios.ltv_to_retention_cost(cost_ratios.ltv_inputs(ledger, base, margins, "EUR"))
+        assert (found["low"] < found["value"]).all() and (found["value"] < found["high"]).all()
+        inside += found.set_index("market").loc["all", "low"] <= 5 / 3 <= found.set_index("market").loc["all", "high"]
+    assert 0.91 <= inside / 200 <= 0.99
 
 
 # bad input and edges

@@ -42,6 +42,37 @@ def books(table, occasions_of):
     )
 
 
+def test_customers_of_no_market_carry_their_share_under_the_name_they_have_everywhere(books):
+    """Support goes by active customers; emil and fatima have no market, and still carry what the two of them cost."""
+    nowhere = {"occasions": books.occasions.mutate(home_market=books.occasions.home_market.nullif("US")),
+               "orders": books.orders.mutate(market=books.orders.market.nullif("US")),
+               "costs": books.costs.mutate(market=ibis.null("string"))}
+    placed, there = (each._replace(allocation={"support": "active_customers"}) for each in (books._replace(**nowhere), books))
+    placed, there = (each._replace(costs=nowhere["costs"]) for each in (placed, there))
+    renamed = costs.by_market(allocated(placed, QUARTER), costs.customers(placed, QUARTER), "EUR").set_index("market")
+    by_market = costs.by_market(allocated(there, QUARTER), costs.customers(there, QUARTER), "EUR").set_index("market")
+    assert set(renamed.index) == {"DE", "GB", "unknown"} and renamed.loc["unknown", "spend"] > 0
+    pd.testing.assert_frame_equal(renamed.rename({"unknown": "US"}), by_market)
+    counts = cost_books.active_existing(placed, cost_books.whole_months(QUARTER))
+    assert set(counts["market"]) <= {"DE", "GB", "unknown"}
+
+
+def test_small_markets_put_together_leave_a_line_of_all_markets_theirs(books):
+    """The line of June without a market goes to no one market, and an order without one to its customer's."""
+    lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")))
+    shown = cost_books.together(lost, {"DE": "DE", "GB": "other", "US": "other", "unknown": "unknown"})
+    assert shown.costs.market.isnull().sum().execute() == books.costs.market.isnull().sum().execute() > 0
+    assert shown.orders.market.notnull().sum().execute() == 0
+    assert set(shown.occasions.home_market.execute()) == {"DE", "other"}
+
+
+def test_an_order_without_a_market_counts_where_its_customer_lives(books):
+    lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")), allocation={"support": "orders"},
+                          costs=books.costs.mutate(market=ibis.null("string")))
+    there = lost._replace(orders=books.orders)
+    assert allocated(lost, QUARTER)["market"].tolist() == allocated(there, QUARTER)["market"].tolist()
+
+
 # known values
 
 

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import ibis
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,9 +100,18 @@ def test_refunds_and_refusals_by_pencil(table, split):
         )
     ]
     found = market_measures.after_sales(table("orders", rows), table("refunds", refunds), split, AS_OF, 100)
+    assert all(each.bounded and not each.share for each in found.values())
     refunded = raw(found["refund_rate"].table, False).set_index("market")["value"]
     assert refunded["DE"] == pytest.approx(50 / 900) and refunded["GB"] == 0
     assert raw(found["cod_refusal_rate"].table, False)[["market", "value"]].values.tolist() == [["DE", 0.5]]
+
+
+def test_a_refund_rate_with_the_same_mix_is_never_below_nothing(table, split):
+    """One of anna's orders came back in part: in no market does the interval of the rate leave 0 to 1."""
+    refunds = [dict(order_id="anna-2026-06-05", source="shop", refund_date=AS_OF, amount_minor=3000, amount_rc=3000, currency="EUR")]
+    found = compared(market_measures.after_sales(table("orders", orders_of(TIMELINE)), table("refunds", refunds), split, AS_OF, 100))
+    assert found["even_low"].between(0, 1).all() and found["even_high"].between(0, 1).all()
+    assert (found["even_high"] > found["even"]).all()
 
 
 def test_refunds_without_a_day_count_too(table, split):
@@ -121,6 +131,24 @@ def test_who_refused_the_only_parcel_counts_among_the_refusals(table, split):
     assert raw(found.table, False)[["market", "value", "n"]].values.tolist() == [["DE", 2 / 3, 3], [OTHER, 1.0, 1]]
 
 
+def test_customers_of_no_market_are_counted_as_unknown_wherever_markets_are_shown(six_customers):
+    """Emil and fatima live nobody knows where: a group like the others, or among the others where it is too small."""
+    nowhere = six_customers.mutate(home_market=six_customers.home_market.nullif("US"))
+    assert markets.sizes(nowhere) == {"DE": 2, "GB": 2, "unknown": 2}
+    for names, unknown in ((shown(markets.sizes(nowhere), 2), "unknown"), ({"DE": "DE", "GB": OTHER, "unknown": OTHER}, OTHER)):
+        for found in (markets.together(nowhere, names, "home_market"), with_strata(nowhere, AS_OF, names)):
+            assert found.home_market.isnull().sum().execute() == 0
+            assert markets.sizes(found)[unknown] == (2 if unknown == "unknown" else 4)
+    assert markets.sizes(markets.together(nowhere, {}, "home_market")) == markets.sizes(nowhere)
+
+
+def test_a_line_of_a_ledger_without_a_market_belongs_to_all(six_customers):
+    nowhere = six_customers.mutate(home_market=six_customers.home_market.nullif("US"))
+    spent = markets.together(nowhere, {"DE": "DE", "unknown": "unknown"}, "home_market", missing=None)
+    found = spent.home_market.execute()
+    assert found.isna().sum() == nowhere.home_market.isnull().sum().execute() and set(found.dropna()) == {"DE", OTHER}
+
+
 def test_a_market_where_nobody_is_identified_is_among_the_others(table):
     """Amazon alone ships to Italy and so no customer lives there: the two orders join those of France and of nowhere."""
     places = ["DE", "FR", "IT", "IT", None]
@@ -129,7 +157,7 @@ def test_a_market_where_nobody_is_identified_is_among_the_others(table):
     orders, names = table("orders", rows), {"DE": "DE", "FR": OTHER}
     for found in (market_mix.payment_mix(orders, AS_OF, names), market_mix.constant_currency(orders, AS_OF, names)):
         assert dict(zip(found["market"], found["n"], strict=True)) == {"DE": 1, OTHER: 4}
-    assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", OTHER}  # no names, no rule
+    assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", "unknown"}  # no names, no rule
 
 
 def test_the_bootstrap_is_that_of_the_estimates(con):
@@ -156,6 +184,23 @@ def test_constant_currency_takes_the_exchange_rate_out(table):
     found = market_mix.constant_currency(table("orders", rows), AS_OF).iloc[0]
     assert found["change"] == pytest.approx(-1 / 6) and found["change_constant"] == pytest.approx(0)
     assert (found["value"], found["before"], found["at_constant"]) == (8000, 9600, 9600)
+
+
+def test_the_change_at_constant_rates_lies_in_its_interval_as_often_as_that_says(table):
+    """100 shops: 40 customers who spend alike in both years and 120 orders of nobody knows whom, all 5 % dearer in the second."""
+    inside, rng = 0, np.random.default_rng(5)
+    for _each in range(100):
+        customer = np.repeat(np.arange(60), 6)
+        worth = np.where(customer < 40, np.repeat(rng.lognormal(8, 0.6, 60), 6), rng.lognormal(8, 0.6, 360)) * rng.lognormal(0, 0.3, 360)
+        later = np.tile([0, 0, 0, 1, 1, 1], 60)
+        net = (worth * np.where(later, 1.05, 1.0)).round().astype("int64")
+        orders = ibis.memtable(pd.DataFrame({
+            "customer_id": [f"{k:02d}x" if k < 40 else None for k in customer], "order_id": [f"{k:03d}" for k in range(360)],
+            "order_date": np.where(later, "2026-03-01", "2025-03-01"), "net_minor": net, "net_rc": net, "market": "GB",
+            "currency": "EUR", "status": "paid"})).cast({"order_date": "date"})
+        found = market_mix.constant_currency(orders, AS_OF).iloc[0]
+        inside += found["change_constant_low"] <= 0.05 <= found["change_constant_high"]
+    assert 0.88 <= inside / 100 <= 0.99
 
 
 # the whole comparison

@@ -9,6 +9,7 @@ import pytest
 from helpers import settings
 from helpers.estimates import NotEnoughData
 from helpers.metrics import quality
+from helpers.periods import Period
 
 
 def orders(rows):
@@ -78,6 +79,20 @@ def test_an_export_of_behaviour_that_ends_early_is_found_signal_by_signal():
     assert quality.stale({}, date(2026, 3, 31)).empty
     later = quality.stale({"surveys": asked}, date(2026, 4, 30))  # 41 days, where 18 had been the longest silence
     assert later["days_since"].tolist() == [41]
+
+
+def test_one_platform_whose_export_ends_early_is_named_and_those_that_are_over_are_not():
+    """As of October: Meta was exported in September; TikTok ended two years ago; Google two days early; the books are monthly."""
+    year = Period.trailing(date(2026, 10, 31), 12)
+    ends = {"meta": "2026-09-20", "tiktok": "2024-10-31", "google": "2026-10-29", "books": "2026-10-01", "shop": "2026-01-31", "none": None}
+    files = pd.DataFrame({"source": ends.keys(), "covered_through": pd.to_datetime(list(ends.values())), "format": "ads"})
+    files.loc[files["source"] == "shop", "format"] = "orders"
+    older = files.assign(covered_through=files["covered_through"] - pd.Timedelta(days=365))
+    found = quality.short_exports(pd.concat([older, files]), {"ads"}, year)
+    assert found.values.tolist() == [["meta", date(2026, 9, 20)]]
+    late_books = files.assign(covered_through=files["covered_through"].where(files["source"] != "books", pd.Timestamp("2026-09-01")))
+    assert quality.short_exports(late_books, {"ads"}, year)["source"].tolist() == ["books", "meta"]
+    assert quality.short_exports(files.head(0), {"ads"}, year).empty
 
 
 def test_doubles_currencies_and_readiness():

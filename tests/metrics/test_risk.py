@@ -60,6 +60,22 @@ def test_mean_probability_is_the_share_that_left(rows):
     assert share.low < share.value < share.high
 
 
+def test_intervals_of_groups_hold_what_happens_as_often_as_they_say():
+    """300 times: a model is taught on some customers; of others, 25 with the signal and 400 in all, the share that leaves."""
+    rng, inside = np.random.default_rng(7), {25: 0, 400: 0}
+    for _ in range(300):
+        signal = np.r_[np.ones(25), rng.normal(size=375)], rng.normal(size=400)
+        now, before = (pd.DataFrame({"alive_log_odds": each}) for each in signal)
+        left = [rng.random(400) < special.expit(-2 + 0.8 * each["alive_log_odds"]) for each in (now, before)]
+        model = risk.fit_alive(before.assign(left=left[1].astype(int)))
+        for n in inside:
+            share = risk.expected_share(model, now[:n])
+            assert 0 < share.low < share.high < 1
+            inside[n] += share.low <= left[0][:n].mean() <= share.high
+    assert 0.92 <= inside[25] / 300 <= 0.99
+    assert 0.92 <= inside[400] / 300 <= 0.98
+
+
 # bad input and edges
 
 

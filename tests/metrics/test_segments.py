@@ -7,17 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.metrics import segments
+from helpers.metrics import risk, segments
 
 AS_OF = date(2026, 3, 31)
+MODEL = risk.Model("alive", ("const", "alive_log_odds"), np.array([0.0, 1.0]), np.diag([0.01, 0.01]), 500)
 
 
 def scored(n=500, seed=1):
     rng = np.random.default_rng(seed)
-    times = rng.geometric(0.4, n)
+    times, p = rng.geometric(0.4, n), rng.random(n)
     return ibis.memtable(pd.DataFrame({
         "customer_id": [f"{k * 7_919 % 4_096:03x}{k:05x}" for k in range(n)], "times": times,
-        "churn_probability": rng.random(n), "kept_rc": 10_000 * rng.random(n), "silent_days": rng.integers(0, 100, n),
+        "churn_probability": p, "alive_log_odds": np.log(p / (1 - p)), "kept_rc": 10_000 * rng.random(n),
+        "silent_days": rng.integers(0, 100, n),
         "usual_gap_days": rng.uniform(20, 60, n),
         "last_gap_days": np.where(times > 1, rng.integers(5, 200, n), np.nan)}))
 
@@ -69,20 +71,31 @@ def test_a_silence_of_the_whole_window_is_no_longer_active():
 
 def test_every_customer_is_in_one_segment():
     table = scored()
-    summary = segments.summary(segments.assign(table, 120), "EUR")
+    summary = segments.summary(segments.assign(table, 120), MODEL, "EUR")
     assert summary["n"].sum() == 500
     at_stake = (table.churn_probability * table.kept_rc).sum().execute() / 100
     assert summary["at_stake"].sum() == pytest.approx(at_stake)
     assert summary["segment"].tolist() == [s for s in segments.SEGMENTS if s in set(summary["segment"])]
     assert (summary["low"] <= summary["value"]).all()
     assert (summary["value"] <= summary["high"]).all()
+    assert np.average(summary["value"], weights=summary["n"]) == pytest.approx(table.churn_probability.mean().execute())
+
+
+def test_a_segment_carries_the_kind_of_interval_the_whole_has():
+    """Everybody in one segment is the whole; a part of the customers is never surer than all of them."""
+    table = segments.assign(scored(), 120)
+    whole = risk.expected_share(MODEL, risk.sample(table))
+    one = segments.summary(table.mutate(segment=ibis.literal("steady")), MODEL, "EUR").iloc[0]
+    assert one[["value", "low", "high", "n"]].tolist() == pytest.approx(list(whole))
+    parts = segments.summary(table, MODEL, "EUR")
+    assert (parts["high"] - parts["low"]).min() > whole.high - whole.low
 
 
 def test_shuffled_rows_give_the_same_summary():
     frame = segments.assign(scored(), 120).execute()
     shuffled = frame.sample(frac=1, random_state=3)
-    pd.testing.assert_frame_equal(segments.summary(ibis.memtable(frame), "EUR"),
-                                  segments.summary(ibis.memtable(shuffled), "EUR"))
+    pd.testing.assert_frame_equal(segments.summary(ibis.memtable(frame), MODEL, "EUR"),
+                                  segments.summary(ibis.memtable(shuffled), MODEL, "EUR"))
 
 
 # edges
@@ -90,4 +103,4 @@ def test_shuffled_rows_give_the_same_summary():
 
 def test_nobody_is_a_table_without_rows():
     none = segments.assign(scored(), 120).filter(ibis.literal(False))
-    assert segments.summary(none, "EUR").empty
+    assert segments.summary(none, MODEL, "EUR").empty

@@ -57,15 +57,41 @@ def test_equal_mix_changes_nothing():
 
 
 def test_the_interval_covers_the_truth_in_95_of_100():
-    """60 simulated pairs of markets of different mix: the interval holds the truth in nine of ten or more (52)."""
+    """300 simulated pairs of markets of different mix."""
     draw, hits = np.random.default_rng(8), 0
-    for _ in range(60):
+    for _ in range(300):
         k = draw.binomial([150, 50, 60, 140], [0.2, 0.5, 0.2, 0.5])
         rows = [("A", "new", k[0], 150), ("A", "old", k[1], 50), ("B", "new", k[2], 60), ("B", "old", k[3], 140)]
         found = direct(by_age(rows), True, ["age_band"]).iloc[0]
         truth = (210 * 0.2 + 190 * 0.5) / 400
         hits += found["low"] <= truth <= found["high"]
-    assert hits >= 52
+    assert 0.92 <= hits / 300 <= 0.98
+
+
+def test_the_interval_of_a_small_rate_stays_inside_0_and_1_and_covers_the_truth():
+    """300 times two markets of 120 customers in two strata: one in thirty (one in ten in the other stratum) sends all back."""
+    draw, inside, below = np.random.default_rng(4), 0, 0
+    age, market = np.tile(["new", "old"], 120), np.repeat(["A", "B"], 120)
+    rate = np.where(age == "new", 1 / 30, 1 / 10)
+    for _ in range(300):
+        y = draw.integers(1, 5, 240).astype("float64")
+        x = y * (draw.random(240) < rate)
+        units = pd.DataFrame({"market": market, "age_band": age, "n": 1, "x": x, "y": y, "xx": x * x, "xy": x * y, "yy": y * y})
+        table = units.groupby(["market", "age_band"], as_index=False)[SUMS].sum()
+        found = direct(table, True, ["age_band"]).iloc[0]
+        weights = table.groupby("age_band")["y"].sum()
+        truth = (weights["new"] / 30 + weights["old"] / 10) / weights.sum()
+        assert 0 <= found["low"] < found["high"] <= 1
+        inside, below = inside + (found["low"] <= truth <= found["high"]), below + (found["value"] < 1.96 * found["se"])
+    assert below > 0  # what the plain normal interval does
+    assert 0.92 <= inside / 300 <= 0.98
+
+
+def test_a_rate_of_nothing_is_not_certain():
+    units = {"market": ["A", "B"], "age_band": "new", "n": 30, "x": [0.0, 9.0], "y": 60.0, "xx": [0.0, 30.0],
+             "xy": [0.0, 30.0], "yy": 130.0}
+    nothing = direct(pd.DataFrame(units), True, ["age_band"]).iloc[0]
+    assert (nothing["value"], nothing["low"]) == (0, 0) and 0.05 < nothing["high"] < 0.2
 
 
 # Simpson's paradox

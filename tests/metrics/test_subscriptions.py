@@ -43,7 +43,8 @@ def test_mrr_100_with_10_churned_10_contraction_5_expansion_5_reactivated():
     assert (row["gross"], row["net"], row["churned_mrr_rate"]) == (
         pytest.approx(0.20), pytest.approx(0.10), pytest.approx(0.10))
     assert row["quick_ratio"] == pytest.approx(18 / 20)
-    assert row["gross_low"] < row["gross"] < row["gross_high"]
+    for name in ("gross", "net", "churned_mrr_rate", "quick_ratio"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"], name
     assert row[["new_rc", "expansion_rc", "reactivation_rc"]].tolist() == [8, 5, 5]
     assert row[["contraction_rc", "churn_rc"]].tolist() == [10, 10]
 
@@ -60,7 +61,7 @@ def test_before_the_first_subscription_rates_are_blank():
     first = churn(EXAMPLE, months=3).iloc[0]
     assert first[["gross", "net", "churned_mrr_rate", "quick_ratio"]].isna().all()
     quiet = churn(EXAMPLE, months=3).iloc[1]
-    assert quiet["gross"] == 0
+    assert quiet["gross"] == 0 and quiet[["gross_low", "gross_high"]].isna().all()  # ten customers are no certainty
     assert pd.isna(quiet["quick_ratio"])  # nothing was lost: no ratio
 
 
