@@ -85,9 +85,11 @@ def cac(
 
 def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
     """market, acquisition_channel, cohort, n: customers won; "unknown" where no market or channel is recorded."""
-    new = won(occasions, period)
-    keys = {name: new[column].fill_null(UNKNOWN) for name, column in DIMENSIONS.items()}
-    return new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
+    new = won(occasions, period).mutate(cohort=_.date.truncate("M"))  # as a day: a text for each customer takes as long as the rest
+    keys = {name: new[column] for name, column in DIMENSIONS.items()}
+    people = new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
+    named = {name: people[name].fillna(UNKNOWN) for name in ("market", "acquisition_channel")}
+    return people.assign(cohort=[label(month) for month in people["cohort"]], **named)
 
 
 def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
