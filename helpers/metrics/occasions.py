@@ -144,10 +144,10 @@ def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days:
         bought.select("source", "order_id", "order_date"), ["source", "order_id"]
     )
     inside = dated.filter(_.refund_date.delta(_.order_date, unit="day") <= window_days)
-    sums = inside.group_by("source", "order_id").agg(dated_rc=_.amount_rc.sum())
+    sums = inside.group_by("source", "order_id").agg(dated_rc=_total(_.amount_rc))
     joined = bought.left_join(sums, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], sums.dated_rc)
     return joined.mutate(
-        refund_rc=_.dated_rc.fill_null(0).cast("int64") + UNDATED_REFUND_RC,
+        refund_rc=_.dated_rc.fill_null(0) + UNDATED_REFUND_RC,
         refund_undated=_.refund_undated_minor.fill_null(0) > 0,
     ).drop("dated_rc")
 
