@@ -13,7 +13,6 @@ from helpers.estimates import ALPHA, Z_95
 from helpers.metrics.standardise import SUMS, pooled, weighted
 
 COLUMNS = ["difference", "low", "high", "effect", "p", "n"]
-MOST_PAIRS = 15  # shown of those that differ; more are no longer read
 
 
 def against_rest(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
