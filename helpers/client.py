@@ -74,7 +74,7 @@ class Client:
         """A canonical table up to as_of. An optional table that was not supplied raises MissingTable."""
         if name in schema.OPTIONAL and not self.has(name):
             how = HOW_TO_SUPPLY[name].format(client=self.settings.client)
-            raise MissingTable(f"The table {name.replace('_', ' ')} was not supplied. To see this section, {how}.")
+            raise MissingTable(f"The table {name.replace('_', ' ')} was not supplied. To see what rests on it, {how}.")
         return self._cut(name)
 
     @property

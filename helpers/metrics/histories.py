@@ -110,7 +110,4 @@ def require_minimum(rows: pd.DataFrame, unit_days: float = 1.0) -> None:
         ) if failed
     ]
     if missing:
-        raise NotEnoughData(
-            f"A customer-level forecast needs {', '.join(missing)}. Until then the formula CLV stands alone; "
-            "add older order exports if there are any."
-        )
+        raise NotEnoughData(f"A customer-level forecast needs {', '.join(missing)}. Add older order exports if there are any.")

@@ -38,9 +38,10 @@ def usable(table: Callable[[str], ir.Table], has: Callable[[str], bool], days: S
     """Which optional tables can be used on all these days: table name to "", or to why it is left out.
 
     A table that begins after the first day's look-back, or ends before the last day, would read as customers who fell
-    silent; up to a week is forgiven. table and has are those of the client ("absent", "late", "short" are the reasons).
+    silent; up to a week is forgiven. Of engagement the signals of behaviour count: a bot score is none. table and has are
+    those of the client ("absent", "late", "short" are the reasons).
 
-    >>> seen = ibis.memtable({"date": ["2026-01-01", "2026-03-01"]}).cast({"date": "date"})
+    >>> seen = ibis.memtable({"date": ["2026-01-01", "2026-03-01"], "signal": ["visits"] * 2}).cast({"date": "date"})
     >>> usable(lambda name: seen, lambda name: name == "engagement", [date(2026, 2, 15), date(2026, 3, 31)])
     {'tickets': 'absent', 'engagement': 'short'}
     """
@@ -49,7 +50,8 @@ def usable(table: Callable[[str], ir.Table], has: Callable[[str], bool], days: S
         if not has(name):
             found[name] = "absent"
             continue
-        row = table(name).agg(first=_[column].min(), last=_[column].max()).execute().iloc[0]
+        seen = table(name).filter(_.signal.isin(COUNTED_SIGNALS)) if name == "engagement" else table(name)
+        row = seen.agg(first=_[column].min(), last=_[column].max()).execute().iloc[0]
         late = pd.Timestamp(row["first"]) > pd.Timestamp(min(days) - timedelta(days=back - LATE_DAYS))
         short = pd.Timestamp(row["last"]) < pd.Timestamp(max(days) - timedelta(days=LATE_DAYS))
         found[name] = "late" if late else "short" if short else ""

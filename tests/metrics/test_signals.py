@@ -98,7 +98,8 @@ def test_nothing_after_the_day_is_seen():
 
 def test_tables_that_cover_too_little_are_left_out():
     """Engagement known from 1 January to 31 March serves snapshots from 31 January to 7 April, a week forgiven."""
-    seen = ibis.memtable({"date": ["2026-01-01", "2026-03-31"]}).cast({"date": "date"})
+    days, signal = ["2025-12-01", "2026-01-01", "2026-03-31", "2026-06-30"], ["bot_score", "visits", "email_open", "bot_score"]
+    seen = ibis.memtable({"date": days, "signal": signal}).cast({"date": "date"})
 
     def why(first, last):
         return usable(lambda _name: seen, lambda name: name == "engagement", [first, last])["engagement"]
