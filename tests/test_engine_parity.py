@@ -252,7 +252,7 @@ CASES = {
     "costs.top_discounts": lambda s: costs.top_discounts(s.books, QUARTER, top=0.1),
     "quality.identity_coverage": lambda s: quality.identity_coverage(s.orders, "market"),
     "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
-    "quality.stale": lambda s: quality.stale({"surveys": s.surveys}, AS_OF),
+    "quality.stale": lambda s: quality.stale({"surveys": s.surveys}, date(2027, 1, 31)),
     "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),
     "quality.currencies": lambda s: quality.currencies(s.orders, s.client.table("fx")),
     "quality.bridge": lambda s: quality.bridge(s.orders, s.refunds, "2026-10", "EUR"),

@@ -3,7 +3,7 @@
 The pack: customer summary, cohort tables by market, MBG/NBD and Gamma–Gamma, 12-month CLV of every customer, churn
 window, CLV to CAC. Sides run in turn, each in a process of its own; imports are not timed, reading Parquet is.
 
-    python tests/benchmarks/monthly_pack.py [customers …] [--rounds N] [--only SIDE] [--limit 2GB]
+    python tests/benchmarks/monthly_pack.py [customers …] [--rounds N] [--only SIDE] [--limit 2GB] [--pymc PYTHON]
 """
 
 import argparse
@@ -19,12 +19,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from canonical import AS_OF, CLIENT, write
+
 HERE = Path(__file__).resolve().parent
 BUSY = 0.25  # cores that other work may use before the seconds are not to be believed
 SIDES = {"workbook": ["workbook.py"], "again": ["workbook.py", "--again"], "tutorial": ["tutorial.py"], "scan": ["scan.py"]}
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 ROUNDS = {10_000: 5, 100_000: 5, 1_000_000: 3, 5_000_000: 1}
 TARGETS = {10_000: (1, None), 100_000: (2, None), 1_000_000: (6, 0.6), 5_000_000: (10, 0.45)}
+MAP_MOST = 1_000_000  # customers; PyMC-Marketing is asked once a size, and not for more
+MAP_STEPS = ("occasions", "summary", "fit occasions", "fit spend", "clv")
 STEPS = ("occasions", "summary", "cohorts", "fit occasions", "fit spend", "clv", "churn window", "clv to cac")
 
 
@@ -35,6 +39,7 @@ def main() -> None:
     asked.add_argument("--rounds", type=int)
     asked.add_argument("--only", choices=SIDES)
     asked.add_argument("--limit", default="", help="engine.memory_limit of client.toml, such as 2GB")
+    asked.add_argument("--pymc", help="an interpreter that has pymc-marketing and pyarrow, to measure their fits too")
     asked.add_argument("--home", help="keep the made-up tables in this folder")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -49,26 +54,32 @@ def main() -> None:
                 for side in sides if turn % 2 == 0 else sides[::-1]:
                     found[size][side].append(_measured(side, home, f"c{size}"))
                     print(size, side, json.dumps(found[size][side][-1]), flush=True)
+            if given.pymc and size <= MAP_MOST:
+                command = [given.pymc, "bayes.py", str(home / "data" / f"c{size}" / "tables"), str(AS_OF)]
+                found[size]["bayes"] = [_ran(command, home)]
+                print(size, "bayes", json.dumps(found[size]["bayes"][0]), flush=True)
     if not given.only:
         (HERE / "RESULTS.md").write_text(written(found), encoding="utf-8")
 
 
 def _make(home: Path, size: int, limit: str) -> None:
-    from canonical import CLIENT, write
-
     if not (home / "data" / f"c{size}" / "tables" / "build.json").exists():
         write(home, f"c{size}", size, limit)
     (home / "data" / f"c{size}" / "client.toml").write_text(CLIENT.format(memory=limit))
 
 
 def _measured(side: str, home: Path, client: str) -> dict:
-    environment = os.environ | {"WORKBOOK_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     script, *how = SIDES[side]
-    command = [sys.executable, str(HERE / script), client, *how]
+    return _ran([sys.executable, script, client, *how], home)
+
+
+def _ran(command: list[str], home: Path) -> dict:
+    """What a side printed as its last line, and the cores that everything else used meanwhile."""
+    environment = os.environ | {"WORKBOOK_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     began, before = time.monotonic(), _processor_of_others()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{side} on {client} failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
     others = (_processor_of_others() - before) / (time.monotonic() - began)
     return json.loads(done.stdout.splitlines()[-1]) | {"others": round(max(others, 0.0), 2)}
 
@@ -106,7 +117,7 @@ def written(found: dict) -> str:
             f"{memory[0]:.2f} | {memory[1]:.2f} | {memory[0] / memory[1]:.2f} | "
             f"{f'≤ {share}' if share else ''} |"
         )
-    return "\n".join([*lines, "", *_steps(found), *_floors(found), *_agreement(found)]) + "\n"
+    return "\n".join([*lines, "", *_steps(found), *_floors(found), *_agreement(found), *_bayes(found)]) + "\n"
 
 
 def _caution(found: dict, cores: int) -> list[str]:
@@ -158,6 +169,26 @@ def _agreement(found: dict) -> list[str]:
         ours, theirs = sides["workbook"][0], sides["tutorial"][0]
         apart = [abs(ours["params"][k] - theirs["params"][k]) / ours["errors"][k] for k in names]
         cells = [f"{each:.2f}" for each in apart] + [f"{ours['occasions_differ']:.1e}"]
+        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _bayes(found: dict) -> list[str]:
+    measured = {size: sides for size, sides in found.items() if "bayes" in sides}
+    if not measured:
+        return []
+    lines = ["", "## Beside PyMC-Marketing", "",
+             "`rfm_summary`, maximum a posteriori fits with its default priors, and 12-month CLV, run once a size; the same steps of this "
+             "workbook, from reading orders to CLV. Its fits include compiling the model. Seconds (workbook / PyMC-Marketing); parameters: "
+             "distance in standard errors.", "",
+             "| customers | " + " | ".join(MAP_STEPS) + " | times faster | furthest parameter |", "| ---: " * (len(MAP_STEPS) + 3) + "|"]
+    for size, sides in measured.items():
+        ours, theirs = sides["workbook"], sides["bayes"][0]
+        both = [(statistics.median(_column(ours, step)), theirs[step]) for step in MAP_STEPS]
+        apart = {k: abs(ours[0]["params"][k] - theirs["params"][k]) / ours[0]["errors"][k] for k in theirs["params"]}
+        worst = max(apart, key=apart.get)
+        times = sum(each for _, each in both) / sum(own for own, _ in both)
+        cells = [f"{own:.2f} / {other:.2f}" for own, other in both] + [f"{times:.0f}", f"{worst}: {apart[worst]:.2f}"]
         lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
     return lines
 
