@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from helpers.estimates import ALPHA, Z_95, NotEnoughData
-from helpers.metrics.cac import won
+from helpers.metrics.cac import MONTH, won
 from helpers.periods import Period, months_of
 
 MONTHS = 24  # of spend and customers won that a response is read from
@@ -37,11 +37,10 @@ def monthly(
     """
     every = months_of(as_of, months)
     period = Period(every[0].start, every[-1].end)
-    people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=_.cohort)
-    stamp = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
+    people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=MONTH)
     media = spend.filter(_.kind == "media", period.covers(_.date))
     media = media.filter(_.market == market) if market else media
-    cost = media.group_by(acquisition_channel=_.channel, month=stamp).agg(spend_rc=_.amount_rc.sum()).execute()
+    cost = media.group_by(acquisition_channel=_.channel, month=MONTH).agg(spend_rc=_.amount_rc.sum()).execute()
     channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]
     cells = pd.MultiIndex.from_product([channels, [month.label for month in every]], names=keys)
     table = pd.DataFrame(index=cells).join(cost.set_index(keys)).join(

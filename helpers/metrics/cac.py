@@ -13,20 +13,20 @@ from helpers.metrics.markets import UNKNOWN
 from helpers.periods import Period, add_months, label
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
-DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel", "cohort": "cohort"}
+DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel"}
+MONTH = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")  # YYYY-MM
 
 
 def won(occasions: ir.Table, period: Period) -> ir.Table:
-    """The first occasions of customers won in the period (lazy), with cohort as YYYY-MM; truncated histories left out.
+    """The first occasions of customers won in the period (lazy); truncated histories left out.
 
     >>> import ibis, datetime
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 2], "truncated": [False, False],
     ...     "date": [datetime.date(2026, 1, 5)] * 2})
-    >>> won(bought, Period.month("2026-01")).select("customer_id", "cohort").execute().values.tolist()
-    [['a', '2026-01']]
+    >>> won(bought, Period.month("2026-01")).customer_id.execute().tolist()
+    ['a']
     """
-    first = occasions.filter(_.n == 1, ~_.truncated, _.date >= period.start, _.date <= period.end)
-    return first.mutate(cohort=_.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0"))
+    return occasions.filter(_.n == 1, ~_.truncated, _.date >= period.start, _.date <= period.end)
 
 
 def cac(
@@ -85,10 +85,10 @@ def cac(
 
 def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
     """market, acquisition_channel, cohort, n: customers won; "unknown" where no market or channel is recorded."""
-    new = won(occasions, period).mutate(cohort=_.date.truncate("M"))  # as a day: a text for each customer takes as long as the rest
-    keys = {name: new[column] for name, column in DIMENSIONS.items()}
+    new = won(occasions, period)
+    keys = {name: new[column] for name, column in DIMENSIONS.items()} | {"cohort": new.date.truncate("M")}
     people = new.group_by(**keys).agg(n=_.count()).order_by(list(keys)).execute()
-    named = {name: people[name].fillna(UNKNOWN) for name in ("market", "acquisition_channel")}
+    named = {name: people[name].fillna(UNKNOWN) for name in DIMENSIONS}
     return people.assign(cohort=[label(month) for month in people["cohort"]], **named)
 
 
@@ -113,8 +113,7 @@ def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
 def _lines(spend: ir.Table, period: Period) -> pd.DataFrame:
     """market, acquisition_channel, cohort (the month), kind, amount_rc."""
     inside = spend.filter(_.date >= period.start, _.date <= period.end)
-    month = _.date.year().cast("string") + "-" + _.date.month().cast("string").lpad(2, "0")
-    grouped = inside.group_by(market=_.market, acquisition_channel=_.channel, cohort=month, kind=_.kind)
+    grouped = inside.group_by(market=_.market, acquisition_channel=_.channel, cohort=MONTH, kind=_.kind)
     keys = ["market", "acquisition_channel", "cohort", "kind"]
     lines = grouped.agg(amount_rc=_.amount_rc.sum()).order_by(keys).execute()
     return lines.assign(amount_rc=lines["amount_rc"].astype("float64"))

@@ -67,11 +67,11 @@ def occasions(
     0        anna  1          DE          1600       1000
     """
     counted = _counted_orders(orders, as_of, exclude_renewals)
-    kinds = _kinds(counted)
-    counted = _of_a_kind(counted, kinds)
+    profiles = _profiles(counted)
+    counted = _with_profile(counted, profiles)
     bought = _less_refunds(counted, refunds, as_of, refund_window_days)
     bought = _with_margin(bought, order_lines, margin_rate, margin_by_market or {}, margin_by_category or {})
-    return _described(_customer_days(bought), kinds, customers)
+    return _described(_customer_days(bought), profiles, customers)
 
 
 def numbered(days: ir.Table, **first) -> ir.Table:
@@ -126,16 +126,16 @@ def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir
     return (counted.filter(~_.is_renewal) if exclude_renewals else counted).select(*READ)
 
 
-def _kinds(counted: ir.Table) -> ir.Table:
+def _profiles(counted: ir.Table) -> ir.Table:
     """Each combination of FIRSTS that orders have, by number: texts are dear to sort and to carry along."""
     found = counted.select(**FIRSTS).distinct().to_pyarrow().sort_by([(name, "ascending") for name in FIRSTS])
-    return ibis.memtable(found.append_column("kind", pa.array(range(len(found)), pa.int32())))
+    return ibis.memtable(found.append_column("profile", pa.array(range(len(found)), pa.int32())))
 
 
-def _of_a_kind(counted: ir.Table, kinds: ir.Table) -> ir.Table:
-    """The orders with the number of their kind."""
-    same = [value.resolve(counted) == kinds[name] for name, value in FIRSTS.items()]
-    return counted.join(kinds, same).select(*[counted[c] for c in counted.columns], kinds.kind)
+def _with_profile(counted: ir.Table, profiles: ir.Table) -> ir.Table:
+    """The orders with the number of their profile."""
+    same = [value.resolve(counted) == profiles[name] for name, value in FIRSTS.items()]
+    return counted.join(profiles, same).select(*[counted[c] for c in counted.columns], profiles.profile)
 
 
 def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days: int) -> ir.Table:
@@ -188,13 +188,13 @@ def _rate(column, rates: dict[str, float]):
 
 
 def _customer_days(bought: ir.Table) -> ir.Table:
-    """Orders summed to customer and day, numbered, of the kind of the earliest order of the customer's first occasion.
+    """Orders summed to customer and day, numbered, with the profile of the earliest order of the customer's first occasion.
 
     A day without positive net spend is none. Nearly every order is its buyer's only one of the day, and is taken as it is:
     the sum is the dearest step of all.
     """
     own = (_.day_orders == 1).fill_null(False)
-    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated", "kind")
+    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated", "profile")
     alone = bought.filter(own).select("customer_id", date=_.order_date, net_sales_rc=_.kept_rc, **{c: _[c] for c in kept})
     together = bought.filter(~own).group_by("customer_id", date=_.order_date).agg(
         net_sales_rc=_total(_.kept_rc),
@@ -202,9 +202,9 @@ def _customer_days(bought: ir.Table) -> ir.Table:
         discount_rc=_total(_.discount_rc),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
-        kind=_.kind.argmin(ibis.struct({name: _[name] for name in EARLIEST})),
+        profile=_.profile.argmin(ibis.struct({name: _[name] for name in EARLIEST})),
     )
-    return numbered(alone.union(together).filter(_.net_sales_rc > 0), kind=_.kind.first())
+    return numbered(alone.union(together).filter(_.net_sales_rc > 0), profile=_.profile.first())
 
 
 def _total(amounts):
@@ -212,9 +212,9 @@ def _total(amounts):
     return amounts.sum().cast("decimal(18, 0)").cast("int64")
 
 
-def _described(days: ir.Table, kinds: ir.Table, customers: ir.Table) -> ir.Table:
+def _described(days: ir.Table, profiles: ir.Table, customers: ir.Table) -> ir.Table:
     begun_earlier = customers.filter(_.truncated).customer_id
-    named = kinds.mutate(**{name: kinds[name].nullif("") for name in FIRSTS if kinds[name].type().is_string()})
-    joined = days.join(named, "kind").mutate(truncated=_.customer_id.isin(begun_earlier))
+    named = profiles.mutate(**{name: profiles[name].nullif("") for name in FIRSTS if profiles[name].type().is_string()})
+    joined = days.join(named, "profile").mutate(truncated=_.customer_id.isin(begun_earlier))
     sums = ("net_sales_rc", "margin_rc", "discount_rc", "is_renewal", "refund_undated")
     return joined.select("customer_id", "date", "n", "previous_date", "first_date", *FIRSTS, *sums, "truncated")
