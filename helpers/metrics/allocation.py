@@ -9,45 +9,13 @@ from ibis import _
 from helpers.metrics.books import UNALLOCATED, Books, active_existing, refuse_unbooked, whole_months
 from helpers.metrics.markets import UNKNOWN
 from helpers.metrics.occasions import COUNTED_STATUSES
-from helpers.money import exponent, to_major
+from helpers.money import exponent, split, to_major
 from helpers.periods import Period
 
 EXISTING, NEW, UNIDENTIFIED = "existing", "new", "unidentified"
 DISCOUNTS = "discounts"  # the marketing component that comes from orders, not from the ledger
 KEYS = ["month", "category", "component", "market", "channel", "currency", "part"]
 RULES = ["amount_rc", "amount", "allocation", "existing_share", "share_from"]
-
-
-def split(amount: int, weights) -> list[int]:
-    """A whole amount shared out in proportion to the weights by largest remainder: the parts add up exactly.
-
-    Ties go to the first part. A negative amount (a credit note) is shared like a positive one.
-
-    >>> split(100, [1, 1, 1]), split(-5, [3, 1])
-    ([34, 33, 33], [-4, -1])
-    """
-    weights = np.asarray(weights, dtype="float64")
-    if not len(weights) or weights.min() < 0 or weights.sum() <= 0:
-        raise ValueError("The weights of a split must not be negative and must not all be zero.")
-    parts = round_to_sum(abs(amount) * (weights / weights.sum()), abs(amount))
-    return [part if amount >= 0 else -part for part in parts]
-
-
-def round_to_sum(values, total: int) -> list[int]:
-    """Numbers rounded to whole ones that add up to a given total: floors first, the rest to the largest remainders.
-
-    >>> round_to_sum([1.4, 1.4, -0.8], 2)
-    [2, 1, -1]
-    """
-    values = np.asarray(values, dtype="float64")
-    if not len(values):
-        return []
-    floors = np.floor(values)
-    whole, odd = divmod(int(total - floors.sum()), len(values))
-    order = np.argsort(floors - values, kind="stable")
-    floors += whole
-    floors[order[:odd]] += 1
-    return [int(each) for each in floors]
 
 
 def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.allocation import round_to_sum
 from helpers.metrics.books import UNALLOCATED
-from helpers.money import exponent, to_major
+from helpers.money import exponent, round_to_sum, to_major
 
 EFFECTS = ["spend", "active_base", "market_mix", "exchange_rate"]
 CELL = ["category", "component", "market", "currency"]

@@ -6,8 +6,6 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pencil import ORDER, TIMELINE, orders_of
 
 from helpers.estimates import NotEnoughData
@@ -21,7 +19,6 @@ from helpers.metrics.allocation import (
     discounts,
     reconciled,
     rules,
-    split,
 )
 from helpers.metrics.books import Books
 from helpers.periods import Period, month_end
@@ -149,15 +146,6 @@ def test_discounts_of_orders_and_of_occasions_agree(table, occasions_of, books):
     assert discounts(source, QUARTER)["amount_rc"].sum() == 500 * old.count().execute()
 
 
-@given(st.integers(-(10**9), 10**9), st.lists(st.floats(0, 1e6), min_size=1, max_size=30).filter(lambda w: sum(w) > 0))
-def test_split_adds_up_and_no_part_is_off_by_more_than_one(amount, weights):
-    parts = split(amount, weights)
-    assert sum(parts) == amount
-    assert all(
-        abs(part - amount * weight / sum(weights)) < 1 + 1e-6 for part, weight in zip(parts, weights, strict=True)
-    )
-
-
 def test_components_sum_to_the_ledger_to_the_cent(books):
     """300 lines with every mixture of market, share and rule, credits among them."""
     draw = np.random.default_rng(7)
@@ -181,12 +169,6 @@ def test_components_sum_to_the_ledger_to_the_cent(books):
 
 
 # bad input and edges
-
-
-@pytest.mark.parametrize("weights", [[], [0, 0], [-1, 2]])
-def test_a_split_without_weights_is_refused(weights):
-    with pytest.raises(ValueError, match="weights"):
-        split(100, weights)
 
 
 def test_what_no_rule_places_is_a_row(books):
