@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import ibis
 import ibis.expr.types as ir
+from ibis.expr.operations import InMemoryTable
 
 try:
     import fcntl
@@ -71,7 +72,10 @@ class Cache:
         """The rows as Parquet, whole numbers as such: DuckDB sums them as 128-bit, which Parquet only has as floats."""
         whole = [name for name, kind in expr.schema().items() if kind.is_int64()]
         kept = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-        self.con._run_pre_execute_hooks(expr)  # small frames in the expression become known to the engine
+        self.con._run_pre_execute_hooks(expr)  # small frames in the expression become known to the engine,
+        for frame in expr.op().find(InMemoryTable):  # their texts as enumerations: these are written in a fraction of the time
+            texts = {name: "category" for name, kind in frame.schema.items() if kind.is_string()}
+            self.con.con.register(frame.name, frame.data.to_frame().astype(texts))
         rows = f"SELECT * {f'REPLACE ({kept})' if whole else ''} FROM ({self.con.compile(expr)})"
         self.con.raw_sql(f"COPY ({rows}) TO '{str(path).replace(chr(39), chr(39) * 2)}' ({PARQUET})")
 

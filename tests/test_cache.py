@@ -6,6 +6,7 @@ import sys
 import time
 
 import ibis
+import pyarrow as pa
 import pytest
 from ibis import _
 
@@ -46,6 +47,16 @@ def test_another_build_or_another_definition_is_computed_anew(con, numbers, tmp_
 def test_whole_numbers_stay_whole(con, numbers, tmp_path):
     kept = Cache(con, tmp_path, "one").once("sums", lambda: numbers.agg(total=_.a.sum()))
     assert kept.schema()["total"].is_int64()
+
+
+@pytest.mark.parametrize("names", [["", "tents", "Zelte ä"], []])
+def test_texts_of_a_small_frame_come_back_as_texts(con, tmp_path, names):
+    """They are written as enumerations; an empty one stands for none, and a frame may have no rows."""
+    frame = pa.table({"k": pa.array(range(len(names)), pa.int64()), "name": pa.array(names, pa.string())})
+    named = ibis.memtable(frame).mutate(name=_.name.nullif(""))
+    kept = Cache(con, tmp_path, "one").once("named", lambda: named)
+    assert kept.schema()["name"].is_string()
+    assert kept.order_by("k").to_pyarrow().column("name").to_pylist() == [each or None for each in names]
 
 
 def test_a_changed_setting_is_computed_anew(con, numbers, tmp_path):
