@@ -8,14 +8,19 @@ from exports import SHOPIFY
 from report_runs import project_in, workbook
 
 MONTH = "2026-06"
+ADS = "date,channel,campaign,amount,currency\n2026-05-20,paid_search,all,40.00,EUR\n2026-06-10,paid_search,all,55.00,EUR\n"
 UNSAID = re.compile(r"\b(nan|None|NaT|inf)\b")
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The home, the two commands' results and the report's folder of a client with five orders of one month."""
+    """The home, the two commands' results and the report's folder of a client with five orders of one month.
+
+    Its ad spend ends twenty days early.
+    """
     home, raw = project_in(tmp_path_factory.mktemp("tiny")), tmp_path_factory.mktemp("exports")
     (raw / "orders_export.csv").write_text(SHOPIFY, encoding="utf-8")
+    (raw / "acquisition_spend.csv").write_text(ADS, encoding="utf-8")
     made = workbook(home, "new", "tiny", "--raw", str(raw))
     assert made.code == 0, made.said
     ran = workbook(home, "report", "tiny", "--month", MONTH)
@@ -54,6 +59,12 @@ def test_nothing_about_so_few_people_is_published(tiny):
 def test_the_front_page_gives_the_reason_where_an_answer_would_stand(tiny):
     _, folder = tiny
     assert "There was not enough data" not in words(folder / "index.html")
+
+
+def test_the_data_check_names_ad_spend_that_ends_early(tiny):
+    _, folder = tiny
+    assert "The ad spend of acquisition_spend is known up to 10 June 2026 only" in words(folder / "00_data_check.html")
+    assert "ad spend whose export ends early" in words(folder / "index.html")
 
 
 def test_no_heading_stands_over_nothing(tiny):
