@@ -117,7 +117,7 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
-    """The split of today's monthly media budget that wins the most customer value, inside the spend each channel has seen.
+    """The split of the mean monthly media budget that wins the most customer value, inside the spend each channel has seen.
 
     Maximises Σ value × scale × spend^elasticity by `best_spend`; the limits are the least and most monthly spend
     observed. values: acquisition_channel, value per customer won (same money unit). Assumes that the responses hold,

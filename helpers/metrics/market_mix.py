@@ -17,22 +17,23 @@ from helpers.periods import Period
 def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
     """Share of each market's orders of the trailing 12 months by payment method: market, payment_method, value, n.
 
-    By the order's market; paid, delivered and refused orders. n is the market's orders. Raises NotEnoughData when no
-    order names its payment method.
+    By the order's market; paid, delivered and refused orders. n is the market's buyers, each order without identity one.
+    Raises NotEnoughData when no order names its payment method.
 
     >>> sold = _example().filter(_.order_date >= ibis.literal(date(2026, 1, 1)))
     >>> payment_mix(sold, date(2026, 6, 30))[["payment_method", "value", "n"]].values.tolist()
-    [['card', 0.75, 4], ['cod', 0.25, 4]]
+    [['card', 0.75, 1], ['cod', 0.25, 1]]
     """
     year = Period.trailing(as_of, YEAR)
     placed = year.covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull()
-    counts = orders.filter(*placed).group_by("market", "payment_method").agg(orders=_.count()).execute()
+    placed = orders.filter(*placed)
+    counts = placed.group_by("market", "payment_method").agg(orders=_.count()).execute()
     if counts.empty:
         raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
     counts["market"] = _as_shown(counts["market"], names)
     counts = counts.groupby(["market", "payment_method"])["orders"].sum().reset_index()
-    n = counts.groupby("market")["orders"].transform("sum")
-    return counts.assign(value=counts["orders"] / n, n=n).sort_values(["market", "value"], ascending=[True, False])
+    value, n = counts["orders"] / counts.groupby("market")["orders"].transform("sum"), counts["market"].map(_buyers(placed, names))
+    return counts.assign(value=value, n=n).sort_values(["market", "value"], ascending=[True, False])
 
 
 def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
@@ -41,12 +42,13 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a
     market is its net sales in the reporting currency over those in the order's currency, currency by currency. Columns
     market, value (minor units, now), before, at_constant (now at last year's rates), change, change_constant
-    (fractions), change_constant_low, change_constant_high, n (orders now). A currency not sold in last year keeps this
-    year's rate. The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
+    (fractions), change_constant_low, change_constant_high, and the buyers behind each, an order without identity being one:
+    n (now), before_n, change_n and change_constant_n (the fewer of both). A currency not sold in last year keeps this year's
+    rate. The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
-    >>> found[["market", "change", "change_constant"]].round(2).values.tolist()
-    [['GB', 0.0, -0.2]]
+    >>> found[["market", "change", "change_constant", "n", "before_n"]].round(2).values.tolist()
+    [['GB', 0.0, -0.2, 1, 1]]
     """
     now, before = Period.trailing(as_of, YEAR), Period.trailing(Period.trailing(as_of, YEAR).t0, YEAR)
     sold = orders.filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
@@ -64,10 +66,18 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     earlier = b["rc"] / b["orders"].where(b["orders"] > 0)
     constant = a["constant"] / a["orders"]
     found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": earlier, "at_constant": constant})
+    n, before_n = (_buyers(sold.filter(year.covers(_.order_date)), names).reindex(found.index, fill_value=0) for year in (now, before))
+    fewer = np.minimum(n, before_n)
     found = found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
-                         n=a["orders"])  # fmt: skip
+                         n=n, before_n=before_n, change_n=fewer, change_constant_n=fewer)  # fmt: skip
     found[["change_constant_low", "change_constant_high"]] = [_ends(new, old, market) for market in found.index]
     return found.reset_index()
+
+
+def _buyers(orders: ir.Table, names: dict[str, str] | None) -> pd.Series:
+    """By market: the customers, and each order without identity as a buyer of its own."""
+    counts = orders.group_by("market").agg(n=_.customer_id.nunique() + _.customer_id.isnull().sum()).execute()
+    return counts["n"].groupby(_as_shown(counts["market"], names)).sum()
 
 
 def _ends(new: pd.DataFrame, old: pd.DataFrame, market: str) -> np.ndarray:

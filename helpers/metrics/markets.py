@@ -118,7 +118,7 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     [['repeat_purchase_rate', 'DE', 0.5, 2], ['repeat_purchase_rate', 'FR', 0.0, 1]]
     """
     if max((each.table["market"].nunique() for each in measures.values()), default=0) < 2:
-        raise NotEnoughData("There is only one market with enough customers, so there is nothing to compare it with.")
+        raise NotEnoughData("There are no two markets with enough customers, so there is nothing to compare.")
     parts = [_compared(name, measure) for name, measure in measures.items() if len(measure.table)]
     found = pd.concat(parts, ignore_index=True)
     return found.assign(adjusted=comparison.adjusted(found["p"]), even_adjusted=comparison.adjusted(found["even_p"]))

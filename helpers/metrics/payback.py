@@ -41,8 +41,8 @@ def ltv_curve(
     newest = last.year * 12 + last.month - 1
     cells = cells[cells["cohort"] > newest - last_cohorts] if last_cohorts else cells
     if not len(cells):
-        raise NotEnoughData(f"No customer whose first purchase is in the data was won on or before {last}, "
-                            "so there is no margin to add up by age.")
+        raise NotEnoughData(f"No customer up to {last} is known to have been new: the data may begin after their first purchase. "
+                            "So there is no margin to add up by age.")
     parts = cells.groupby(by, dropna=False) if by else [((), cells)]
     curves = [_curve(group, newest).assign(**dict(zip(by, key, strict=True))) for key, group in parts]
     curve = pd.concat(curves, ignore_index=True)

@@ -83,7 +83,7 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     1   20        3        1   0.50
     """
     if not counts["count"].sum():
-        raise NotEnoughData("There is no purchase to follow yet: how soon customers return is unknown.")
+        raise NotEnoughData("No purchase can be followed yet: how soon customers return is unknown.")
     if by:
         parts = counts.groupby(list(by), dropna=False)
         named = [life_table(part).assign(**dict(zip(by, key, strict=True))) for key, part in parts]

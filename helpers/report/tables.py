@@ -74,7 +74,7 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     cells.columns = [str(age) for age in ages]
     written = pd.DataFrame({"row": [_text(each, words) for each in frame.index]})
     if n in frame:
-        written["n"] = [_count(each, words) for each in frame[n]]
+        written["n"] = [_count(each, words, hiding) for each, hiding in zip(frame[n], hide, strict=True)]
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
     scale = [0.0, float(top) or 1.0]
@@ -99,7 +99,7 @@ def _column(frame, column, kind, words, n, topic) -> list[str]:
     texts = []
     for place, (value, hiding) in enumerate(zip(frame[column], hide, strict=True)):
         if column == n and n:
-            texts.append(_count(value, words))
+            texts.append(_count(value, words, hiding))
         elif hiding and tells:
             texts.append(HIDDEN)
         else:
@@ -139,10 +139,13 @@ def _heat_cell(value, kind: str, words: Words) -> str:
     return HIDDEN if value < 0 else words.format_field(value, kind)
 
 
-def _count(n, words: Words) -> str:
+def _count(n, words: Words, hiding: bool) -> str:
+    """A number of customers: one too small to show as that, one that a total would give it away by as hidden."""
     if pd.isna(n):
         return "–"
-    return f"&lt;{words.minimum_cell}" if n < words.minimum_cell else words.format_field(n, "count")
+    if n < words.minimum_cell:
+        return f"&lt;{words.minimum_cell}"
+    return HIDDEN if hiding else words.format_field(n, "count")
 
 
 def _text(value, words: Words) -> str:

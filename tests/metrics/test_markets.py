@@ -186,6 +186,18 @@ def test_constant_currency_takes_the_exchange_rate_out(table):
     assert (found["value"], found["before"], found["at_constant"]) == (8000, 9600, 9600)
 
 
+def test_an_order_value_counts_the_buyers_behind_it(table):
+    """Twelve orders of three customers and two of nobody knows whom; the year before, one customer bought twice."""
+    def order(k, who, day):
+        return dict(orders_of([(who or "a", "GB", day)])[0], order_id=str(k), customer_id=who, payment_method="card")
+
+    now = [order(k, "abc"[k % 3], "2026-03-10") for k in range(12)] + [order(20 + k, None, "2026-04-10") for k in range(2)]
+    orders = table("orders", now + [order(30 + k, "a", "2025-03-10") for k in range(2)])
+    found = market_mix.constant_currency(orders, AS_OF).iloc[0]
+    assert found[["n", "before_n", "change_n", "change_constant_n"]].tolist() == [5, 1, 1, 1]
+    assert market_mix.payment_mix(orders, AS_OF)["n"].tolist() == [5]
+
+
 def test_the_change_at_constant_rates_lies_in_its_interval_as_often_as_that_says(table):
     """100 shops: 40 customers who spend alike in both years and 120 orders of nobody knows whom, all 5 % dearer in the second."""
     inside, rng = 0, np.random.default_rng(5)
@@ -243,7 +255,7 @@ def test_the_card_of_a_market(simulated):
 def test_one_market_cannot_be_compared(six_customers):
     names = dict.fromkeys(("DE", "GB", "US"), OTHER)
     split = with_strata(six_customers, AS_OF, names)
-    with pytest.raises(NotEnoughData, match="only one market"):
+    with pytest.raises(NotEnoughData, match="no two markets"):
         compared(market_measures.repurchase(split, AS_OF))
 
 

@@ -62,7 +62,7 @@ class TestTwoRoads:
 
 class TestEdges:
     def test_nobody(self, six_customers):
-        with pytest.raises(NotEnoughData, match="No customer whose first purchase is in the data was won"):
+        with pytest.raises(NotEnoughData, match="No customer up to 2020-01-31 is known to have been new"):
             payback.ltv_curve(six_customers, date(2020, 1, 31))
 
     def test_groups_without_a_cost_are_left_out(self):
