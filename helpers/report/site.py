@@ -111,7 +111,7 @@ def _facts(facts: dict, words: Words) -> list[tuple[str, str]]:
     totals = {part: sum(each[f"rows_{part}"] for each in inputs) for part in ("read", "accepted", "rejected")}
     shown = {
         "day": words.format_field(facts["parameters"]["as_of"], "day"),
-        "inputs": words.say("common.made.inputs_text", files=len(inputs)),
+        "inputs": words.say("common.made.inputs_text", files=sum(each["rows_read"] > 0 for each in inputs)),
         "rows": words.say("common.made.rows_text", **totals),
         "fx": words.say("common.made.fx_text", **facts["fx"]) if facts["fx"] else "",
         "engine": facts["engine"],
