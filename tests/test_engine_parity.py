@@ -187,6 +187,10 @@ CASES = {
     "market_measures.after_sales": lambda s: market_measures.after_sales(s.orders, s.refunds, s.stratified, AS_OF, 100),
     "market_measures.valued": lambda s: market_measures.valued(s.valued, s.stratified, "clv_total", 100),
     "market_mix.payment_mix": lambda s: market_mix.payment_mix(s.orders, AS_OF),
+    "monthly_sums.ledger": lambda s: s.books.ledger,
+    "monthly_sums.sold": lambda s: s.books.sold,
+    "monthly_sums.discounts": lambda s: s.books.discounts,
+    "monthly_sums.tickets": lambda s: s.books.opened,
     "market_mix.constant_currency": lambda s: market_mix.constant_currency(s.orders, AS_OF),
     "markets.bootstrapped": lambda s: markets.bootstrapped(
         s.valued.select("customer_id", market=_.home_market, x=_.clv_total, y=_.x + 1)),

@@ -8,9 +8,10 @@ from ibis import _
 
 from helpers.metrics.books import UNALLOCATED, Books, active_existing, refuse_unbooked, whole_months
 from helpers.metrics.markets import UNKNOWN
+from helpers.metrics.monthly_sums import month
 from helpers.metrics.occasions import COUNTED_STATUSES
 from helpers.money import exponent, split, to_major
-from helpers.periods import Period
+from helpers.periods import Period, label
 
 EXISTING, NEW, UNIDENTIFIED = "existing", "new", "unidentified"
 DISCOUNTS = "discounts"  # the marketing component that comes from orders, not from the ledger
@@ -43,6 +44,9 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     """
     if not by_month:
         refuse_unbooked(books, period)
+    months = whole_months(period)
+    if period != Period(months[0].start, months[-1].end):
+        raise ValueError(f"Costs are booked by month, and {period.label} is not one of whole months.")
     lines = _lines(books, period)
     sold = _sold(books, period, by_month)
     weights, shares = _weights(books, period, sold, set(lines["allocation"])), _order_shares(sold)
@@ -94,14 +98,11 @@ def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     >>> discounts(example(), Period.month("2026-10"))[["market", "amount_rc"]].values.tolist()
     [['DE', 200], ['FR', 200]]
     """
-    taken = existing_orders(books, period, by_month).filter(_.discount_rc != 0)
-    sums = taken.group_by("month", "market", "currency").agg(
-        amount_rc=_.discount_rc.sum().cast("int64"), minor=_.discount_minor.sum().cast("int64")
-    )
-    rows = _labelled(sums.execute())
-    rows = rows.assign(amount=_major(rows), category="marketing", component=DISCOUNTS, channel="", part=EXISTING,
-                       allocation="direct", existing_share=1.0, share_from="orders")  # fmt: skip
-    return rows.sort_values(["month", "market", "currency"], ignore_index=True)[[*KEYS, *RULES]]
+    rows = _inside(books.discounts, period)
+    rows = rows[_existing(rows, period, by_month)]
+    rows = rows.groupby(["month", "market", "currency"], as_index=False)[["amount_rc", "minor"]].sum()
+    return rows.assign(amount=_major(rows), category="marketing", component=DISCOUNTS, channel="", part=EXISTING,
+                       allocation="direct", existing_share=1.0, share_from="orders")[[*KEYS, *RULES]]  # fmt: skip
 
 
 def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.Table:
@@ -114,21 +115,19 @@ def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.
     ['DE', 'FR']
     """
     days = books.occasions.select("customer_id", "first_date", order_date="date", home="home_market")
-    theirs = _counted(books.orders, period).join(days, ["customer_id", "order_date"])
-    theirs = theirs.filter(_.first_date < _since(period, by_month))
-    return theirs.mutate(month=_month(_.order_date), market=_.home.fill_null(UNKNOWN))
+    counted = books.orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date))
+    theirs = counted.join(days, ["customer_id", "order_date"]).mutate(month=month(_.order_date), market=_.home.fill_null(UNKNOWN))
+    return theirs.filter(_.first_date < (_.month if by_month else ibis.literal(period.start)))
 
 
-def _month(day):
-    return day.truncate("M").cast("date")
+def _inside(sums: pd.DataFrame, period: Period) -> pd.DataFrame:
+    """The rows of a frame of `monthly_sums` that lie in the months of a period."""
+    return sums[sums["month"].isin([month.label for month in whole_months(period)])]
 
 
-def _since(period: Period, by_month: bool):
-    return _month(_.order_date) if by_month else ibis.literal(period.start)
-
-
-def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(month=pd.to_datetime(frame["month"]).dt.strftime("%Y-%m"))
+def _existing(rows: pd.DataFrame, period: Period, by_month: bool) -> pd.Series:
+    """Whether the customers of a row had begun to buy before the period, or before the row's month."""
+    return (rows["begun"] != "") & (rows["begun"] < (rows["month"] if by_month else label(period.start)))
 
 
 def _major(frame: pd.DataFrame) -> list[float]:
@@ -136,17 +135,9 @@ def _major(frame: pd.DataFrame) -> list[float]:
     return [minor / 10 ** exponent(code) for minor, code in zip(frame["minor"], frame["currency"], strict=True)]
 
 
-def _counted(orders: ir.Table, period: Period) -> ir.Table:
-    return orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date))
-
-
 def _lines(books: Books, period: Period) -> pd.DataFrame:
     """Ledger lines of the period with the rule each will follow."""
-    by = ["month", "category", "component", "market", "channel", "currency", "allocation", "existing_share"]
-    sums = books.costs.filter(period.covers(_.month)).group_by(by).agg(
-        rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64"))
-    lines = _labelled(sums.execute().sort_values(by, ignore_index=True))
-    lines = lines.astype(dict.fromkeys(("market", "channel", "allocation"), "object"))
+    lines = _inside(books.ledger, period)
     own = lines["existing_share"].astype("float64")
     client = lines["component"].map(books.existing_share).astype("float64")
     rule = lines["allocation"].fillna(lines["component"].map(books.allocation).astype("object")).fillna("direct")
@@ -158,18 +149,10 @@ def _lines(books: Books, period: Period) -> pd.DataFrame:
 
 
 def _sold(books: Books, period: Period, by_month: bool) -> pd.DataFrame:
-    """Orders and net sales by month, market, sales channel, identified or not, existing customer or not.
-
-    An order without a market counts in its customer's home market.
-    """
-    firsts = books.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
-    orders = _counted(books.orders, period).select("order_date", "market", "sales_channel", "customer_id", "net_rc")
-    by = {
-        "month": _month(_.order_date), "market": ibis.coalesce(_.market, _.home, UNKNOWN), "channel": _.sales_channel,
-        "identified": _.customer_id.notnull(), "existing": (_["first"] < _since(period, by_month)).fill_null(False),
-    }  # fmt: skip
-    sold = orders.left_join(firsts, "customer_id").group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
-    return _labelled(sold).sort_values(list(by), ignore_index=True)
+    """Orders and net sales by month, market, sales channel, identified or not, existing customer or not."""
+    rows = _inside(books.sold, period)
+    by = ["month", "market", "channel", "identified", "existing"]
+    return rows.assign(existing=_existing(rows, period, by_month)).groupby(by, as_index=False, dropna=False)[["revenue", "orders"]].sum()
 
 
 def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) -> dict:
@@ -180,9 +163,7 @@ def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) 
         counts = active_existing(books, whole_months(period)).rename(columns={"active_existing": "weight"})
         frames.append(counts.assign(rule="active_customers", identified=True))
     if "tickets" in asked and books.tickets is not None:
-        by = {"month": _month(_.opened_date), "market": _.market.fill_null(UNALLOCATED)}
-        counts = books.tickets.filter(period.covers(_.opened_date)).group_by(**by).agg(weight=_.count()).execute()
-        frames.append(_labelled(counts).assign(rule="tickets", identified=True))
+        frames.append(_inside(books.opened, period).assign(rule="tickets", identified=True))
     found = pd.concat(frames).query("weight > 0").sort_values(["rule", "month", "market"])
     return {key: {(row.market, bool(row.identified)): float(row.weight) for row in part.itertuples()}
             for key, part in found.groupby(["rule", "month"])}  # fmt: skip

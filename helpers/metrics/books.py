@@ -1,7 +1,8 @@
 """What retention cost is counted from, and the customers it is divided by."""
 
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import NamedTuple
+from functools import cached_property
 
 import ibis
 import ibis.expr.types as ir
@@ -9,18 +10,20 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics import markets
+from helpers.metrics import markets, monthly_sums
 from helpers.metrics.occasions import bucket, numbered
-from helpers.periods import Period, add_months, label, month_start, months_between
+from helpers.periods import Period, add_months, month_start, months_between
 
 UNALLOCATED = "unallocated"  # the market of costs that no rule can place; customers without a market are markets.UNKNOWN
 
 
-class Books(NamedTuple):
+@dataclass(frozen=True)
+class Books:
     """Everything retention cost is counted from: lazy tables of all markets, the churn window and the client's rules.
 
     existing_share and allocation hold the client's default per component; the ledger's own columns come before them.
-    data_start is the first day of the data: nobody can be seen active before it plus the window.
+    data_start is the first day of the data: nobody can be seen active before it plus the window. The sums by month
+    (`monthly_sums`) are asked of the engine once, however many periods are counted from them.
 
     >>> example().window, example().existing_share
     (90, {})
@@ -32,9 +35,36 @@ class Books(NamedTuple):
     window: int
     currency: str
     tickets: ir.Table | None = None
-    existing_share: dict[str, float] = {}
-    allocation: dict[str, str] = {}
+    existing_share: dict[str, float] = field(default_factory=dict)
+    allocation: dict[str, str] = field(default_factory=dict)
     data_start: date | None = None
+    _active_of: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """`monthly_sums.ledger`."""
+        return monthly_sums.ledger(self.costs)
+
+    @cached_property
+    def sold(self) -> pd.DataFrame:
+        """`monthly_sums.sold`."""
+        return monthly_sums.sold(self.orders, self.occasions)
+
+    @cached_property
+    def discounts(self) -> pd.DataFrame:
+        """`monthly_sums.discounts`."""
+        return monthly_sums.discounts(self.orders, self.occasions)
+
+    @cached_property
+    def opened(self) -> pd.DataFrame:
+        """`monthly_sums.tickets`."""
+        return monthly_sums.tickets(self.tickets, UNALLOCATED)
+
+    @cached_property
+    def buckets(self) -> pd.DataFrame:
+        """The home markets and random buckets that hold a customer, with the day of the first purchase in each."""
+        by = {"market": _.home_market.fill_null(markets.UNKNOWN), "bucket": bucket(_.customer_id)}
+        return self.occasions.group_by(**by).agg(begun=_.first_date.min()).execute()
 
 
 def together(books: Books, names: dict[str, str]) -> Books:
@@ -45,7 +75,7 @@ def together(books: Books, names: dict[str, str]) -> Books:
     """
     tables = {name: getattr(books, name) for name in ("costs", "orders", "tickets")}
     changed = {name: markets.together(table, names, missing=None) for name, table in tables.items() if table is not None}
-    return books._replace(**changed, occasions=markets.together(books.occasions, names, "home_market"))
+    return replace(books, **changed, occasions=markets.together(books.occasions, names, "home_market"))
 
 
 def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
@@ -79,13 +109,17 @@ def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
 def active_existing(books: Books, months: list[Period]) -> pd.DataFrame:
     """How many active existing customers each of some months has: month (YYYY-MM), market (home), active_existing.
 
-    One pass over the occasions for all months; the customers of `existing`, counted.
+    One pass over the occasions for all months that were not asked for before; the customers of `existing`, counted.
 
     >>> active_existing(example(), [Period.month("2026-10")]).values.tolist()
     [['2026-10', 'DE', 1], ['2026-10', 'FR', 1]]
     """
-    counts = _active(books, months).group_by("month", "market").agg(active_existing=_.count())
-    return counts.execute().sort_values(["month", "market"], ignore_index=True)
+    unknown = [month for month in months if month.label not in books._active_of]
+    if unknown:
+        counts = _active(books, unknown).group_by("month", "market").agg(active_existing=_.count()).execute()
+        books._active_of.update((month.label, counts[counts["month"] == month.label]) for month in unknown)
+    found = pd.concat([books._active_of[month.label] for month in months])
+    return found.sort_values(["month", "market"], ignore_index=True)
 
 
 def active_buckets(books: Books, months: list[Period], market: str = "") -> pd.DataFrame:
@@ -136,10 +170,8 @@ def unbooked(books: Books, period: Period) -> list[str]:
     >>> unbooked(example(), Period(date(2026, 9, 1), date(2026, 10, 31)))
     ['2026-09']
     """
-    months = whole_months(period)
-    lines = books.costs.filter(Period(months[0].start, months[-1].end).covers(_.month)).select("month").distinct().execute()
-    booked = {label(day) for day in lines["month"]}
-    return [month.label for month in months if month.label not in booked]
+    booked = set(books.ledger["month"])
+    return [month.label for month in whole_months(period) if month.label not in booked]
 
 
 def refuse_unbooked(books: Books, period: Period) -> None:

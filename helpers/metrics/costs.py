@@ -3,7 +3,6 @@
 import math
 from datetime import date, timedelta
 
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
@@ -42,12 +41,12 @@ def customers(books: Books, period: Period) -> pd.DataFrame:
     """
     refuse_unobserved(books, period)
     by = {"market": _.home_market.fill_null(UNKNOWN), "bucket": bucket(_.customer_id)}
-    there = books.occasions.filter(_.date <= ibis.literal(period.end)).group_by(**by).agg(known=_.count()).execute()
+    there = books.buckets[pd.to_datetime(books.buckets["begun"]) <= pd.Timestamp(period.end)]
     counted = existing(books.occasions, period, books.window).group_by(**by).agg(
         active_existing=_.count(), retained=(_.before & _.after).sum(), repurchasing=_.bought.sum(),
         discount_rc=_.discount_rc.sum(),
     )  # fmt: skip
-    merged = there.merge(counted.execute(), how="left", on=["market", "bucket"]).drop(columns="known")
+    merged = there.merge(counted.execute(), how="left", on=["market", "bucket"]).drop(columns="begun")
     numbers = merged[[*BASES, "discount_rc"]].fillna(0).astype("int64")
     return merged[["market", "bucket"]].join(numbers).sort_values(["market", "bucket"], ignore_index=True)
 
@@ -205,7 +204,8 @@ def lines(books: Books, period: Period) -> ir.Table:
 def observed(books: Books, period: Period) -> bool:
     """Whether it can be known who was active on the eve of a period: the data begin at least W days before it.
 
-    >>> observed(example()._replace(data_start=date(2026, 9, 1)), Period.month("2026-10"))
+    >>> from dataclasses import replace
+    >>> observed(replace(example(), data_start=date(2026, 9, 1)), Period.month("2026-10"))
     False
     """
     return books.data_start is None or books.data_start + timedelta(days=books.window) <= period.t0

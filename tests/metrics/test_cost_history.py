@@ -1,5 +1,6 @@
 """Cost by month, and its fixed and variable part."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_components_and_markets_add_up(books):
 def test_months_before_the_window_are_left_out_and_a_history_too_short_is_said(books):
     assert cost_history.monthly(books, AS_OF, 24)["month"].min() == "2026-03"
     with pytest.raises(NotEnoughData, match="orders begin on"):
-        cost_history.monthly(books._replace(data_start=date(2026, 5, 1)), AS_OF, 24)
+        cost_history.monthly(replace(books, data_start=date(2026, 5, 1)), AS_OF, 24)
     with pytest.raises(NotEnoughData, match="no line"):
         cost_history.monthly(books, date(2026, 2, 28), 1)
 

@@ -1,5 +1,6 @@
 """Cost per active existing, retained and repurchasing customer."""
 
+from dataclasses import replace
 from datetime import date
 
 import ibis
@@ -47,8 +48,8 @@ def test_customers_of_no_market_carry_their_share_under_the_name_they_have_every
     nowhere = {"occasions": books.occasions.mutate(home_market=books.occasions.home_market.nullif("US")),
                "orders": books.orders.mutate(market=books.orders.market.nullif("US")),
                "costs": books.costs.mutate(market=ibis.null("string"))}
-    placed, there = (each._replace(allocation={"support": "active_customers"}) for each in (books._replace(**nowhere), books))
-    placed, there = (each._replace(costs=nowhere["costs"]) for each in (placed, there))
+    placed, there = (replace(each, allocation={"support": "active_customers"}) for each in (replace(books, **nowhere), books))
+    placed, there = (replace(each, costs=nowhere["costs"]) for each in (placed, there))
     renamed = costs.by_market(allocated(placed, QUARTER), costs.customers(placed, QUARTER), "EUR").set_index("market")
     by_market = costs.by_market(allocated(there, QUARTER), costs.customers(there, QUARTER), "EUR").set_index("market")
     assert set(renamed.index) == {"DE", "GB", "unknown"} and renamed.loc["unknown", "spend"] > 0
@@ -59,7 +60,7 @@ def test_customers_of_no_market_carry_their_share_under_the_name_they_have_every
 
 def test_small_markets_put_together_leave_a_line_of_all_markets_theirs(books):
     """The line of June without a market goes to no one market, and an order without one to its customer's."""
-    lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")))
+    lost = replace(books, orders=books.orders.mutate(market=ibis.null("string")))
     shown = cost_books.together(lost, {"DE": "DE", "GB": "other", "US": "other", "unknown": "unknown"})
     assert shown.costs.market.isnull().sum().execute() == books.costs.market.isnull().sum().execute() > 0
     assert shown.orders.market.notnull().sum().execute() == 0
@@ -67,9 +68,9 @@ def test_small_markets_put_together_leave_a_line_of_all_markets_theirs(books):
 
 
 def test_an_order_without_a_market_counts_where_its_customer_lives(books):
-    lost = books._replace(orders=books.orders.mutate(market=ibis.null("string")), allocation={"support": "orders"},
+    lost = replace(books, orders=books.orders.mutate(market=ibis.null("string")), allocation={"support": "orders"},
                           costs=books.costs.mutate(market=ibis.null("string")))
-    there = lost._replace(orders=books.orders)
+    there = replace(lost, orders=books.orders)
     assert allocated(lost, QUARTER)["market"].tolist() == allocated(there, QUARTER)["market"].tolist()
 
 
@@ -175,8 +176,8 @@ def test_a_ledger_without_channels_says_what_to_fill(books):
 
 
 def test_orders_after_the_period_change_nothing(table, occasions_of, books):
-    later = books._replace(
-        occasions=occasions_of(
+    later = replace(
+        books, occasions=occasions_of(
             [*TIMELINE, ("gina", "DE", "2026-07-03"), ("ben", "DE", "2026-07-05")], date(2026, 7, 31)
         )
     )
@@ -187,7 +188,7 @@ def test_a_headline_of_a_quarter_not_wholly_booked_is_refused(books):
     """102 over five customers is 20.40; without June's lines it would be 6.00, and with none at all 0."""
     assert costs.headline(books, QUARTER).value == 102 / 5
     for kept, missing in ((date(2026, 5, 31), "2026-06"), (date(2026, 1, 31), "2026-04, 2026-05, 2026-06")):
-        early = books._replace(costs=books.costs.filter(books.costs.month <= ibis.literal(kept)))
+        early = replace(books, costs=books.costs.filter(books.costs.month <= ibis.literal(kept)))
         with pytest.raises(NotEnoughData, match=f"No retention cost is booked for {missing}, so"):
             costs.headline(early, QUARTER)
 
@@ -198,7 +199,7 @@ def test_the_window_is_open_at_its_far_end(books):
     assert cost_books.existing(books.occasions, Period.month("2026-05"), 60).execute().query(emil).empty
     assert len(cost_books.existing(books.occasions, Period.month("2026-05"), 61).execute().query(emil)) == 1
     counts = [
-        cost_books.active_existing(books._replace(window=window), [Period.month("2026-05")]).set_index("market")
+        cost_books.active_existing(replace(books, window=window), [Period.month("2026-05")]).set_index("market")
         for window in (60, 61)
     ]
     assert [int(each["active_existing"].get("US", 0)) for each in counts] == [1, 2]
