@@ -199,3 +199,16 @@ def test_a_quarter_that_reaches_before_the_ledger_is_unknown_too(books):
     with pytest.raises(NotEnoughData, match="booked for 2026-04,"):
         allocated(books(lines), QUARTER)
     assert set(allocated(books(lines), QUARTER, by_month=True).query("component == 'crm'")["month"]) == {"2026-05", "2026-06"}
+
+
+def test_only_whole_months_are_shared_out(books):
+    with pytest.raises(ValueError, match="whole months"):
+        allocated(books([{}]), Period(date(2026, 5, 1), date(2026, 5, 30)))
+
+
+def test_quarters_counted_from_one_set_of_sums_are_those_counted_alone(books):
+    """April to June and a month each, from the same books and from books of their own."""
+    lines = [dict(month=date(2026, month, 28), allocation=rule) for month in (4, 5, 6) for rule in ("active_customers", "orders")]
+    kept = books(lines)
+    for period in (QUARTER, MAY, Period.month("2026-06"), QUARTER):
+        pd.testing.assert_frame_equal(allocated(kept, period), allocated(books(lines), period))
