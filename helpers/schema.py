@@ -175,7 +175,7 @@ TABLES: dict[str, Table] = {
         _day("sent_date", "local day of the contact, or the day it would have been", True),
         _text("channel", "email, sms, retargeting …"),
         _text("action", "the playbook's action"),
-        _text("segment", "the segment the customer was chosen for"),
+        _text("segment", "the segment the customer was chosen for, as the playbook names it: actions learn by segment"),
         _count("cost_rc", "cost of the contact, minor units of the reporting currency"),
     )),
     "engagement": Table("customer × day × signal", (), "date", (

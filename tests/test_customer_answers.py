@@ -24,6 +24,33 @@ def test_the_interval_of_the_campaign_covers_its_true_effect(rows, demo_truth):
     assert lift["low"] <= demo_truth.campaign_lift <= lift["high"]
 
 
+def test_the_list_expects_of_the_lapsed_what_was_seen_in_the_lapsed(rows, issued):
+    """The assumed 3 points (0 to 6) and the experiment's result in this segment, weighed by their certainty, by hand."""
+    seen, assumed = headline(rows, "campaign_lift", MONTH, campaign=CAMPAIGN, segment="lapsed"), 0.03
+    half = (seen["high"] - seen["low"]) / 2
+    weight = assumed**2 / (assumed**2 + half**2)
+    effect = weight * seen["value"] + (1 - weight) * assumed
+    high = effect + weight**0.5 * half
+    mine = issued[(issued["action"] == "win-back coupon") & (issued["churn_probability"] > high)]
+    assert set(mine["segment"]) == {"lapsed"}
+    ratio = (mine["expected_value"] + mine["cost"]).sum() / (mine["high"] + mine["cost"]).sum()
+    assert ratio == pytest.approx(effect / high, abs=0.001)
+
+
+def test_nobody_who_was_invited_or_contacted_is_left_unsaid(demo_run):
+    """Customers without a purchase that counts: a bar of their own among the invited, a sentence among the contacted."""
+    folder = demo_run.home / "reports" / "demo" / MONTH
+    assert "No purchase that counts</text>" in (folder / "08_customer_voice.html").read_text(encoding="utf-8")
+    assert "are in no row, since fewer than 30" in (folder / "07_campaign_effect.html").read_text(encoding="utf-8")
+
+
+def test_recency_is_a_text_nobody_can_take_for_a_number(rows):
+    """A BI tool that read the oldest class as 0 days took it for the newest."""
+    spans = {row["recency"] for row in rows if row["metric"] == "margin_12m"}
+    assert {"0–29"} < spans
+    assert not any(str(span).isdigit() for span in spans)
+
+
 def test_models_of_leaving_tell_more_than_chance(rows):
     aucs = [row for row in rows if row["metric"] == "churn_probability_auc"]
     assert {row["model"] for row in aucs} == {"alive", "signals"}

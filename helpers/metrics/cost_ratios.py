@@ -13,7 +13,7 @@ from helpers.metrics.clv import sensitivity
 from helpers.metrics.clv_model import major, per_customer
 from helpers.metrics.costs import QUARTERS_PER_YEAR, retention_cost_per_customer
 from helpers.metrics.tiers import TIERS
-from helpers.money import MissingRate, exchange_rates, to_major
+from helpers.money import MissingRate, exchange_rates, exponent, to_major
 
 BANDS = ("adjust", "watch", "healthy")
 MARGIN = ["margin", "margin_low", "margin_high"]
@@ -148,6 +148,21 @@ def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] =
         ltv=ltv, ltv_low=ends[0], ltv_high=ends[1], value=ratio, low=ratio / spread, high=ratio * spread, band=bands, cheaper=cheaper,
         cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
     )  # fmt: skip
+
+
+def counted_once(row: pd.Series, currency: str) -> dict[str, float]:
+    """A row of `ltv_to_retention_cost` as amounts that add up as printed: ltv − cost = left = margin − rest.
+
+    ltv: margin before discounts to existing customers; cost: a year's, these discounts in it; margin: after them; rest:
+    the cost without them. All per customer, in whole minor units of the currency, which both differences are taken of.
+
+    >>> counted_once(pd.Series({"ltv": 76.706, "annual_cost": 49.204, "margin": 69.786}), "EUR")
+    {'ltv': 76.71, 'cost': 49.2, 'left': 27.51, 'margin': 69.79, 'rest': 42.28}
+    """
+    places = exponent(currency)
+    ltv, cost, margin = (round(float(row[name]), places) for name in ("ltv", "annual_cost", "margin"))
+    left = round(ltv - cost, places)
+    return {"ltv": ltv, "cost": cost, "left": left, "margin": margin, "rest": round(margin - left, places)}
 
 
 def cac_to_retention_cost(cac: Estimate, annual_cost: Estimate) -> Estimate:

@@ -5,7 +5,6 @@ import pandas as pd
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics.books import UNALLOCATED
-from helpers.money import exponent, round_to_sum, to_major
 
 EFFECTS = ["spend", "active_base", "market_mix", "exchange_rate"]
 CELL = ["category", "component", "market", "currency"]
@@ -79,16 +78,16 @@ def by_component(terms: pd.DataFrame) -> pd.DataFrame:
     return sums.sort_values("total", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
 
-def steps(terms: pd.DataFrame, start: float, end: float, currency: str, least: float = 0.02) -> pd.DataFrame:
-    """The rows of a waterfall from start to end: label (component), effect, value, adding up to the cent as printed.
+def steps(terms: pd.DataFrame, start: float, end: float, least: float = 0.02) -> pd.DataFrame:
+    """The rows of a waterfall from start to end: component, effect, value; start and the steps add up to the end.
 
     Terms of the same component and effect are summed; those under `least` of the gross movement are put together as
-    component "small". Values are rounded so that start + steps = end in the smallest unit of the currency.
+    component "small". Values are those of `by_component`, unrounded, so that chart and table print the same.
 
     >>> terms = pd.DataFrame({"component": ["crm"], "spend": [1.006], "active_base": [-0.503], "market_mix": [0.0],
     ...                       "exchange_rate": [0.0]})
-    >>> steps(terms, 10.0, 10.503, "EUR").values.tolist()
-    [['start', '', 10.0], ['crm', 'spend', 1.0], ['crm', 'active_base', -0.5], ['end', '', 10.5]]
+    >>> steps(terms, 10.0, 10.503).values.tolist()
+    [['start', '', 10.0], ['crm', 'spend', 1.006], ['crm', 'active_base', -0.503], ['end', '', 10.503]]
     """
     tall = terms.melt(id_vars="component", value_vars=EFFECTS, var_name="effect", value_name="value")
     sums = tall.groupby(["component", "effect"], sort=False)["value"].sum().reset_index()
@@ -97,12 +96,7 @@ def steps(terms: pd.DataFrame, start: float, end: float, currency: str, least: f
     rest = float(sums.loc[small, "value"].sum())
     kept = sums[~small].sort_values("value", key=np.abs, ascending=False, kind="stable")
     rows = [*kept.itertuples(index=False, name=None)] + ([("small", "", rest)] if small.any() else [])
-    minor = 10 ** exponent(currency)
-    first, last = round(start * minor), round(end * minor)
-    whole = to_major(np.array(round_to_sum([row[2] * minor for row in rows], last - first)), currency)
-    middle = [(row[0], row[1], float(value)) for row, value in zip(rows, whole, strict=True)]
-    ends = [("start", "", first / minor), ("end", "", last / minor)]
-    return pd.DataFrame([ends[0], *middle, ends[1]], columns=["component", "effect", "value"])
+    return pd.DataFrame([("start", "", start), *rows, ("end", "", end)], columns=["component", "effect", "value"])
 
 
 def _cells(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:

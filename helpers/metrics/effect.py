@@ -14,6 +14,7 @@ from statsmodels.stats import proportion
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
 from helpers.metrics.comparison import adjusted, score_p
+from helpers.metrics.markets import UNKNOWN
 from helpers.money import to_major
 
 HORIZON_DAYS = 60  # a purchase within this many days of the contact counts as kept
@@ -51,8 +52,8 @@ def arm_sums(campaigns: ir.Table, occasions: ir.Table, as_of: date, horizon_days
 def customer_outcomes(contacts: ir.Table, occasions: ir.Table, horizon_days: int, by: Sequence[str] = ()) -> ir.Table:
     """One lazy row per contacted customer: bought (0/1) and margin in the window, pre (margin before), cost_rc.
 
-    `home_market` may stand in `by`; it is taken from the occasions. Margins are float64 minor units, 0 for who bought
-    nothing.
+    `home_market` may stand in `by`; it is taken from the occasions. Who has no occasion, or no segment recorded, is of
+    market or segment "unknown". Margins are float64 minor units, 0 for who bought nothing.
 
     >>> contacts, bought = _example()
     >>> customer_outcomes(contacts, bought, 60).margin.sum().execute()
@@ -60,7 +61,8 @@ def customer_outcomes(contacts: ir.Table, occasions: ir.Table, horizon_days: int
     """
     keys = [c for c in ("campaign_id", "customer_id", "arm", "sent_date", "cost_rc", *by) if c in contacts.columns]
     bought = occasions.select("customer_id", "date", "margin_rc", "home_market")
-    joined = contacts.select(*keys).left_join(bought, "customer_id")
+    named = {name: _[name].fill_null(UNKNOWN) for name in by if name in keys and contacts[name].type().is_string()}
+    joined = contacts.select(*keys).mutate(**named).left_join(bought, "customer_id")
     after = joined.date.delta(joined.sent_date, unit="day")
     inside, before = after.between(0, horizon_days - 1), after.between(-PRE_DAYS, -1)
     money = joined.margin_rc.cast("float64")
@@ -68,7 +70,7 @@ def customer_outcomes(contacts: ir.Table, occasions: ir.Table, horizon_days: int
             "margin": inside.ifelse(money, 0.0).sum().fill_null(0.0),
             "pre": before.ifelse(money, 0.0).sum().fill_null(0.0)}
     if "home_market" in by:
-        sums["home_market"] = joined.home_market.max()
+        sums["home_market"] = joined.home_market.max().fill_null(UNKNOWN)
     grouped = joined.group_by([joined[c] for c in keys if c not in ("cost_rc", "home_market")])
     return grouped.agg(cost_rc=joined.cost_rc.max().fill_null(0), **sums)
 
@@ -105,6 +107,22 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     sizes = {"n_treated": t["n"], "n_holdout": h["n"], "n": t["n"] + h["n"]}
     sizes = pd.DataFrame(sizes).astype("int64").reset_index()
     return table.merge(sizes, on=["campaign_id", *by])
+
+
+def left_out(sums: pd.DataFrame, by: str) -> dict:
+    """The groups of one campaign that `effects` leaves out, as an arm has fewer than 30 customers, for a sentence.
+
+    sums: the campaign's rows of `arm_sums` by one column. codes: of the groups left out; left: the customers in them (an
+    Estimate, so that very few are not told); n: all customers; least: 30. left and the n of `effects` add up to n.
+
+    >>> sums = arm_sums(*_example(), date(2026, 4, 30), by=["segment"])
+    >>> left_out(sums, "segment")["codes"], left_out(sums.assign(n=[29, 80]), "segment")["codes"]
+    ([], ['new'])
+    """
+    wide = sums.pivot(index=by, columns="arm", values="n").reindex(columns=["treated", "holdout"]).fillna(0)
+    small = wide[wide.min(axis="columns") < LEAST_OF_AN_ARM]
+    left = int(small.to_numpy().sum())
+    return {"codes": small.index.tolist(), "left": Estimate(left, n=left), "n": int(sums["n"].sum()), "least": LEAST_OF_AN_ARM}
 
 
 def _shares(t: pd.DataFrame, h: pd.DataFrame) -> pd.DataFrame:
@@ -154,19 +172,21 @@ def arm_rates(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
 
 
 def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, currency: str) -> pd.DataFrame:
-    """The difference in repurchase of every finished experiment with its action: action, value, low, high.
+    """The difference in repurchase that every finished experiment found with an action, in each segment it was tried on.
 
-    A row per campaign and action, for `experiments.learn`; none without contacts or finished experiments.
+    A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names
+    none), value, low, high. None without contacts or finished experiments; segments with fewer than 30 customers in an
+    arm are left out.
 
     >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
-    [['bundle', 0.25, 0.06, 0.4]]
+    [['bundle', 'new', 0.25, 0.06, 0.4]]
     """
-    none = pd.DataFrame(columns=["action", "value", "low", "high"])
+    none = pd.DataFrame(columns=["action", "segment", "value", "low", "high"])
     if contacts is None:
         return none
-    sums = arm_sums(contacts.filter(_.action.notnull()), occasions, as_of, by=["action"])
+    sums = arm_sums(contacts.filter(_.action.notnull()), occasions, as_of, by=["action", "segment"])
     with contextlib.suppress(NotEnoughData):
-        table = effects(sums, currency, ["action"])
+        table = effects(sums, currency, ["action", "segment"])
         return table.loc[table["outcome"] == "repurchase", list(none)].reset_index(drop=True)
     return none
 

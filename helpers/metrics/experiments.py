@@ -9,6 +9,7 @@ from statsmodels.stats.proportion import proportion_effectsize
 
 from helpers.estimates import ALPHA, Z_95
 from helpers.metrics import effect
+from helpers.metrics.markets import UNKNOWN
 
 POWER = 0.8
 RATIO_ALARM = 0.001  # Fabijan et al. 2019: a stricter level than 5 %, since it is looked at every month
@@ -73,33 +74,46 @@ def smallest_visible(base: float, n_treated: int, n_holdout: int) -> float:
 def learn(playbook: pd.DataFrame, experiments: pd.DataFrame) -> pd.DataFrame:
     """What to expect of each action now: its assumed effect, moved toward what the client's own experiments showed.
 
-    playbook has columns name, effect (assumed rise of the repurchase rate); experiments has action, value, low, high
-    (differences in repurchase, from `effect.effects`). An assumption counts as an observation with a 95 % interval from
-    zero to twice itself. With three experiments or more, how far this client's results fall short of assumptions
-    (or exceed them) scales every assumption first, so that actions never tried learn from those that were (empirical
-    Bayes, Efron & Morris 1975). Several experiments of an action are pooled with random effects (DerSimonian–Laird).
+    playbook has columns name, segment, effect (assumed rise of the repurchase rate); experiments has action, segment,
+    value, low, high (differences in repurchase, from `effect.by_action`). An experiment teaches about the segment it was
+    tried on: an action learns from its own segment, else from experiments that name no segment ("unknown"), and not
+    from what it did to others. An assumption counts as an observation with a 95 % interval from zero to twice itself.
+    With three results or more, how far this client's results fall short of assumptions (or exceed them) scales every
+    assumption first, so that actions never tried learn from those that were (empirical Bayes, Efron & Morris 1975).
+    Several experiments of an action are pooled with random effects (DerSimonian–Laird).
 
-    Returns the playbook with effect, low, high, experiments (number) and learned (False: an assumption alone).
+    Returns the playbook with effect, low, high, experiments (number) and source: "segment", "campaign" (no segment was
+    named), "elsewhere" (an assumption; the action was tried on other segments alone) or "assumption" (never tried).
 
-    >>> plays = pd.DataFrame({"name": ["coupon", "call"], "effect": [0.06, 0.06]})
-    >>> seen = pd.DataFrame({"action": ["coupon"], "value": [0.02], "low": [0.01], "high": [0.03]})
-    >>> learn(plays, seen)[["name", "effect", "experiments"]].round(3).values.tolist()
-    [['coupon', 0.021, 1], ['call', 0.06, 0]]
+    >>> plays = pd.DataFrame({"name": ["coupon", "call"], "segment": "lapsed", "effect": [0.06, 0.06]})
+    >>> seen = pd.DataFrame({"action": "coupon", "segment": ["lapsed", "new"], "value": [0.02, 0.09],
+    ...                      "low": [0.01, 0.08], "high": [0.03, 0.10]})
+    >>> learn(plays, seen)[["name", "effect", "experiments", "source"]].round(3).values.tolist()
+    [['coupon', 0.021, 1, 'segment'], ['call', 0.06, 0, 'assumption']]
     """
     seen = experiments.assign(se=(experiments["high"] - experiments["low"]) / 2 / Z_95)
-    assumed = playbook.set_index("name")["effect"].rename("assumed")
-    seen = seen[seen["se"] > 0].merge(assumed, left_on="action", right_index=True)
-    trust = _trust(seen)
+    found = [_about(play, seen[seen["se"] > 0]) for play in playbook.itertuples()]
+    trust = _trust(pd.concat([own.assign(assumed=each) for (own, _source), each in zip(found, playbook["effect"], strict=True)]))
     rows = []
-    for play in playbook.itertuples():
-        own, prior, sd = seen[seen["action"] == play.name], play.effect * trust, play.effect / Z_95
+    for play, (own, source) in zip(playbook.itertuples(), found, strict=True):
+        prior, sd = play.effect * trust, play.effect / Z_95
         if len(own) and sd > 0:
             mean, se = _pooled(own)
             weight = sd**2 / (sd**2 + se**2)
             prior, sd = weight * mean + (1 - weight) * prior, np.sqrt(weight) * se
-        rows.append({"effect": prior, "low": prior - Z_95 * sd, "high": prior + Z_95 * sd, "experiments": len(own)})
-    learned = pd.DataFrame(rows, index=playbook.index)
-    return playbook.drop(columns="effect").join(learned).assign(learned=learned["experiments"] > 0)
+        ends = {"low": prior - Z_95 * sd, "high": prior + Z_95 * sd}
+        rows.append({"effect": prior, **ends, "experiments": len(own), "source": source})
+    return playbook.drop(columns="effect").join(pd.DataFrame(rows, index=playbook.index))
+
+
+def _about(play, seen: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The results that speak for an action of the playbook, and where they come from."""
+    tried = seen[seen["action"] == play.name]
+    for segment, source in ((play.segment, "segment"), (UNKNOWN, "campaign")):
+        own = tried[tried["segment"] == segment]
+        if len(own):
+            return own, source
+    return tried[:0], "elsewhere" if len(tried) else "assumption"
 
 
 def _trust(seen: pd.DataFrame) -> float:

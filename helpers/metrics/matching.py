@@ -36,11 +36,12 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the 60 days before the
     contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
     than half of the treated find one, as when everybody recent was written to, the customers of the same kinds 364 days
-    before ("year_before"), which is weaker still. Either is weaker than an experiment: whoever chose the customers may
-    have known more than these three things, and a year changes more than mailings.
+    before ("year_before"), which is weaker still. Who had no purchase before the contact is like nobody, and finds no
+    match. Either is weaker than an experiment: whoever chose the customers may have known more than these three things,
+    and a year changes more than mailings.
 
-    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), matched_share,
-    compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
+    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), contacted (all
+    treated), compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
 
     >>> from helpers.metrics import effect
     >>> contacts, bought = effect._example()
@@ -51,7 +52,7 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     1      margin   3.00
     """
     contacts = campaigns.filter(_.campaign_id == campaign_id, _.arm != "holdout")
-    first = contacts.sent_date.min().execute()
+    first, contacted = contacts.agg(first=_.sent_date.min(), n=_.customer_id.nunique()).execute().iloc[0]
     if pd.isna(first):
         raise NotEnoughData(f"Campaign {campaign_id} has no treated customers up to {as_of}.")
     start = pd.Timestamp(first).date()
@@ -65,14 +66,13 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
                   else _states(occasions, start - timedelta(days=YEAR_DAYS)))
         controls = _cells(others)
         both = treated.join(controls[controls["n"] >= 2], suffixes=("", "_c"), how="inner")
-        share = both["n"].sum() / max(treated["n"].sum(), 1)
-        if both["n"].sum() >= LEAST_OF_AN_ARM and share >= LEAST_MATCHED:
+        if both["n"].sum() >= max(LEAST_OF_AN_ARM, LEAST_MATCHED * contacted):
             break
     else:
         raise NotEnoughData(f"Too few customers of campaign {campaign_id} can be matched with customers like them who "
                             "were not written to, then or a year before. Keep a random holdout next time.")
     rows = [_matched(both, outcome) for outcome in ("repurchase", "margin")]
-    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), matched_share=share, compared_with=compared_with)
+    table = pd.DataFrame(rows).assign(n=int(both["n"].sum()), contacted=int(contacted), compared_with=compared_with)
     table.loc[table["outcome"] == "margin", ["value", "low", "high"]] *= to_major(1.0, currency)
     return table
 

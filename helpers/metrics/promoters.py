@@ -95,8 +95,9 @@ def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2)
     """Which scored questions go with the recommendation: NPS of those content with it minus NPS of the others.
 
     Questions are all kinds but csat, nps and ces, joined to the NPS answer of the same invitation (or else the same
-    customer and day). Content = in the best `top_boxes` options. Columns question, content (share), value, low, high
-    (points, Welch), n (respondents), at_stake = (1 − content) × value: the points the score would gain if the
+    customer and day). A respondent is a customer, who counts once a question, by the latest such pair; pairs without a
+    customer count one each. Content = in the best `top_boxes` options. Columns question, content (share), value, low,
+    high (points, Welch), n (respondents), at_stake = (1 − content) × value: the points the score would gain if the
     discontent scored like the content. An association, not an effect: happy customers praise everything.
 
     >>> said, _bought = _example()
@@ -120,8 +121,12 @@ def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.Data
     given = given.mutate(visit=VISIT).filter(_.visit.notnull())
     content = _.scale_max - _.scale_min - TURNED < top_boxes  # so many steps from the best
     asked = given.filter(_.kind.notin(STANDARD_KINDS)).group_by("visit", question=_.kind).agg(content=content.max())
-    score = given.filter(_.kind == "nps").group_by("visit").agg(nps=_.score.max())
-    return asked.join(score, "visit").group_by("question", "content", "nps").agg(n=_.count()).execute()
+    score = given.filter(_.kind == "nps").group_by("visit").agg(
+        nps=_.score.max(), customer_id=_.customer_id.max(), day=_.answered_date.max())
+    latest = ibis.window(group_by=["question", "customer_id"], order_by=[_.day.desc(), _.visit.desc()])
+    pairs = asked.join(score, "visit").mutate(back=ibis.row_number().over(latest))
+    last = pairs.filter((_.back == 0) | _.customer_id.isnull())
+    return last.group_by("question", "content", "nps").agg(n=_.count()).execute()
 
 
 def _driver(question: str, rows: pd.DataFrame) -> dict | None:

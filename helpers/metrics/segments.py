@@ -1,6 +1,7 @@
 """Groups of customers one can do something for, and the recency–frequency grid."""
 
 from datetime import date
+from itertools import pairwise
 
 import ibis
 import ibis.expr.types as ir
@@ -89,20 +90,22 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
     """Customers by how recently and how often they bought, with the margin they brought in the last 12 months.
 
     Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the
-    active), in 2 W, and longer ago; frequency 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (upper end in days; 0 for
-    "longer"), times, n (customers), value (mean margin of 365 days per customer, major units), low, high (bootstrap).
+    active), in 2 W, and longer ago; frequency 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, a
+    text such as "0–29" or "240+"), times, n (customers), value (mean margin of 365 days per customer, major units), low, high
+    (bootstrap); the newest first.
 
     >>> bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": [date(2026, 1, 30)] * 2,
     ...                         "margin_rc": [300, 500]})
     >>> rfm(bought, date(2026, 1, 31), 120, "EUR")[["recency", "times", "n", "value"]].values.tolist()
-    [[30, '1', 2, 4.0]]
+    [['0–29', '1', 2, 4.0]]
     """
     edges = sorted({30, window_days // 2, window_days, 2 * window_days})
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     silent = ibis.literal(as_of).delta(seen.date, unit="day")
     each = seen.group_by("customer_id").agg(
         silent=silent.min(), k=_.count(), margin=_.margin_rc.sum(where=silent < 365).fill_null(0))
-    recency = ibis.cases(*[(_.silent < edge, edge) for edge in edges], else_=0)
+    spans = [*(f"{first}–{end - 1}" for first, end in pairwise([0, *edges])), f"{edges[-1]}+"]
+    recency = ibis.cases(*[(_.silent < edge, span) for edge, span in zip(edges, spans, strict=False)], else_=spans[-1])
     tops = zip((1, 2, 4, 9), TIMES, strict=False)
     times = ibis.cases(*[(_.k <= top, name) for top, name in tops], else_=TIMES[-1])
     grouped = each.group_by(recency=recency, times=times, bucket=bucket(_.customer_id))
@@ -111,5 +114,5 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
             | ratio_of_sums(to_major(part["margin"], currency), part["n"], int(part["n"].sum()))._asdict()
             for key, part in sums.groupby(["recency", "times"])]
     table = pd.DataFrame(rows, columns=["recency", "times", *Estimate._fields])
-    places = [*edges, 0, *TIMES]
-    return table.sort_values(["recency", "times"], key=lambda column: column.map(places.index), ignore_index=True)
+    ranks = {"recency": spans, "times": list(TIMES)}
+    return table.sort_values(["recency", "times"], key=lambda column: column.map(ranks[column.name].index), ignore_index=True)

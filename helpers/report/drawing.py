@@ -83,13 +83,14 @@ def named(names, key) -> str:
 
 
 def written(number, value: float, signed: bool = False) -> str:
-    """A value as the function `number` writes it, with its plus sign if asked.
+    """A value as the function `number` writes it, with its plus sign if asked; none where it is written as zero.
 
-    >>> written(None, 1234.5), written(lambda value: f"{value:.0%}", 0.25, signed=True)
-    ('1,230', '+25%')
+    >>> written(None, 1234.5), *(written(lambda value: f"{value:.0%}", each, signed=True) for each in (0.25, 0.002))
+    ('1,230', '+25%', '0%')
     """
     text = number(value) if number else f"{float(f'{value:.3g}'):,.10g}"
-    return f"+{text}" if signed and value > 0 and not text.startswith("+") else text
+    bare = not signed or value <= 0 or text.startswith("+") or text == written(number, 0.0)
+    return text if bare else f"+{text}"
 
 
 def whiskers(ax: Axes, frame, value, low, high, color: str, width: float = 1.4) -> None:

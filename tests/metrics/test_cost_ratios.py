@@ -32,6 +32,17 @@ def test_bands_hold_their_boundaries():
     ]
 
 
+@pytest.mark.parametrize(("currency", "places"), [("EUR", 2), ("JPY", 0), ("KWD", 3)])
+def test_what_is_counted_once_adds_up_as_printed(currency, places):
+    """76.706 − 49.204 is 27.502, and 76.71 − 49.20, as printed, 27.51: the printed amounts decide, on both sides."""
+    row = ratio(69.786, 49.204, discounts=6.92)
+    found = cost_ratios.counted_once(row, currency)
+    ltv, cost, left, margin, rest = (round(found[name] * 10**places) for name in ("ltv", "cost", "left", "margin", "rest"))
+    assert ltv - cost == left == margin - rest
+    assert (ltv, cost) == (round(row["ltv"] * 10**places), round(row["annual_cost"] * 10**places))
+    assert rest == pytest.approx((row["annual_cost"] - row["discounts"]) * 10**places, abs=1.5)
+
+
 def test_the_articles_ratio_example():
     """Cost −20 % and LTV +35 % lift the ratio × 1.6875; 25 → 18 is −28 %."""
     assert ratio(1.35, 0.80)["value"] / ratio(1.0, 1.0)["value"] == pytest.approx(1.6875)

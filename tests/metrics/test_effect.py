@@ -107,6 +107,29 @@ def test_markets_come_from_the_customers():
     assert effect.arm_sums(contacts, bought, AS_OF, by=["home_market"])["home_market"].unique().tolist() == ["DE"]
 
 
+def test_customers_without_purchase_or_segment_are_a_group_of_their_own():
+    """Two of 600 customers never bought and three have no segment: they are "unknown", and the rows add up to all."""
+    contacts, bought = campaign(600)
+    contacts = contacts.mutate(segment=ibis.ifelse(_.customer_id < "000003", None, _.segment))
+    bought = bought.filter(_.customer_id >= "000002")
+    for by, unknown in (("home_market", 2), ("segment", 3)):
+        sums = effect.arm_sums(contacts, bought, AS_OF, by=[by])
+        assert (sums["n"].sum(), sums.loc[sums[by] == "unknown", "n"].sum()) == (600, unknown)
+        kept, left = effect.effects(sums, "EUR", [by]), effect.left_out(sums, by)
+        assert left["codes"] == ["unknown"]
+        assert kept.loc[kept["outcome"] == "margin", "n"].sum() + left["left"].value == left["n"] == 600
+
+
+def test_what_an_action_did_is_told_by_segment():
+    """Two segments of one campaign are two rows, each the difference in that segment; the pooled one is in neither."""
+    contacts, bought = campaign(800, lift=0.1)
+    contacts = contacts.mutate(action=ibis.literal("coupon"))
+    found = effect.by_action(contacts, bought, AS_OF, "EUR").set_index("segment")["value"]
+    for segment in ("new", "regular"):
+        alone = effect.effects(effect.arm_sums(contacts.filter(_.segment == segment), bought, AS_OF), "EUR")
+        assert found[segment] == pytest.approx(row(alone, "repurchase")["value"])
+
+
 # simulated truths
 
 

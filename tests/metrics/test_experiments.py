@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from helpers.metrics import effect, experiments
+from helpers.metrics.markets import UNKNOWN
 
-PLAYS = pd.DataFrame({"name": ["coupon", "call", "bundle", "survey"], "effect": [0.05, 0.05, 0.05, 0.05]})
+PLAYS = pd.DataFrame({"name": ["coupon", "call", "bundle", "survey"], "segment": "lapsed", "effect": 0.05})
 
 
-def seen(*rows):
-    return pd.DataFrame(rows, columns=["action", "value", "low", "high"])
+def seen(*rows, segment="lapsed"):
+    return pd.DataFrame(rows, columns=["action", "value", "low", "high"]).assign(segment=segment)
 
 
 # known values
@@ -52,7 +53,7 @@ def test_balance_of_arms_that_spent_alike():
 def test_without_experiments_assumptions_stand():
     learned = experiments.learn(PLAYS, seen())
     assert learned["effect"].tolist() == [0.05] * 4
-    assert not learned["learned"].any()
+    assert (learned["source"] == "assumption").all()
     assert learned["low"].tolist() == pytest.approx([0] * 4)  # an assumption reaches from zero to twice itself
 
 
@@ -78,17 +79,41 @@ def test_three_experiments_teach_the_actions_never_tried():
     half = seen(("coupon", 0.02, 0.01, 0.03), ("call", 0.03, 0.02, 0.04), ("bundle", 0.025, 0.015, 0.035))
     learned = experiments.learn(PLAYS, half).set_index("name")
     assert learned.loc["survey", "effect"] == pytest.approx(0.025)
-    assert not learned.loc["survey", "learned"]
+    assert learned.loc["survey", "source"] == "assumption"
+
+
+def test_an_action_learns_from_its_own_segment_alone():
+    """By hand on the segment's result: prior 0.05 ± 0.05/1.96, observed 0.02 with the same error, so halfway: 0.035."""
+    lapsed, new = seen(("coupon", 0.02, -0.03, 0.07)), seen(("coupon", 0.20, 0.19, 0.21), segment="new")
+    learned = experiments.learn(PLAYS, pd.concat([new, lapsed])).set_index("name").loc["coupon"]
+    assert learned["effect"] == pytest.approx(0.035)
+    assert (learned["experiments"], learned["source"]) == (1, "segment")
+
+
+def test_what_was_found_in_other_segments_leaves_the_assumption():
+    """Three results far off the assumption, all in another segment: neither the action nor the others move."""
+    other = seen(*[(name, 0.20, 0.19, 0.21) for name in ("coupon", "call", "bundle")], segment="new")
+    learned = experiments.learn(PLAYS, other).set_index("name")
+    assert learned["effect"].tolist() == [0.05] * 4
+    assert learned["source"].tolist() == ["elsewhere"] * 3 + ["assumption"]
+
+
+def test_an_experiment_without_segments_speaks_for_all_but_measured_ones():
+    whole = seen(("coupon", 0.02, -0.03, 0.07), segment=UNKNOWN)
+    learned = experiments.learn(PLAYS, whole).set_index("name").loc["coupon"]
+    assert (learned["effect"], learned["source"]) == (pytest.approx(0.035), "campaign")
+    both = pd.concat([whole.assign(value=0.90, low=0.85, high=0.95), seen(("coupon", 0.02, -0.03, 0.07))])
+    assert experiments.learn(PLAYS, both).set_index("name").loc["coupon", "effect"] == pytest.approx(0.035)
 
 
 def test_learning_beats_assuming():
     """Simulated playbooks with half the effects assumed: the learned effects are closer to the truth."""
     rng, gains = np.random.default_rng(5), []
     for _k in range(20):
-        plays = pd.DataFrame({"name": [f"a{i}" for i in range(8)], "effect": rng.uniform(0.02, 0.08, 8)})
+        plays = pd.DataFrame({"name": [f"a{i}" for i in range(8)], "segment": "lapsed", "effect": rng.uniform(0.02, 0.08, 8)})
         truth = plays["effect"] * rng.normal(0.5, 0.2, 8)
         value = truth + rng.normal(0, 0.015, 8)
-        tried = pd.DataFrame({"action": plays["name"], "value": value})[:5]
+        tried = pd.DataFrame({"action": plays["name"], "segment": "lapsed", "value": value})[:5]
         tried = tried.assign(low=tried["value"] - 0.0294, high=tried["value"] + 0.0294)
         learned = experiments.learn(plays, tried)["effect"]
         gains.append(np.mean((plays["effect"] - truth) ** 2) - np.mean((learned - truth) ** 2))

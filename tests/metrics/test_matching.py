@@ -35,7 +35,24 @@ def test_matching_takes_out_who_was_chosen(lift):
     table = matching.matched_change(contacts, bought, AS_OF, "c", "EUR").set_index("outcome")
     assert table.loc["repurchase", "low"] <= lift <= table.loc["repurchase", "high"]
     assert table.loc["margin", "low"] <= lift * 10 <= table.loc["margin", "high"]
-    assert table.loc["repurchase", "matched_share"] > 0.99
+    assert (table["n"] / table["contacted"]).between(0.99, 1.0).all()
+
+
+def test_the_matched_are_told_of_all_who_were_contacted():
+    """A hundred of the contacted had bought nothing before: they find no match and are among the contacted all the same."""
+    contacts, bought = selected_campaign()
+    n = contacts.count().execute()
+    new = contacts.limit(100).mutate(customer_id="new" + _.customer_id)
+    known, more = (matching.matched_change(each, bought, AS_OF, "c", "EUR") for each in (contacts, contacts.union(new)))
+    assert (known["contacted"].iloc[0], more["contacted"].iloc[0]) == (n, n + 100)
+    assert more["n"].tolist() == known["n"].tolist()
+
+
+def test_a_match_for_less_than_half_of_the_contacted_is_none():
+    contacts, bought = selected_campaign()
+    new = contacts.mutate(customer_id="new" + _.customer_id).union(contacts.limit(100).mutate(customer_id="x" + _.customer_id))
+    with pytest.raises(NotEnoughData, match="matched"):
+        matching.matched_change(contacts.union(new), bought, AS_OF, "c", "EUR")
 
 
 def test_controls_of_another_campaign_are_left_out():

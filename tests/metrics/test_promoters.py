@@ -100,6 +100,24 @@ def test_driver_is_a_difference_of_mean_points():
     assert row["at_stake"] == pytest.approx((1 - row["content"]) * row["value"])
 
 
+def test_a_driver_counts_customers_once_by_the_latest_pair():
+    """Thirty customers, each content and a promoter; thirty others answered so in January and the contrary in February.
+
+    Counted by customer the topic explains everything, −100 against 100; by questionnaire it would be 60 and 30 alike.
+    """
+    first = with_question([10] * 60, [5] * 60).execute()
+    second = with_question([1] * 60, [1] * 60).execute().assign(answered_date="2026-02-01", survey_id="s2")
+    second = second[second["customer_id"] < "001e"].assign(sent_id=lambda rows: "j" + rows["customer_id"])
+    both = pd.concat([first, second]).assign(answered_date=lambda rows: pd.to_datetime(rows["answered_date"]).dt.strftime("%Y-%m-%d"))
+    row = promoters.drivers(ibis.memtable(both).cast({"answered_date": "date"})).iloc[0]
+    assert (row["n"], row["content"], row["value"]) == (60, 0.5, 200.0)
+
+
+def test_pairs_without_a_customer_count_one_each():
+    said = with_question([10] * 20 + [1] * 20, [5] * 20 + [1] * 20).mutate(customer_id=ibis.null("string"))
+    assert promoters.drivers(said)["n"].tolist() == [40]
+
+
 # bad input and edges
 
 

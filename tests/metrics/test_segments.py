@@ -55,7 +55,7 @@ def test_rfm_of_a_pencil_example():
     bought = pd.DataFrame(rows, columns=["customer_id", "date", "margin_rc"])
     table = segments.rfm(ibis.memtable(bought).cast({"date": "date"}), AS_OF, 120, "EUR")
     assert table[["recency", "times", "n", "value"]].values.tolist() == [
-        [30, "3–4", 1, 6.0], [240, "1", 1, 3.0], [0, "1", 1, 0.0]]
+        ["0–29", "3–4", 1, 6.0], ["120–239", "1", 1, 3.0], ["240+", "1", 1, 0.0]]
 
 
 def test_a_silence_of_the_whole_window_is_no_longer_active():
@@ -63,7 +63,14 @@ def test_a_silence_of_the_whole_window_is_no_longer_active():
     days = [AS_OF - timedelta(days=silent) for silent in (119, 120)]
     bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": days, "margin_rc": [300, 300]})
     table = segments.rfm(bought, AS_OF, 120, "EUR")
-    assert table[["recency", "n"]].values.tolist() == [[120, 1], [240, 1]]
+    assert table[["recency", "n"]].values.tolist() == [["60–119", 1], ["120–239", 1]]
+
+
+def test_the_classes_of_a_short_window_stand_from_new_to_old():
+    """W = 15: the edges are 7, 15 and 30, where 2 W and the last 30 days are one."""
+    days = [AS_OF - timedelta(days=silent) for silent in (6, 7, 15, 30)]
+    bought = ibis.memtable({"customer_id": [f"{k}a" for k in range(4)], "date": days, "margin_rc": [300] * 4})
+    assert segments.rfm(bought, AS_OF, 15, "EUR")["recency"].tolist() == ["0–6", "7–14", "15–29", "30+"]
 
 
 # parts that add up
