@@ -40,11 +40,11 @@ def jobs() -> int:
 def parquet_files(folder: str | Path) -> dict[str, str]:
     """Table name to address of every canonical table that a folder holds: a local path, file://, s3://, gs://, hdfs://.
 
-    Addresses keep the scheme they were given with, so Spark's s3a:// stays s3a://.
+    Addresses keep the scheme they were given with, so Spark's s3a:// stays s3a://. Raises SettingsError where the folder
+    cannot be listed; one that is not there holds no tables.
     """
     address = str(folder).rstrip("/")
-    system, path = _filesystem(address)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    _system, found = _listed(address)
     names = {info.base_name.removesuffix(".parquet") for info in found if info.base_name.endswith(".parquet")}
     return {name: f"{address}/{name}.parquet" for name in schema.TABLES if name in names}
 
@@ -54,8 +54,7 @@ def content(folder: str | Path) -> str:
 
     The build's own hash is in build.json; sizes and times tell a file that was exchanged by hand.
     """
-    system, path = _filesystem(str(folder).rstrip("/"))
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    system, found = _listed(str(folder).rstrip("/"))
     states = sorted(f"{info.base_name} {info.size} {info.mtime_ns}" for info in found)
     build = next((info.path for info in found if info.base_name == "build.json"), None)
     if build:
@@ -105,6 +104,14 @@ class Tables:
             self.con.con.register(name, dataset.dataset(path, filesystem=system))
             return self.con.table(name)
         return self.con.read_parquet(address, table_name=name)
+
+
+def _listed(address: str) -> tuple[fs.FileSystem, list[fs.FileInfo]]:
+    try:
+        system, path = _filesystem(address)
+        return system, system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    except (OSError, ValueError) as error:  # no such kind of address; or no way to it, no leave to read it
+        raise SettingsError(f"engine.tables: {address} cannot be listed: {error}") from None
 
 
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:

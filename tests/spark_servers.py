@@ -32,8 +32,9 @@ def connect() -> Iterator[str]:
     settings = spark.LOCAL | {"spark.connect.grpc.binding.address": "127.0.0.1", "spark.connect.grpc.binding.port": "0"}
     words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
     with ExitStack() as running:
-        port = _started(running, r"Connect server started at: \S*?:(\d+)", "spark-submit", "--master", "local[2]", *words,
-                        "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal")
+        log = _start(running, "spark-submit", "--master", "local[2]", *words,
+                     "--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal")
+        port = _said(log, r"Connect server started at: \S*?:(\d+)")
         yield f"sc://127.0.0.1:{port}"
 
 
@@ -42,29 +43,35 @@ def cluster() -> Iterator[str]:
     """The address of a standalone cluster: a master and two workers with a core and a gigabyte each."""
     room = "org.apache.spark.deploy"
     with ExitStack() as running:
-        url = _started(running, r"Starting Spark master at (spark://\S+)", "spark-class", f"{room}.master.Master",
-                       "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-        for _worker in range(2):
-            _started(running, r"Successfully (registered) with master", "spark-class", f"{room}.worker.Worker",
-                     "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g", url)
+        log = _start(running, "spark-class", f"{room}.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
+        url = _said(log, r"Starting Spark master at (spark://\S+)")
+        worker = ("spark-class", f"{room}.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g", url)
+        for log in [_start(running, *worker) for _each in range(2)]:
+            _said(log, r"Successfully (registered) with master")
         yield url
 
 
-def _started(running: ExitStack, says: str, script: str, *words: str) -> str:
-    """Start a server that ends with `running`; gives what the group of the pattern matched in its log."""
+def _said(log: Path, pattern: str) -> str:
+    """What the group of the pattern matches in a server's log, as soon as the server says it."""
+    for _tenth in range(10 * STARTS_SECONDS):
+        said = log.read_text(errors="replace")
+        if found := re.search(pattern, said):
+            return found[1]
+        time.sleep(0.1)
+    raise TimeoutError(f"the server did not start:\n{said}")
+
+
+def _start(running: ExitStack, script: str, *words: str) -> Path:
+    """Start one of PySpark's scripts, which ends with `running`; gives its log."""
     home = needed()
     folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="spark-", ignore_cleanup_errors=True)))
     log = folder / "log"
-    others = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
-    environment = others | {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder)}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))} | {
+        "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(folder),
+    }  # fmt: skip
     with log.open("w") as file:
-        process = running.enter_context(subprocess.Popen(
-            ["sh", "-c", UNTIL_CLOSED, "sh", home / "bin" / script, *words],
-            stdin=subprocess.PIPE, stdout=file, stderr=file, cwd=folder, env=environment,
-        ))  # fmt: skip
-    for _tenth in range(10 * STARTS_SECONDS):
-        if found := re.search(says, log.read_text(errors="replace")):
-            return found[1]
-        time.sleep(0.1)
-    process.stdin.close()
-    raise TimeoutError(f"{script} {words[-1]} did not start:\n{log.read_text(errors='replace')}")
+        process = subprocess.Popen(["sh", "-c", UNTIL_CLOSED, "sh", home / "bin" / script, *words],
+                                   stdin=subprocess.PIPE, stdout=file, stderr=file, cwd=folder, env=environment)
+    running.callback(process.wait)
+    running.callback(process.stdin.close)
+    return log

@@ -70,7 +70,8 @@ def test_spark_connect_gives_what_duckdb_gives(server):
 
 
 def test_a_cluster_of_two_workers_gives_what_duckdb_gives():
-    options = ", ".join(f'"{key}" = "{value}"' for key, value in spark.LOCAL.items())
+    settings = spark.LOCAL | {"spark.executor.extraJavaOptions": spark.LOCAL["spark.driver.extraJavaOptions"]}
+    options = ", ".join(f'"{key}" = "{value}"' for key, value in settings.items())
     with spark_servers.cluster() as url:
         parity(f'[engine]\nkind = "spark"\nurl = "{url}"\noptions = {{ {options} }}\n', ON_CLUSTER)
 
