@@ -4,7 +4,7 @@ import atexit
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ibis
@@ -85,9 +85,14 @@ def _behind_server(url: str, engine: Engine):
 
 def _leave(con: ibis.BaseBackend, session) -> None:
     """The server, which outlives us, gets back what this session holds there: a cached table belongs to no session."""
+    import grpc
+    from pyspark.errors import PySparkException
+
     session.client.disable_reattachable_execute()  # it needs threads, which Python no longer starts at exit
+    session.client.set_retry_policies([])  # a server that has gone is not waited for
     for name in list(con._cache_name_to_entry):
-        con._finalize_cached_table(name)
+        with suppress(PySparkException, grpc.RpcError):
+            con._finalize_cached_table(name)
     session.stop()
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import ibis
@@ -78,7 +79,7 @@ def test_a_cluster_of_two_workers_gives_what_duckdb_gives():
 
 def test_a_union_of_parts_of_one_table_is_cached(connect, numbers):
     con = connect()
-    table = con.read_parquet(numbers)
+    table = con.read_parquet(numbers).group_by("x").agg(n=_.count())
     held = ibis.union(table.filter(_.x < 3), table.filter(_.x > 5)).cache()
     assert held.x.sum().to_pandas() == 33
     assert con._session.table(held.get_name()).is_cached
@@ -105,6 +106,16 @@ def test_whoever_leaves_takes_along_what_the_server_cached_for_them(connect, num
     assert second._session.sql(query).is_cached
     spark._leave(first, first._session)
     assert not second._session.sql(query).is_cached
+
+
+def test_leaving_a_server_that_has_gone_takes_no_time(tmp_path, numbers):
+    with spark_servers.connect() as url:
+        con = engines.connect(Engine(kind="spark", url=url), tmp_path)
+        held = con.read_parquet(numbers).cache()
+        assert held.count().to_pandas() == 10
+    began = time.monotonic()
+    spark._leave(con, con._session)
+    assert time.monotonic() - began < 10
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_token(monkeypatch, tmp_path):
