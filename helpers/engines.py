@@ -2,26 +2,17 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-from pyarrow import fs
+from pyarrow import dataset, fs
 
-from helpers import schema
+from helpers import schema, spark
 from helpers.settings import Engine, SettingsError
 
 KINDS = ("duckdb", "spark", "warehouse")
 SHARE_OF_MEMORY = 0.5  # of the machine, for all jobs together: kernels and the operating system need the rest
-LOCAL_SPARK = {
-    "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false",
-    # what one machine holds is small data: compiling every query costs more than it saves
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
-    "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false",
-}  # fmt: skip
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "MB": 10**6, "GB": 10**9}
 
 
@@ -49,11 +40,11 @@ def jobs() -> int:
 def parquet_files(folder: str | Path) -> dict[str, str]:
     """Table name to address of every canonical table that a folder holds: a local path, file://, s3://, gs://, hdfs://.
 
-    Addresses keep the scheme they were given with, so Spark's s3a:// stays s3a://.
+    Addresses keep the scheme they were given with, so Spark's s3a:// stays s3a://. Raises SettingsError where the folder
+    cannot be listed; one that is not there holds no tables.
     """
     address = str(folder).rstrip("/")
-    system, path = _filesystem(address)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    _system, found = _listed(address)
     names = {info.base_name.removesuffix(".parquet") for info in found if info.base_name.endswith(".parquet")}
     return {name: f"{address}/{name}.parquet" for name in schema.TABLES if name in names}
 
@@ -63,8 +54,7 @@ def content(folder: str | Path) -> str:
 
     The build's own hash is in build.json; sizes and times tell a file that was exchanged by hand.
     """
-    system, path = _filesystem(str(folder).rstrip("/"))
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    system, found = _listed(str(folder).rstrip("/"))
     states = sorted(f"{info.base_name} {info.size} {info.mtime_ns}" for info in found)
     build = next((info.path for info in found if info.base_name == "build.json"), None)
     if build:
@@ -80,7 +70,8 @@ def connect(engine: Engine, scratch: Path) -> ibis.BaseBackend:
     """
     if engine.kind == "warehouse":
         return ibis.connect(engine.url)
-    return _spark(engine, scratch) if engine.kind == "spark" else _duckdb(engine, scratch)
+    memory = _bytes(engine.memory_limit) / jobs()
+    return spark.connect(engine, scratch, memory) if engine.kind == "spark" else _duckdb(scratch, memory)
 
 
 class Tables:
@@ -104,8 +95,23 @@ class Tables:
     def __getitem__(self, name: str) -> ir.Table:
         if name not in self.known:
             address = self.addresses.get(name)
-            self.known[name] = self.con.read_parquet(address, table_name=name) if address else self.con.table(name)
+            self.known[name] = self._read(address, name) if address else self.con.table(name)
         return self.known[name]
+
+    def _read(self, address: str, name: str) -> ir.Table:
+        if self.con.name == "duckdb" and "://" in address:  # by the client that listed it: no extension to fetch, the same credentials
+            system, path = _filesystem(address)
+            self.con.con.register(name, dataset.dataset(path, filesystem=system))
+            return self.con.table(name)
+        return self.con.read_parquet(address, table_name=name)
+
+
+def _listed(address: str) -> tuple[fs.FileSystem, list[fs.FileInfo]]:
+    try:
+        system, path = _filesystem(address)
+        return system, system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    except (OSError, ValueError) as error:  # no such kind of address; or no way to it, no leave to read it
+        raise SettingsError(f"engine.tables: {address} cannot be listed: {error}") from None
 
 
 def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
@@ -114,76 +120,15 @@ def _filesystem(address: str) -> tuple[fs.FileSystem, str]:
     return fs.FileSystem.from_uri(re.sub(r"^s3[an]://", "s3://", address))
 
 
-def _duckdb(engine: Engine, scratch: Path) -> ibis.BaseBackend:
+def _duckdb(scratch: Path, share: float) -> ibis.BaseBackend:
     con = ibis.duckdb.connect()
     threads, memory = con.raw_sql("SELECT current_setting('threads'), current_setting('memory_limit')").fetchone()
-    limit = _bytes(engine.memory_limit) or _bytes(memory) / 0.8 * SHARE_OF_MEMORY  # DuckDB's own default is 80 %
+    limit = share or _bytes(memory) / 0.8 * SHARE_OF_MEMORY / jobs()  # DuckDB's own default is 80 %
     con.raw_sql(f"SET threads = {max(1, threads // jobs())}")
-    con.raw_sql(f"SET memory_limit = '{int(limit / jobs() / 2**20)}MiB'")
+    con.raw_sql(f"SET memory_limit = '{int(limit / 2**20)}MiB'")
     con.raw_sql(f"SET temp_directory = '{str(scratch / 'spill').replace(chr(39), chr(39) * 2)}'")
     con.raw_sql("SET preserve_insertion_order = false")  # nothing relies on it, and it costs memory
     return con
-
-
-def _spark(engine: Engine, scratch: Path) -> ibis.BaseBackend:
-    from ibis.backends import pyspark  # an extra: only clients that name Spark need it
-    from pyspark.sql import SparkSession
-
-    class Backend(pyspark.Backend):
-        """Ibis on PySpark, which registers the frames of a query before it is cached, too."""
-
-        def _create_cached_table(self, name, expr):
-            self._run_pre_execute_hooks(expr)  # Ibis 12 forgets the frames in a query that is cached before it is run
-            return super()._create_cached_table(name, expr)
-
-    Backend().register_options()
-    url = engine.url or "local[2]"
-    if url.startswith("sc://"):
-        return Backend().connect(SparkSession.builder.remote(url).config(map=engine.options).getOrCreate())
-    builder = SparkSession.builder.master(url).appName("retention workbook")
-    options = {"spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false",
-               "spark.sql.execution.arrow.pyspark.enabled": "true"}
-    if url.startswith("local"):
-        limit = _bytes(engine.memory_limit) / jobs()
-        options |= LOCAL_SPARK
-        options |= {"spark.driver.memory": f"{int(limit / 2**20)}m"} if limit else {}
-    with _stderr_into(scratch / "spark.log"):
-        _join_spark()
-        session = builder.config(map=options | engine.options).getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    gateway = session.sparkContext._gateway.gateway_parameters
-    os.environ |= {"PYSPARK_GATEWAY_PORT": str(gateway.port), "PYSPARK_GATEWAY_SECRET": gateway.auth_token}
-    return Backend().connect(session.newSession())  # its own table names: two clients may be open at a time
-
-
-def _join_spark() -> None:
-    """The Spark that the report command started serves its notebooks too: starting and warming up Java costs minutes.
-
-    The environment names it, as it does under spark-submit, where no context is there yet and one is made as usual.
-    """
-    from pyspark import SparkContext, java_gateway
-
-    if "PYSPARK_GATEWAY_PORT" not in os.environ or SparkContext._active_spark_context:
-        return
-    gateway = java_gateway.launch_gateway()
-    spark = gateway.jvm.org.apache.spark
-    if spark.sql.SparkSession.getDefaultSession().isDefined():
-        java = gateway.jvm.org.apache.spark.api.java.JavaSparkContext
-        SparkContext(gateway=gateway, jsc=java.fromSparkContext(spark.SparkContext.getOrCreate()))
-
-
-@contextmanager
-def _stderr_into(log: Path) -> Iterator[None]:
-    """What the Java process says goes to a file: in a notebook it would become part of the page."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
-    try:
-        with log.open("a") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _bytes(size: str) -> float:

@@ -19,7 +19,7 @@ LEVELS = [
     {"settings"},
     {"intake", "demo"},
     {"metrics"},
-    {"engines", "cache", "client", "actions"},
+    {"spark", "engines", "cache", "client", "actions"},
     {"report"},
     {"cli"},
 ]

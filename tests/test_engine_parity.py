@@ -6,7 +6,6 @@ Counts, days and words to the last digit, floats to 1e-9, on the same Parquet of
 import ast
 import math
 import os
-import shutil
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pytest
+import spark_servers
 from ibis import _
 
 from helpers import client as clients
@@ -75,14 +75,16 @@ MONTH, QUARTER, YEAR = Period.month("2026-10"), Period.trailing(AS_OF, 3), Perio
 
 @pytest.fixture(scope="module")
 def shops(tmp_path_factory):
-    """The same built demo client opened on both engines; one Spark session for all."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install -r requirements-spark.lock")
-    if not shutil.which("java"):
-        pytest.skip("Spark needs Java 17, and there is no java on this machine")
+    """The same built demo client opened on both engines; one Spark session for all.
+
+    Spark is local[2], or what an [engine] section in $PARITY_ENGINE says.
+    """
+    spark_servers.needed()
     home = tmp_path_factory.mktemp("parity")
     folder = home / "data" / "demo"
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "data" / "demo" / "client.toml", folder)
+    settings = (ROOT / "data" / "demo" / "client.toml").read_text(encoding="utf-8")
+    (folder / "client.toml").write_text(f"{settings}\n{os.environ.get('PARITY_ENGINE', '')}", encoding="utf-8")
     write_demo(folder / "raw", customers=1_500)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBOOK_HOME", str(home))

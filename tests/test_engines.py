@@ -7,6 +7,7 @@ from pathlib import Path
 import ibis
 import pytest
 from pencil import REFUND, TIMELINE, orders_of
+from pyarrow import fs
 from test_client import FILE, TOML
 
 from helpers import client as clients
@@ -101,6 +102,24 @@ def test_s3a_addresses_are_listed_as_s3_and_stay_s3a_for_spark(monkeypatch, tmp_
 def test_s3a_is_listed_by_the_client_for_s3():
     system, path = engines._filesystem("s3a://bucket/acme?region=eu-central-1")
     assert (system.type_name, path) == ("s3", "bucket/acme")
+
+
+def test_duckdb_reads_tables_in_a_bucket_by_the_client_that_lists_them(acme, tmp_path, monkeypatch):
+    """The bucket is a folder here: a server for S3 would be a dependency of its own."""
+    expected = occasions_of("acme")
+    shutil.move(acme / "tables", tmp_path / "lake" / "acme")
+    bucket = fs.SubTreeFileSystem(str(tmp_path / "lake"), fs.LocalFileSystem())
+    asked = []
+    monkeypatch.setattr(engines, "_filesystem", lambda address: (bucket, asked.append(address) or address.removeprefix("s3://bucket/")))
+    with_engine(acme, tables="s3://bucket/acme")
+    assert occasions_of("acme") == expected
+    assert "s3://bucket/acme/orders.parquet" in asked
+
+
+def test_an_address_that_cannot_be_listed_is_named_with_the_reason(acme):
+    with_engine(acme, tables="ftp://host/acme")
+    with pytest.raises(SettingsError, match=r"engine\.tables: ftp://host/acme cannot be listed: .*ftp"):
+        occasions_of("acme")
 
 
 def test_a_duckdb_file_can_be_the_warehouse(acme, tmp_path):

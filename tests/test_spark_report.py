@@ -5,14 +5,13 @@ import shutil
 
 import pytest
 import report_runs
+import spark_servers
 
 
 @pytest.fixture
 def on_spark(demo_run, tmp_path):
     """The report of demo_run made again on Spark, from the same built tables and nothing else it left behind."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed: pip install -r requirements-spark.lock")
-    if not shutil.which("java"):
-        pytest.skip("Spark needs Java 17, and there is no java on this machine")
+    spark_servers.needed()
     assert demo_run.code == 0, demo_run.said
     left = shutil.ignore_patterns("reports", "cache", "actions")
     home = shutil.copytree(demo_run.home, tmp_path / "home", ignore=left)
