@@ -79,3 +79,19 @@ def test_of_the_pairs_of_markets_those_that_differ_are_shown_and_all_are_folded(
     assert [len(each.select("tbody tr")) for each in folded] == [10, 10]
     assert len(shown) == 2
     assert all(0 < len(p) < 10 and all(float(each.text) < 0.05 for each in p) for p in shown)
+
+
+def test_no_channel_is_called_the_best_while_another_is_hidden(demo_run, rows):
+    """A single customer came by text message, so e-mail is hidden beside them, and it may be the better one."""
+    page = (demo_run.home / "reports" / "demo" / MONTH / "04_clv_to_cac.html").read_text(encoding="utf-8")
+    titles = [each.text for each in BeautifulSoup(page, "html.parser").select("figure.chart strong")]
+    ratios = [row for row in rows if row["metric"] == "clv_to_cac" and "acquisition_channel" in row]
+    known = {row["acquisition_channel"]: row["value"] for row in ratios if row.get("value") is not None}
+    assert {row["acquisition_channel"] for row in ratios} - set(known) >= {"sms", "email"}
+    assert max(known, key=known.get) == "referral"
+    assert "Of the channels shown, Referral wins the most value" in titles
+
+
+def test_an_order_value_of_two_years_rests_on_enough_buyers_in_both(rows):
+    found = [row for row in rows if row["metric"] == "order_value_change_constant_currency"]
+    assert len(found) == 5 and all(10 <= row["n"] < 5_000 for row in found)
