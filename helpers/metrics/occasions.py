@@ -14,7 +14,8 @@ FIRSTS = {  # what an order can say of a customer; an empty text stands for none
     "first_product_category": _.category.fill_null(""),
     "first_discounted": (_.discount_rc > 0).fill_null(False),
 }
-EARLIEST = ("ordered_at", "source", "order_id")
+ORDER = ("source", "order_id")
+EARLIEST = ("ordered_at", *ORDER)
 DIGITS = "234567abcdefghijklmnopqrstuvwxyz"  # of a pseudonym, in the order in which text is sorted
 COUNTED_STATUSES = ("paid", "delivered")
 ORDER_RATE = _.net_rc.cast("float64") / _.net_minor.cast("float64").nullif(0.0)
@@ -67,11 +68,12 @@ def occasions(
     0        anna  1          DE          1600       1000
     """
     counted = _counted_orders(orders, as_of, exclude_renewals)
-    profiles = _profiles(counted)
-    counted = _with_profile(counted, profiles)
-    bought = _less_refunds(counted, refunds, as_of, refund_window_days)
-    bought = _with_margin(bought, order_lines, margin_rate, margin_by_market or {}, margin_by_category or {})
-    return _described(_customer_days(bought), profiles, customers)
+    profiles, refunded = _profiles(counted), _refunded(counted, refunds, as_of, refund_window_days)
+    market_rate = ibis.coalesce(_rate(_.market, margin_by_market or {}), ibis.literal(margin_rate))
+    own_margins = _own_margins(order_lines, margin_by_category or {})
+    own = (_.day_orders == 1).fill_null(False)  # nearly all: taken as they are, since sums by day are the dearest step
+    alone, several = (_bought(counted.filter(each), profiles, refunded, own_margins, market_rate) for each in (own, ~own))
+    return _described(_customer_days(alone, several), profiles, customers)
 
 
 def numbered(days: ir.Table, **first) -> ir.Table:
@@ -132,52 +134,45 @@ def _profiles(counted: ir.Table) -> ir.Table:
     return ibis.memtable(found.append_column("profile", pa.array(range(len(found)), pa.int32())))
 
 
-def _with_profile(counted: ir.Table, profiles: ir.Table) -> ir.Table:
-    """The orders with the number of their profile."""
-    same = [value.resolve(counted) == profiles[name] for name, value in FIRSTS.items()]
-    return counted.join(profiles, same).select(*[counted[c] for c in counted.columns], profiles.profile)
-
-
-def _less_refunds(bought: ir.Table, refunds: ir.Table, as_of: date, window_days: int) -> ir.Table:
-    """The orders with refund_rc: dated refunds inside the window, and undated ones at the order's own rate."""
-    dated = refunds.filter(_.refund_date <= ibis.literal(as_of)).join(
-        bought.select("source", "order_id", "order_date"), ["source", "order_id"]
-    )
+def _refunded(counted: ir.Table, refunds: ir.Table, as_of: date, window_days: int) -> ir.Table:
+    """Orders with refunds dated up to as_of and inside the window: their sum, refunded_rc."""
+    dated = refunds.filter(_.refund_date <= ibis.literal(as_of)).join(counted.select(*ORDER, "order_date"), ORDER)
     inside = dated.filter(_.refund_date.delta(_.order_date, unit="day") <= window_days)
-    sums = inside.group_by("source", "order_id").agg(dated_rc=_total(_.amount_rc))
-    joined = bought.left_join(sums, ["source", "order_id"]).select(*[bought[c] for c in bought.columns], sums.dated_rc)
-    return joined.mutate(
-        refund_rc=_.dated_rc.fill_null(0) + UNDATED_REFUND_RC,
-        refund_undated=_.refund_undated_minor.fill_null(0) > 0,
-    ).drop("dated_rc")
+    return inside.group_by(ORDER).agg(refunded_rc=_total(_.amount_rc))
 
 
-def _with_margin(bought, order_lines, rate: float, by_market: dict, by_category: dict) -> ir.Table:
-    """The orders with margin_rc after refunds: the lines' own margins, and the market's rate on the rest."""
-    bought = bought.mutate(kept_rc=_.net_rc - _.refund_rc)
-    margin_rate = market_rate = ibis.coalesce(_rate(_.market, by_market), ibis.literal(rate))
-    if by_category or order_lines.unit_cost_rc.count().execute():  # the join is the dearest step: only where needed
-        per_order = _own_margins(order_lines, by_category)
-        added = {name: per_order[name].cast("float64") for name in ("own_margin", "own_net")}
-        kept = [bought[c] for c in bought.columns]
-        bought = bought.left_join(per_order, ["source", "order_id"]).select(*kept, **added)
-        rest = ibis.greatest(_.net_rc.cast("float64") - _.own_net, 0.0)
-        from_lines = (_.own_margin + rest * market_rate) / (_.own_net + rest).nullif(0.0)
-        margin_rate = ibis.coalesce(from_lines, market_rate)
-    return bought.mutate(margin_rc=(_.kept_rc.cast("float64") * margin_rate).round().cast("int64"))
-
-
-def _own_margins(order_lines: ir.Table, by_category: dict) -> ir.Table:
+def _own_margins(order_lines: ir.Table, by_category: dict) -> ir.Table | None:
     """Orders that have lines with a margin of their own: that margin, in whole minor units, and those lines' net sales.
 
-    Orders without one are not there.
+    Orders without one are not there; None where no line can have one: the join is the dearest step.
     """
+    if not by_category and not order_lines.unit_cost_rc.count().execute():
+        return None
     own, has_own = _.net_rc - _.quantity * _.unit_cost_rc, _.unit_cost_rc.notnull()
     if by_category:
         rated = (_.net_rc.cast("float64") * _rate(_.category, by_category)).round().cast("int64")
         own, has_own = ibis.coalesce(own, rated), has_own | _.category.isin(list(by_category))
-    known = order_lines.filter(has_own).select("source", "order_id", "net_rc", own=own)
-    return known.group_by("source", "order_id").agg(own_margin=_.own.sum(), own_net=_.net_rc.sum())
+    known = order_lines.filter(has_own).select(*ORDER, "net_rc", own=own)
+    return known.group_by(ORDER).agg(own_margin=_.own.sum().cast("float64"), own_net=_.net_rc.sum().cast("float64"))
+
+
+def _bought(counted: ir.Table, profiles: ir.Table, refunded: ir.Table, own_margins: ir.Table | None, market_rate) -> ir.Table:
+    """The orders with what refunds leave of them, its margin, and the number of their profile: everything joined at once.
+
+    Undated refunds count at the order's own rate; the margin is the lines' own, and the market's rate on the rest.
+    """
+    same = [value.resolve(counted) == profiles[name] for name, value in FIRSTS.items()]
+    joined, margin_rate = counted.join(profiles, same).left_join(refunded, ORDER), market_rate
+    if own_margins is not None:
+        joined = joined.left_join(own_margins, ORDER, rname="{name}_own")
+        rest = ibis.greatest(_.net_rc.cast("float64") - _.own_net, 0.0)
+        from_lines = (_.own_margin + rest * market_rate) / (_.own_net + rest).nullif(0.0)
+        margin_rate = ibis.coalesce(from_lines, market_rate)
+    kept = _.net_rc - _.refunded_rc.fill_null(0) - UNDATED_REFUND_RC
+    return joined.select(
+        "customer_id", *EARLIEST, "discount_rc", "is_renewal", "profile", date=_.order_date, net_sales_rc=kept,
+        margin_rc=(kept.cast("float64") * margin_rate).round().cast("int64"), refund_undated=_.refund_undated_minor.fill_null(0) > 0,
+    )
 
 
 def _rate(column, rates: dict[str, float]):
@@ -187,23 +182,20 @@ def _rate(column, rates: dict[str, float]):
     return column.cases(*rates.items(), else_=ibis.null("float64"))
 
 
-def _customer_days(bought: ir.Table) -> ir.Table:
-    """Orders summed to customer and day, numbered, with the profile of the earliest order of the customer's first occasion.
+def _customer_days(alone: ir.Table, several: ir.Table) -> ir.Table:
+    """Orders alone on their day, and several of one day summed: numbered, with the profile of the customer's earliest order.
 
-    A day without positive net spend is none. Nearly every order is its buyer's only one of the day, and is taken as it is:
-    the sum is the dearest step of all.
+    A day without positive net spend is none.
     """
-    own = (_.day_orders == 1).fill_null(False)
-    kept = ("margin_rc", "discount_rc", "is_renewal", "refund_undated", "profile")
-    alone = bought.filter(own).select("customer_id", date=_.order_date, net_sales_rc=_.kept_rc, **{c: _[c] for c in kept})
-    together = bought.filter(~own).group_by("customer_id", date=_.order_date).agg(
-        net_sales_rc=_total(_.kept_rc),
+    together = several.group_by("customer_id", "date").agg(
+        net_sales_rc=_total(_.net_sales_rc),
         margin_rc=_total(_.margin_rc),
         discount_rc=_total(_.discount_rc),
         is_renewal=_.is_renewal.min(),
         refund_undated=_.refund_undated.max(),
         profile=_.profile.argmin(ibis.struct({name: _[name] for name in EARLIEST})),
     )
+    alone = alone.select(together.columns)
     return numbered(alone.union(together).filter(_.net_sales_rc > 0), profile=_.profile.first())
 
 
