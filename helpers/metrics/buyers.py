@@ -33,6 +33,26 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by:
     return with_wilson(frame.sort_values(list(by), ignore_index=True) if by else frame, "repeaters", "n")
 
 
+def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date], months: int = 12) -> pd.DataFrame:
+    """`repeat_purchase_rate` as of each of the days, in one query: a row per day with day, repeaters, n, value, low, high.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> past_repeat_purchase_rates(bought, [date(2026, 2, 28), date(2026, 1, 31)])[["repeaters", "n", "value"]]
+       repeaters  n  value
+    0          1  2    0.5
+    1          0  2    0.0
+    """
+    if not days:
+        return pd.DataFrame(columns=["day", "repeaters", "n", "value", "low", "high"])
+    spans = {f"times_{place}": Period.trailing(day, months) for place, day in enumerate(days)}
+    buyers = occasions.group_by("customer_id").agg(**{name: span.covers(_.date).sum() for name, span in spans.items()})
+    least = {f"{name}_{times}": (_[name] >= times).sum().fill_null(0) for name in spans for times in (1, 2)}
+    sums = buyers.agg(**least).execute().iloc[0]
+    rows = [(day, sums[f"{name}_2"], sums[f"{name}_1"]) for day, name in zip(days, spans, strict=True)]
+    return with_wilson(pd.DataFrame(rows, columns=["day", "repeaters", "n"]), "repeaters", "n")
+
+
 def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) -> pd.DataFrame:
     """The share of the buyers of the last 12 months whose first purchase lies before those months.
 

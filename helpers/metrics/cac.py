@@ -133,6 +133,8 @@ def _spread(lines: pd.DataFrame, people: pd.DataFrame, by: list[str]) -> pd.Data
 
 def _fill(lines: pd.DataFrame, people: pd.DataFrame, name: str, blank: pd.Series, within: list[str]) -> pd.DataFrame:
     """Blank values of a column replaced by shares: of media spend alike in `within`, of all media, of customers won."""
+    if not blank.any():
+        return lines
     known, left = lines[~blank], lines[blank].drop(columns=name)
     left = left.reset_index(drop=True).rename_axis("line").reset_index()
     media = known[known["kind"] == "media"].rename(columns={"amount_rc": "share"})

@@ -76,9 +76,11 @@ def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = 
     >>> cumulative_repurchase(bought, date(2026, 3, 31)).value.tolist()
     [0.0, 0.5, 0.5]
     """
-    by, firsts = list(by), _firsts(occasions, as_of, by)
-    counts = _aged(_until(occasions, as_of).filter(_.n == 2), by).execute()
-    grid = _grid(_sizes(firsts, by), counts, by, as_of)
+    by, first = list(by), _.n == 1
+    two = _until(occasions, as_of).filter(_.n <= 2)
+    counts = _aged(two, by, active=(_.n == 2).sum(), n=first.sum(), older=(_.truncated & first).sum().fill_null(0)).execute()
+    sizes = counts[counts["age"] == 0].drop(columns=["age", "active"])  # everybody's first occasion is of age 0
+    grid = _grid(sizes, counts, by, as_of)
     grid["active"] = grid.groupby([*by, "cohort"], dropna=False)["active"].cumsum()
     return _cells(grid, by)
 
@@ -97,11 +99,11 @@ def unbounded_retention(occasions: ir.Table, as_of: date, by: Sequence[str] = ()
     >>> unbounded_retention(bought, date(2026, 3, 31)).value.tolist()
     [1.0, 0.5, 0.5]
     """
-    by, firsts = list(by), _firsts(occasions, as_of, by)
+    by = list(by)
     lasts = _until(occasions, as_of).group_by("customer_id", "first_date", *by).agg(date=_.date.max())
     month = ibis.least(month_number(_.date), _last_month(as_of))  # the month that has not ended counts as "later"
     counts = _aged(lasts, by, month).execute()
-    grid = _grid(_sizes(firsts, by), counts, by, as_of)
+    grid = _grid(_sizes(occasions, as_of, by), counts, by, as_of)
     grid["active"] = grid.iloc[::-1].groupby([*by, "cohort"], dropna=False)["active"].cumsum()
     return _cells(grid, by)
 
@@ -172,16 +174,10 @@ def _until(occasions: ir.Table, as_of: date) -> ir.Table:
     return occasions.filter(_.date <= ibis.literal(as_of))
 
 
-def _firsts(occasions: ir.Table, as_of: date, by: Sequence[str]) -> ir.Table:
-    """One row per customer: cohort as a month number, and the columns to split by."""
-    firsts = _until(occasions, as_of).filter(_.n == 1)
-    return firsts.select(*by, "truncated", cohort=month_number(_.date))
-
-
-def _aged(rows: ir.Table, by: Sequence[str], month=None, **more) -> ir.Table:
+def _aged(rows: ir.Table, by: Sequence[str], month=None, active=_.count(), **more) -> ir.Table:
     """Rows counted by cohort and age: the month (of their date) less that of the customer's first occasion."""
     cohort, month = month_number(_.first_date), month_number(_.date) if month is None else month
-    return rows.group_by(*by, cohort=cohort, age=month - cohort).agg(active=_.count(), **more)
+    return rows.group_by(*by, cohort=cohort, age=month - cohort).agg(active=active, **more)
 
 
 def _begun(counts: pd.DataFrame) -> pd.DataFrame:
@@ -189,8 +185,10 @@ def _begun(counts: pd.DataFrame) -> pd.DataFrame:
     return counts[counts["age"] == 0].rename(columns={"active": "n"}).drop(columns="age")
 
 
-def _sizes(firsts: ir.Table, by: list[str]) -> pd.DataFrame:
-    return firsts.group_by(*by, "cohort").agg(n=_.count(), older=OLDER).execute()
+def _sizes(occasions: ir.Table, as_of: date, by: list[str]) -> pd.DataFrame:
+    """The customers of each cohort, by their first occasion."""
+    firsts = _until(occasions, as_of).filter(_.n == 1)
+    return firsts.group_by(*by, cohort=month_number(_.date)).agg(n=_.count(), older=OLDER).execute()
 
 
 def _last_month(as_of: date) -> int:

@@ -46,6 +46,7 @@ from helpers.report.wording import HIDDEN, Words
 MIME = "application/vnd.workbook.{}+json"
 TEMPLATES = Path(__file__).parent / "template"
 MOST_NEXT = 5
+OF_CACHE = re.compile(r"(-[0-9a-f]{12}){2}\b")  # what the cache adds to the name of a derived table
 DATE = re.compile(r"(?<![\w-])\d{4}-\d{2}(-\d{2})?(?![\w-])")  # as the metrics write a month or a day
 
 
@@ -178,9 +179,9 @@ class Sheet:
         parts = []
         for expression in expressions:
             sources = expression.op().find(ibis.expr.operations.PhysicalTable)
-            counts = {op.name: int(op.to_expr().count().execute()) for op in sources}
+            counts = {OF_CACHE.sub("", op.name): int(op.to_expr().count().execute()) for op in sources}
             read = [self.text("common.rows_read", table=name, rows=counts[name]) for name in sorted(counts)]
-            sql = escaped(str(ibis.to_sql(expression, pretty=True)))
+            sql = escaped(OF_CACHE.sub("", str(ibis.to_sql(expression, pretty=True))))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
         self._html(self._folded(self.text("common.counted"), "".join(parts)))
