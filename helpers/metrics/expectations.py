@@ -108,15 +108,23 @@ def _nodes(fitted: Fit, x: np.ndarray, T: np.ndarray, horizon: np.ndarray, rate:
 
 def _thinned(n, a, b, k) -> np.ndarray:
     """E[(1 + p k)^−(n+1)] for p ~ Beta(a, b): how much of the purchase rate dropout has left."""
+    n, b, k = np.broadcast_arrays(n, b, k)
     w = k / (1 + k)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # two forms of one function (Pfaff); where scipy overflows in the first, the second may serve
         value = special.hyp2f1(a + b - n - 1, a, a + b, w) * np.exp(a * np.log1p(-w))
-    lost = ~np.isfinite(value) | (value < 0) | (value > 1 + 1e-9)
-    if lost.any():  # scipy's 2F1 overflows for a in the hundreds, where the beta is narrow and its quantiles serve
-        n, b, k = (np.broadcast_to(each, value.shape)[lost] for each in (n, b, k))
-        p = stats.beta.ppf((np.arange(64) + 0.5) / 64, a, b[:, None])
-        value[lost] = np.exp(-(n + 1)[:, None] * np.log1p(p * k[:, None])).mean(axis=1)
+        lost = _lost(value)
+        n, b, k, w = n[lost], b[lost], k[lost], w[lost]
+        value[lost] = special.hyp2f1(n + 1, b, a + b, w) * np.exp((n + 1) * np.log1p(-w))
+    lost, still = _lost(value), _lost(value[lost])
+    if lost.any():  # in both: the beta is narrow, and its quantiles serve
+        p = stats.beta.ppf((np.arange(64) + 0.5) / 64, a, b[still][:, None])
+        value[lost] = np.exp(-(n[still] + 1)[:, None] * np.log1p(p * k[still][:, None])).mean(axis=1)
     return value
+
+
+def _lost(share: np.ndarray) -> np.ndarray:
+    """Where a computed share is none."""
+    return ~np.isfinite(share) | (share < 0) | (share > 1 + 1e-9)
 
 
 def occasions(fitted: Fit, x, t_x, T, horizon, rate: float = 0.0) -> np.ndarray:

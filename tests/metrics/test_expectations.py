@@ -123,6 +123,21 @@ class TestTwoRoads:
                             for nodes in (None, expectations.NODES))
         assert few == pytest.approx(all_of_them, rel=1e-9)
 
+    @pytest.mark.parametrize("model", ["mbg_nbd", "bg_nbd"])
+    @pytest.mark.parametrize(("a", "b", "off"), [(0.6, 2.8, 1e-9), (200.0, 20.0, 1e-9), (200.0, 9_000.0, 1e-9), (200.0, 1e5, 2e-6)])
+    def test_chances_of_dropping_out_may_lie_close_together(self, model, a, b, off):
+        """The mean over p ~ Beta(a, b) by the trapezoid rule on its log-odds, where scipy's 2F1 overflows too (a in the hundreds)."""
+        r, alpha, age, horizon = 0.31, 2.0, 1.0, 365.25
+        odds, (at, weights) = np.linspace(-60, 20, 80_001), np.polynomial.legendre.leggauss(80)
+        k = np.expm1((at + 1) / 2 * np.log1p(horizon / (alpha + age)))
+        for x in (0, 7, 100):
+            flips = b + x + (model == "mbg_nbd")
+            chance = np.exp(a * special.log_expit(odds) + flips * special.log_expit(-odds) - special.betaln(a, flips)) * (odds[1] - odds[0])
+            alive = np.exp(-(r + x + 1) * np.log1p(np.outer(k, special.expit(odds)))) @ chance
+            expected = (r + x) * (alive * (1 + k)) @ weights / 2 * np.log1p(horizon / (alpha + age))
+            found = expectations.living_occasions(fit_of(model, r, alpha, a, b), [x], [age], horizon)[0]
+            assert found == pytest.approx(expected, rel=off)
+
     def test_days_and_weeks_give_one_answer(self):
         weeks, days = fit_of("mbg_nbd", 0.5, 6.0, 0.9, 1.6), fit_of("mbg_nbd", 0.5, 42.0, 0.9, 1.6)
         assert expectations.occasions(days, [3], [70], [273], 365) == pytest.approx(
