@@ -7,6 +7,7 @@ import ibis
 import pandas as pd
 import pytest
 
+from helpers.cache import Cache
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, proportion
 from helpers.metrics.cost_history import fixed_and_variable
 from helpers.report import charts, page
@@ -140,6 +141,16 @@ def test_how_we_counted_shows_the_sql_and_the_rows_read(sheet):
     assert "orders: 2 rows read" in shown
     assert "&lt;1&gt;" in shown
     assert "SELECT" in shown
+
+
+def test_how_we_counted_calls_a_kept_table_by_its_plain_name(sheet, tmp_path):
+    kept = Cache(ibis.duckdb.connect(), tmp_path, "a build").once("occasions", lambda: ibis.memtable({"n": [1, 2]}))
+    assert kept.get_name() != "occasions"
+    sheet.counted(kept)
+    assert "occasions: 2 rows read" in markup(sheet)
+    assert "&quot;occasions&quot;" in markup(sheet)
+    assert kept.get_name() not in markup(sheet)
+
 
 
 def test_next_steps_are_at_most_five_and_filled_from_their_rows(sheet):
