@@ -29,7 +29,7 @@ def tell(sheet, pairs: pd.DataFrame, difference: str, **said) -> None:
         return
     clear = pairs[pairs["p"] < ALPHA]
     shown, said = clear.head(MOST), said | {"pairs": len(pairs)}
-    kinds = {"market": "market", "other": "market", "difference": difference, "effect": "+number.2", "p": "number.3"}
+    kinds = {"market": "market", "other": "market", "difference": difference, "effect": "+number.2", "p": "p"}
     some = "none" if clear.empty else "some" if len(shown) == len(clear) else "most"
     sheet.say(f"markets.pairs_{some}", clear=len(clear), shown=len(shown), **said)
     if len(shown):

@@ -9,7 +9,8 @@ from babel import Locale, dates, numbers
 from helpers.money import exponent
 from helpers.periods import as_date, month_start
 
-DIGITS = {"percent": 1, "points": 1, "ratio": 1, "number": 1, "count": 0}
+DIGITS = {"percent": 1, "points": 1, "ratio": 1, "number": 1, "count": 0, "p": 3}
+LEAST_P = Decimal("0.001")  # a smaller probability is written as less than this, never as none
 SHOWN_TIMES_100 = ("percent", "points")
 WHOLE_MONEY_FROM = 1_000  # cents beside thousands are noise
 UNKNOWN = "–"

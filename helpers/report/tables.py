@@ -13,7 +13,7 @@ from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
 
 LEFT = ("text", "label", "market", "day", "month", "list")
-TELLS = ("percent", "points", "money", "ratio", "number", "count")  # what is hidden in a row on too few customers
+TELLS = ("percent", "points", "money", "ratio", "number", "count", "p")  # what is hidden in a row on too few customers
 NAMED = ("text", "label", "market")  # kinds of rows that can go from a table; a month in a row of months cannot
 MANY_HIDDEN = 3  # rows with nothing but hidden cells; as many are named under the table instead
 SHADES = ("#eef4f9", "#8fbcdb", "#2f7fb5", "#0b4a7c")  # light to dark; letters on them are black or white, whichever reads

@@ -11,6 +11,7 @@ plural of the value named by `by`. A placeholder is {name:spec}, and a spec is  
     ratio     number                                   3.1×
     number    number                                   1,234.5
     count     whole number                             4,210
+    p         probability                              0.017, <0.001
     count X   whole number with its noun from [nouns]  4,210 customers, 1 customer      ({lost:count customer})
     day       date or "YYYY-MM-DD"                     31 October 2026  (day!short: 31 Oct 2026)
     month     date or "YYYY-MM"                        October 2026     (month!short: Oct 2026)
@@ -219,6 +220,8 @@ class Words(string.Formatter):
         size = abs(size)
         if kind == "money":
             return sign + formats.money(size, self.currency, self.locale)
+        if kind == "p" and not size:
+            return f"<{formats.number(formats.LEAST_P, self.locale)}"
         text = formats.number(size, self.locale)
         if noun:
             if noun not in self.common["nouns"]:
