@@ -6,6 +6,7 @@ Deleting the folder changes no number; it only costs the time to compute again.
 import hashlib
 import inspect
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ except ImportError:  # Windows: two notebooks may compute the same file, and the
 
 OTHER_BUILD_SECONDS = 3_600  # a file of another build may still be read by a notebook that runs now
 UNUSED_SECONDS = 30 * 86_400
+ADDED = re.compile(r"(-[0-9a-f]{12}){2}\b")  # by `once` to a name
 PARQUET = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4, DICTIONARY_SIZE_LIMIT 1000"  # a quarter faster to write
 
 
@@ -85,6 +87,15 @@ class Cache:
             age = time.time() - path.stat().st_mtime
             if age > (UNUSED_SECONDS if keep in path.name and path.suffix == ".parquet" else OTHER_BUILD_SECONDS):
                 path.unlink(missing_ok=True)
+
+
+def plain(text: str) -> str:
+    """A text, such as SQL, with kept tables by the name that `once` was given.
+
+    >>> plain('FROM "occasions-0123456789ab-ba9876543210" AS t0')
+    'FROM "occasions" AS t0'
+    """
+    return ADDED.sub("", text)
 
 
 @contextmanager

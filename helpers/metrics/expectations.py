@@ -109,22 +109,32 @@ def _nodes(fitted: Fit, x: np.ndarray, T: np.ndarray, horizon: np.ndarray, rate:
 def _thinned(n, a, b, k) -> np.ndarray:
     """E[(1 + p k)^−(n+1)] for p ~ Beta(a, b): how much of the purchase rate dropout has left."""
     n, b, k = np.broadcast_arrays(n, b, k)
+    share, lost = np.empty(k.shape), np.ones(k.shape, dtype=bool)
+    with np.errstate(all="ignore"):
+        for form in (_pfaff, _other_pfaff, _by_quantiles):  # scipy's 2F1 overflows in each of the first two, mostly not in both
+            share[lost] = form(n[lost], a, b[lost], k[lost])
+            lost = ~np.isfinite(share) | (share < 0) | (share > 1 + 1e-9)
+            if not lost.any():
+                break
+    return share
+
+
+def _pfaff(n, a, b, k) -> np.ndarray:
+    """2F1(n + 1, a; a + b; −k) as (1 + k)^−a 2F1(a + b − n − 1, a; a + b; k / (1 + k)) (DLMF 15.8.1)."""
     w = k / (1 + k)
-    with np.errstate(all="ignore"):  # two forms of one function (Pfaff); where scipy overflows in the first, the second may serve
-        value = special.hyp2f1(a + b - n - 1, a, a + b, w) * np.exp(a * np.log1p(-w))
-        lost = _lost(value)
-        n, b, k, w = n[lost], b[lost], k[lost], w[lost]
-        value[lost] = special.hyp2f1(n + 1, b, a + b, w) * np.exp((n + 1) * np.log1p(-w))
-    lost, still = _lost(value), _lost(value[lost])
-    if lost.any():  # in both: the beta is narrow, and its quantiles serve
-        p = stats.beta.ppf((np.arange(64) + 0.5) / 64, a, b[still][:, None])
-        value[lost] = np.exp(-(n[still] + 1)[:, None] * np.log1p(p * k[still][:, None])).mean(axis=1)
-    return value
+    return special.hyp2f1(a + b - n - 1, a, a + b, w) * np.exp(a * np.log1p(-w))
 
 
-def _lost(share: np.ndarray) -> np.ndarray:
-    """Where a computed share is none."""
-    return ~np.isfinite(share) | (share < 0) | (share > 1 + 1e-9)
+def _other_pfaff(n, a, b, k) -> np.ndarray:
+    """The same as (1 + k)^−(n + 1) 2F1(n + 1, b; a + b; k / (1 + k))."""
+    w = k / (1 + k)
+    return special.hyp2f1(n + 1, b, a + b, w) * np.exp((n + 1) * np.log1p(-w))
+
+
+def _by_quantiles(n, a, b, k) -> np.ndarray:
+    """The mean over 64 quantiles, for where both forms overflow: the beta is narrow there, and a year is a millionth off."""
+    p = stats.beta.ppf((np.arange(64) + 0.5) / 64, a, b[:, None])
+    return np.exp(-(n + 1)[:, None] * np.log1p(p * k[:, None])).mean(axis=1)
 
 
 def occasions(fitted: Fit, x, t_x, T, horizon, rate: float = 0.0) -> np.ndarray:

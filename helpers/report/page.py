@@ -36,7 +36,7 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from helpers import periods
+from helpers import cache, periods
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
 from helpers.report import axes, charts, drawing, rows, tables
 from helpers.report.formats import escaped, finer
@@ -46,7 +46,6 @@ from helpers.report.wording import HIDDEN, Words
 MIME = "application/vnd.workbook.{}+json"
 TEMPLATES = Path(__file__).parent / "template"
 MOST_NEXT = 5
-OF_CACHE = re.compile(r"(-[0-9a-f]{12}){2}\b")  # what the cache adds to the name of a derived table
 DATE = re.compile(r"(?<![\w-])\d{4}-\d{2}(-\d{2})?(?![\w-])")  # as the metrics write a month or a day
 
 
@@ -179,9 +178,9 @@ class Sheet:
         parts = []
         for expression in expressions:
             sources = expression.op().find(ibis.expr.operations.PhysicalTable)
-            counts = {OF_CACHE.sub("", op.name): int(op.to_expr().count().execute()) for op in sources}
+            counts = {cache.plain(op.name): int(op.to_expr().count().execute()) for op in sources}
             read = [self.text("common.rows_read", table=name, rows=counts[name]) for name in sorted(counts)]
-            sql = escaped(OF_CACHE.sub("", str(ibis.to_sql(expression, pretty=True))))
+            sql = escaped(cache.plain(str(ibis.to_sql(expression, pretty=True))))
             said = escaped(self.words.format("{read:list text}", read=read))
             parts.append(f"<p>{said}</p><pre><code>{sql}</code></pre>")
         self._html(self._folded(self.text("common.counted"), "".join(parts)))

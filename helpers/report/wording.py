@@ -11,8 +11,8 @@ plural of the value named by `by`. A placeholder is {name:spec}, and a spec is  
     ratio     number                                   3.1×
     number    number                                   1,234.5
     count     whole number                             4,210
-    p         probability                              0.017, <0.001
     count X   whole number with its noun from [nouns]  4,210 customers, 1 customer      ({lost:count customer})
+    p         probability                              0.017, <0.001
     day       date or "YYYY-MM-DD"                     31 October 2026  (day!short: 31 Oct 2026)
     month     date or "YYYY-MM"                        October 2026     (month!short: Oct 2026)
     market    ISO country code                         Germany

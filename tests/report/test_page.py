@@ -152,7 +152,6 @@ def test_how_we_counted_calls_a_kept_table_by_its_plain_name(sheet, tmp_path):
     assert kept.get_name() not in markup(sheet)
 
 
-
 def test_next_steps_are_at_most_five_and_filled_from_their_rows(sheet):
     frame = pd.DataFrame({"table": [f"t{k}" for k in range(7)], "rows": range(7), "value": 1.0, "low": 0.5})
     sheet.do_next("common.rows_read", frame)
