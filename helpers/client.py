@@ -1,5 +1,6 @@
 """A client opened as of a date: settings, the canonical tables on the chosen engine, and the shared derived tables."""
 
+import gc
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -156,6 +157,8 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     Raises SettingsError for a wrong client.toml, NotBuilt when `workbook report` or `check` has not built tables yet,
     NotCovered when as_of is later than an active source's export reaches.
     """
+    if not gc.get_freeze_count():
+        gc.freeze()  # imported modules hold half a million objects that are never garbage: need not be walked again and again
     settings = load_settings(client)
     engine = engines.chosen(settings.engine)
     folder = engine.tables or settings.folder / "tables"
