@@ -19,6 +19,7 @@ from helpers.money import to_major
 
 HORIZON_DAYS = 60  # a purchase within this many days of the contact counts as kept
 PRE_DAYS = 365  # spend in this many days before the contact is the CUPED covariate
+WORTH_TELLING = 0.05  # an adjustment that narrows the interval by less than this is not worth a sentence
 LEAST_OF_AN_ARM = 30  # fewer customers than this in an arm give no interval worth printing
 MOMENTS = ("n", "bought", "margin", "margin_2", "pre", "pre_2", "cross", "cost_rc")
 
@@ -109,6 +110,27 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     return table.merge(sizes, on=["campaign_id", *by])
 
 
+def size(difference: Estimate) -> Estimate:
+    """How large a difference is, whichever way it points: for sentences that say the way in words.
+
+    >>> size(Estimate(-0.03, -0.05, -0.01, 90))
+    Estimate(value=0.03, low=0.01, high=0.05, n=90)
+    """
+    value, low, high, n = difference
+    return difference if value >= 0 else Estimate(-value, -high, -low, n)
+
+
+def verdict(effect) -> str:
+    """Whether a campaign "worked", "harmed", or is "unsure": by which side of zero the interval of its effect lies on.
+
+    effect: an Estimate, or a row of `effects`.
+
+    >>> [verdict(Estimate(value, value - 0.02, value + 0.02)) for value in (0.03, 0.01, -0.03)]
+    ['worked', 'unsure', 'harmed']
+    """
+    return "worked" if effect.low > 0 else "harmed" if effect.high < 0 else "unsure"
+
+
 def left_out(sums: pd.DataFrame, by: str) -> dict:
     """The groups of one campaign that `effects` leaves out, as an arm has fewer than 30 customers, for a sentence.
 
@@ -175,13 +197,13 @@ def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, curre
     """The difference in repurchase that every finished experiment found with an action, in each segment it was tried on.
 
     A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names
-    none), value, low, high. None without contacts or finished experiments; segments with fewer than 30 customers in an
+    none), value, low, high, n. None without contacts or finished experiments; segments with fewer than 30 customers in an
     arm are left out.
 
     >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
-    [['bundle', 'new', 0.25, 0.06, 0.4]]
+    [['bundle', 'new', 0.25, 0.06, 0.4, 120]]
     """
-    none = pd.DataFrame(columns=["action", "segment", "value", "low", "high"])
+    none = pd.DataFrame(columns=["action", "segment", "value", "low", "high", "n"])
     if contacts is None:
         return none
     sums = arm_sums(contacts.filter(_.action.notnull()), occasions, as_of, by=["action", "segment"])

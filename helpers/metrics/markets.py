@@ -20,6 +20,7 @@ AGE_BANDS = ((3, "00–03"), (6, "04–06"), (12, "07–12"), (24, "13–24"))  
 OLDEST = "25+"
 BY = ["home_market", *STRATA]
 YEAR = 12
+LEAST_DRAWN = 30  # customers; fewer give intervals that fill the chart and say nothing
 
 
 class Measure(NamedTuple):
@@ -109,8 +110,8 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit,
     better; even, even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %);
     shrunk (the standardised value drawn toward the average); difference, effect, p, and the same with even_ before
-    their names (against all others, as it is and standardised), even_low_difference, even_high_difference; adjusted
-    and even_adjusted: Benjamini–Hochberg over all rows of the frame.
+    their names (against all others, as it is and standardised), even_low_difference, even_high_difference; mix: the
+    strata that vary, a tuple of names. `corrected` adds what allows for the number of tests.
 
     >>> from helpers.metrics.market_measures import repurchase
     >>> found = compared(repurchase(with_strata(example(), date(2026, 6, 30)), date(2026, 6, 30)))
@@ -120,8 +121,20 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     if max((each.table["market"].nunique() for each in measures.values()), default=0) < 2:
         raise NotEnoughData("There are no two markets with enough customers, so there is nothing to compare.")
     parts = [_compared(name, measure) for name, measure in measures.items() if len(measure.table)]
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(adjusted=comparison.adjusted(found["p"]), even_adjusted=comparison.adjusted(found["even_p"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def corrected(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `compared` with adjusted and even_adjusted, the p-values corrected by Benjamini–Hochberg over these rows, and verdict.
+
+    Over the rows that are shown: a test nobody sees must not decide what is said of the others.
+
+    >>> rows = pd.DataFrame({"p": [0.01, 0.04], "even_p": [0.01, 0.04], "even_difference": [0.1, -0.1], "better": 1})
+    >>> corrected(rows)[["adjusted", "verdict"]].values.tolist()
+    [[0.02, 'better'], [0.04, 'worse']]
+    """
+    found = found.assign(adjusted=comparison.adjusted(found["p"]), even_adjusted=comparison.adjusted(found["even_p"]))
+    return found.assign(verdict=verdicts(found))
 
 
 def verdicts(found: pd.DataFrame) -> pd.Series:
@@ -153,16 +166,16 @@ def differences(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
-    """One market on one page: a row per metric of `compared` with its rank among the markets (1 best) and its verdict.
+    """One market on one page: a row per metric of `corrected` with its rank among the markets (1 best).
 
     >>> rows = pd.DataFrame({"metric": "rpr", "market": ["DE", "FR"], "even": [0.5, 0.4], "better": 1,
-    ...                      "even_difference": [0.1, -0.1], "even_adjusted": 0.01})
+    ...                      "verdict": ["better", "worse"]})
     >>> card(rows, "FR")[["metric", "rank", "of", "verdict"]].values.tolist()
     [['rpr', 2, 2, 'worse']]
     """
     by_metric = (found["even"] * found["better"]).groupby(found["metric"])
     ranked = found.assign(rank=by_metric.rank(ascending=False, method="min").astype("Int64"),
-                          of=by_metric.transform("count"), verdict=verdicts(found))  # fmt: skip
+                          of=by_metric.transform("count"))  # fmt: skip
     mine = ranked[ranked["market"] == market]
     if mine.empty:
         raise NotEnoughData("This market has too few customers to be shown alone; it is part of the other markets.")
@@ -197,8 +210,9 @@ def _compared(name: str, measure: Measure) -> pd.DataFrame:
     even = even.rename(columns={"value": "even", "low": "even_low", "high": "even_high"})
     even = even[["market", "even", "even_low", "even_high", "coverage", "shrunk"]]
     found = raw[["market", "value", "low", "high", "n"]].merge(even, on="market").merge(rest, on="market")
-    about = {"metric": name, "unit": measure.unit, "share": share, "better": measure.better, "strata": len(strata)}
+    about = {"metric": name, "unit": measure.unit, "share": share, "better": measure.better}
     found = found.merge(alike, on="market").assign(**about)
+    found["mix"] = [tuple(name for name in strata if table[name].nunique() > 1)] * len(found)
     return found if measure.tested else found.assign(p=float("nan"), even_p=float("nan"))
 
 

@@ -15,7 +15,7 @@ def headline(table: pd.DataFrame, least: int) -> Estimate:
     """
     row = table.iloc[0]
     if row["n"] < least:
-        raise NotEnoughData(f"Fewer than {least} customers answered this question in the last twelve months: too few "
+        raise NotEnoughData(f"Fewer than {least} customers answered this question in this period: too few "
                             "to show, and too few to tell anything.")
     return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, MaxNLocator, ScalarFormatter
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from helpers.report.drawing import DASHES, MUTED
 
@@ -62,11 +62,16 @@ def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> N
     ax.set_ylabel(ylabel or "")
 
 
-def row_axes(ax: Axes, number, xlabel=None, reference=None) -> None:
+def row_axes(ax: Axes, number, xlabel=None, reference=None, doublings: bool = False) -> None:
     """Values to the right: their numbers, light grid lines, and a dashed line at the reference."""
     ax.grid(axis="x", visible=True)
+    if doublings:
+        ax.set_xscale("log", base=2)
     long = number is not None and max(len(number(end)) for end in ax.get_xlim()) > LONG_NUMBER
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, min_n_ticks=2 if long else 3))
+    if doublings:
+        ax.xaxis.set_major_locator(LogLocator(base=2))
+        ax.xaxis.set_minor_locator(NullLocator())
     if number:
         ax.xaxis.set_major_formatter(Ticks(number))
     if reference is not None and reference == reference:

@@ -98,11 +98,12 @@ def bars(frame, label, value, number=None) -> Axes:
     return ax
 
 
-def forest(frame, label, value, low, high, reference=None, number=None, xlabel=None) -> Axes:
+def forest(frame, label, value, low, high, reference=None, number=None, xlabel=None, doublings=False) -> Axes:
     """A point with its interval per row, first row on top, against a dashed reference (the overall value, say).
 
     A row without a value (its customers are too few) stands last, by name, with the mark of a hidden cell: its place
-    must not tell its rank. With no value at all there is nothing to draw: NotEnoughData.
+    must not tell its rank. With no value at all there is nothing to draw: NotEnoughData. doublings: factors, for which half and
+    twice lie equally far from 1.
 
     >>> frame = pd.DataFrame({"market": ["DE"], "rate": [.2], "low": [.1], "high": [.3]})
     >>> len(forest(frame, "market", "rate", "low", "high", reference=.25).lines)
@@ -118,7 +119,7 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
             ax.annotate(HIDDEN, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=14)
         drawing.whiskers(ax, frame, value, low, high, PALETTE[0], width=2.2)
         ax.plot(frame[value].astype("float64"), range(len(frame)), "o", color=PALETTE[0], markersize=7)
-        axes.row_axes(ax, number, xlabel, reference)
+        axes.row_axes(ax, number, xlabel, reference, doublings)
     return ax
 
 

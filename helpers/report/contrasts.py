@@ -1,8 +1,9 @@
-"""Markets set against each other two by two: how many pairs differ, those that do, and all of them folded away."""
+"""Markets and other groups set against each other: which pairs differ, and whether an effect differs between groups."""
 
 import pandas as pd
 
-from helpers.estimates import ALPHA
+from helpers.estimates import ALPHA, Estimate
+from helpers.metrics import experiments
 
 MOST = 15  # pairs that differ are shown; more are no longer read
 
@@ -36,3 +37,23 @@ def tell(sheet, pairs: pd.DataFrame, difference: str, **said) -> None:
         sheet.table(shown, kinds, title="markets.pairs_table", **said)
     if len(shown) < len(pairs):
         sheet.table(pairs, kinds, title="markets.pairs_all_table", fold="markets.pairs_all", **said)
+
+
+def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
+    """A sentence on whether an effect differs between groups by more than chance: the text key_differ or key_alike.
+
+    groups: rows as for `experiments.spread`; name: how to write a group. Nothing is said of a single one.
+
+    >>> class Sheet:
+    ...     def say(self, key, apart, **values):
+    ...         print(key, apart)
+    >>> groups = pd.DataFrame({"market": ["DE", "JP"], "value": [0.0, 0.2], "low": [-0.02, 0.18], "high": [0.02, 0.22], "n": 90})
+    >>> differ(Sheet(), groups, "market", str.lower, "effect.markets")
+    effect.markets_differ de
+    """
+    if len(groups) < 2:
+        return
+    spread = experiments.spread(groups, by)
+    own = Estimate(*groups.set_index(by).loc[spread.apart, ["value", "low", "high", "n"]])
+    said = {"p": spread.p_value, "apart": name(spread.apart), "own": own, "rest": spread.rest}
+    sheet.say(f"{key}_differ" if spread.p_value < ALPHA else f"{key}_alike", **said)

@@ -132,7 +132,8 @@ class Words(string.Formatter):
         if kind in ("day", "month"):
             return getattr(formats, kind)(value, self.locale, part == "short")
         if kind in ("market", "label"):
-            return getattr(self, kind)(value)
+            name = getattr(self, kind)(value)
+            return self._with_article(value, name, part) if part else name
         if kind not in (*formats.DIGITS, "money"):
             raise ValueError(f"'{kind}' is not a kind of format; helpers/report/wording.py lists them.")
         return self._number(value, kind, digits, "" if part == "bare" else extra, spec.startswith("+"), part != "bare")
@@ -186,6 +187,10 @@ class Words(string.Formatter):
     def _named(self, group: str, code, topic: str) -> str | None:
         own = texts(self.language, topic).get(group, {}) if topic != "common" else {}
         return own.get(code) or self.common[group].get(code)
+
+    def _with_article(self, code: str, name: str, part: str) -> str:
+        article = self.common["articles"].get(code, "")
+        return f"{article.capitalize() if part == 'The' else article} {name}".strip()
 
     def _form(self, forms: dict, count) -> str:
         count = count.value if isinstance(count, Estimate) else count

@@ -5,7 +5,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from helpers.estimates import Z_95
 from helpers.metrics import effect, experiments
 from helpers.metrics.markets import UNKNOWN
 
@@ -119,3 +121,35 @@ def test_learning_beats_assuming():
         gains.append(np.mean((plays["effect"] - truth) ** 2) - np.mean((learned - truth) ** 2))
     assert np.mean(gains) > 0
     assert np.mean(np.array(gains) > 0) > 0.8
+
+
+def test_effects_that_are_alike_do_not_differ_and_one_apart_is_named():
+    """Cochran 1954: Q = sum of w (x - mean)^2 on k - 1 degrees of freedom; here by hand for three groups of one precision."""
+    groups = pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [0.01, 0.03, 0.11], "n": [100, 200, 300]})
+    se = 0.02
+    groups = groups.assign(low=groups["value"] - Z_95 * se, high=groups["value"] + Z_95 * se)
+    q = sum(((groups["value"] - 0.05) / se) ** 2)
+    found = experiments.spread(groups, "market")
+    assert found.p_value == pytest.approx(float(stats.chi2.sf(q, 2)), rel=1e-9)
+    assert (found.apart, found.rest.n) == ("JP", 300)
+    assert found.rest.value == pytest.approx(0.02) and found.rest.high - found.rest.value == pytest.approx(Z_95 * se / 2**0.5)
+    alike = groups.assign(value=0.03, low=-0.01, high=0.07)
+    assert experiments.spread(alike, "market").p_value == pytest.approx(1.0)
+
+
+def test_learning_says_what_was_found_and_how_much_it_counts_for():
+    """Normal prior and normal result: the weight of the result is the prior's share of both variances."""
+    plays = pd.DataFrame({"name": ["coupon"], "segment": "lapsed", "effect": [0.03]})
+    seen = pd.DataFrame({"action": ["coupon"], "segment": "lapsed", "value": [0.01], "low": [0.01 - 0.03], "high": [0.01 + 0.03]})
+    row = experiments.learn(plays, seen).iloc[0]
+    assert row["weight"] == pytest.approx(0.5) and row["found"] == pytest.approx(0.01)
+    assert row["effect"] == pytest.approx(0.5 * 0.01 + 0.5 * 0.03)
+
+
+def test_an_action_that_worked_elsewhere_is_worth_listing_only_where_it_is_not_listed_and_clearly_worked():
+    plays = pd.DataFrame({"name": ["coupon", "call"], "segment": ["lapsed", "new"], "effect": 0.03})
+    rows = [("coupon", "lapsed", 0.05, 0.02), ("coupon", "new", 0.07, 0.03), ("coupon", "steady", 0.07, -0.01),
+            ("flyer", "new", 0.09, 0.05), ("coupon", "unknown", 0.09, 0.05)]
+    seen = pd.DataFrame(rows, columns=["action", "segment", "value", "low"]).assign(high=0.2)
+    assert experiments.elsewhere(plays, seen)[["action", "segment"]].values.tolist() == [["coupon", "new"]]
+    assert experiments.elsewhere(plays, seen.iloc[:0]).empty

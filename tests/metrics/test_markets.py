@@ -13,7 +13,7 @@ from pencil import TIMELINE, orders_of
 from helpers.estimates import NotEnoughData, ratio_of_sums
 from helpers.metrics import buyers, churn, cohorts, market_measures, market_mix, markets
 from helpers.metrics.markets import OTHER, bootstrapped, compared, shown, with_strata
-from helpers.metrics.standardise import raw
+from helpers.metrics.standardise import raw, shares
 
 AS_OF = date(2026, 6, 30)
 
@@ -231,13 +231,11 @@ def simulated():
     frame = pd.DataFrame(
         rows, columns=["market", "age_band", "first_acquisition_channel", "first_product_category", "k", "of"]
     )
-    from helpers.metrics.standardise import shares
-
-    return compared({"back": markets.Measure(shares(frame, "k", "of"), True, "percent")})
+    return markets.corrected(compared({"back": markets.Measure(shares(frame, "k", "of"), True, "percent")}))
 
 
 def test_the_market_that_differs_is_found(simulated):
-    found = simulated.assign(verdict=markets.verdicts(simulated)).set_index("market")
+    found = simulated.set_index("market")
     assert found.loc["B", "verdict"] == "better" and found.loc["B", "even_difference"] == pytest.approx(0.15, abs=0.05)
     assert found["adjusted"].notna().all() and found["coverage"].eq(1).all()
 
@@ -271,3 +269,19 @@ def test_churn_before_the_window_has_no_measure(split):
 def test_payment_methods_need_their_column(table):
     with pytest.raises(NotEnoughData, match="payment method"):
         market_mix.payment_mix(table("orders", orders_of(TIMELINE)), AS_OF)
+
+
+def test_what_is_not_shown_does_not_decide_what_is_said(simulated):
+    """Benjamini & Hochberg 1995: the correction is for the tests that are read, so rows left out change nothing in those kept."""
+    hidden = pd.concat([simulated, simulated.assign(market="small", even_p=0.04, p=0.04, n=3)] * 1, ignore_index=True)
+    kept = hidden[hidden["n"] >= 10]
+    assert markets.corrected(kept)["even_adjusted"].tolist() == simulated["even_adjusted"].tolist()
+    assert markets.corrected(hidden)["even_adjusted"].iloc[0] != simulated["even_adjusted"].iloc[0]
+
+
+def test_the_mix_names_only_what_varies():
+    """A stratum that is the same for everybody is no adjustment, so the page must not claim it."""
+    frame = pd.DataFrame({"market": ["A", "A", "B", "B"], "age_band": ["new", "old"] * 2, "first_acquisition_channel": "unknown",
+                          "first_product_category": "unknown", "k": [10, 45, 45, 8], "of": [100, 90, 300, 90]})
+    found = compared({"back": markets.Measure(shares(frame, "k", "of"), True, "percent")})
+    assert found["mix"].tolist() == [("age_band",)] * 2
