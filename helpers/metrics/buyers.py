@@ -69,8 +69,8 @@ def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date, mont
     """
     covers = {name: Period.trailing(day, months).covers(_.date) for name, day in (("now", as_of), ("before", earlier))}
     each = occasions.group_by("customer_id").agg(**{name: inside.sum() for name, inside in covers.items()})
-    counts = {f"{name}_{times}": (_[name] >= times).sum().cast("float64") for name in covers for times in (1, 2)}
-    sums = each.group_by(group=bucket(_.customer_id)).agg(**counts).order_by("group").execute()[list(counts)].to_numpy()
+    counts = {f"{name}_{times}": (_[name] >= times).sum() for name in covers for times in (1, 2)}
+    sums = each.group_by(group=bucket(_.customer_id)).agg(**counts).order_by("group").execute()[list(counts)].to_numpy("float64")
     whole, drawn = sums.sum(axis=0), bootstrap_weights(len(sums)) @ sums if len(sums) > 1 else sums
     n = int(min(whole[0], whole[2]))
     if not n:
