@@ -1,10 +1,13 @@
-"""Notebooks 06, 07 and 08 on the demo, against what is true about it."""
+"""Notebooks 01, 02, 06, 07 and 08 on the demo, against what is true about it."""
 
+import re
 import stat
 
 import pandas as pd
 import pytest
 from report_runs import headline
+
+from helpers.demo.people import LAST
 
 MONTH, CAMPAIGN = "2026-10", "winback-2026-08"
 
@@ -35,6 +38,26 @@ def test_the_list_expects_of_the_lapsed_what_was_seen_in_the_lapsed(rows, issued
     assert set(mine["segment"]) == {"lapsed"}
     ratio = (mine["expected_value"] + mine["cost"]).sum() / (mine["high"] + mine["cost"]).sum()
     assert ratio == pytest.approx(effect / high, abs=0.001)
+
+
+def test_as_many_are_active_a_year_later_as_truly_bought(rows, demo_truth):
+    """Oracle: the simulation's own purchases, in days since its beginning."""
+    last, window = LAST, 175
+    days = demo_truth.occasions[["person", "day"]]
+    then, now = (set(days.loc[days["day"].between(end - window + 1, end), "person"]) for end in (last - 365, last))
+    found = headline(rows, "active_after_a_year", MONTH)
+    assert found["n"] == pytest.approx(len(then), rel=0.01)
+    assert found["value"] == pytest.approx(len(then & now) / len(then), abs=0.01)
+
+
+def test_the_pages_on_coming_back_and_leaving_say_what_moved_and_who_stands_where(demo_run, rows):
+    folder = demo_run.home / "reports" / "demo" / MONTH
+    back, lost = ((folder / f"{name}.html").read_text(encoding="utf-8") for name in ("01_cohort_retention", "02_churn_rate"))
+    before = headline(rows, "repeat_purchase_rate", "2026-09")["value"]
+    assert f"from {before:.1%} in September 2026" in back
+    assert re.search(r"Japan: \d\d% come back; United Arab Emirates: \d\d%", back)
+    assert "lapsed" not in lost
+    assert "first_seen_known_before" not in {row["metric"] for row in rows}  # the demo's history is complete
 
 
 def test_nobody_who_was_invited_or_contacted_is_left_unsaid(demo_run):

@@ -67,6 +67,12 @@ def test_the_data_check_names_ad_spend_that_ends_early(tiny):
     assert "ad spend whose export ends early" in words(folder / "index.html")
 
 
+def test_first_purchases_of_a_young_export_are_not_taken_for_first_ever(tiny):
+    _, folder = tiny
+    for page in ("00_data_check", "01_cohort_retention"):
+        assert "customers first seen later may be older than they look" in words(folder / f"{page}.html"), page
+
+
 def test_no_heading_stands_over_nothing(tiny):
     """Every section has a chart, a table or the reason why there is none; some are words alone, or hold subheadings."""
     _, folder = tiny

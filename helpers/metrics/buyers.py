@@ -1,15 +1,17 @@
 """The buyers of a window: who bought twice, who came back, how many are left. Definitions: metrics.md, Retention."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import with_wilson
-from helpers.periods import Period
+from helpers.estimates import ALPHA, Estimate, bootstrap_weights, proportion, with_wilson
+from helpers.metrics.occasions import bucket
+from helpers.periods import Period, add_months, month_start
 
 
 def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -53,6 +55,31 @@ def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date], months
     return with_wilson(pd.DataFrame(rows, columns=["day", "repeaters", "n"]), "repeaters", "n")
 
 
+def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date, months: int = 12) -> Estimate:
+    """How far `repeat_purchase_rate` moved from an earlier day to as_of: the difference, with a paired interval.
+
+    The two windows hold mostly the same customers and, a month apart, mostly the same purchases, so their Wilson intervals say
+    little about the difference. Customers are drawn again (in random buckets), each with both windows: 95 % percentile
+    bootstrap. n is the buyers of the window with fewer; nan where it has none.
+
+    >>> bought = ibis.memtable({"customer_id": ["a1", "a1", "b2"], "date": [
+    ...     date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> repeat_purchase_change(bought, date(2026, 2, 28), date(2026, 1, 31)).value
+    0.5
+    """
+    covers = {name: Period.trailing(day, months).covers(_.date) for name, day in (("now", as_of), ("before", earlier))}
+    each = occasions.group_by("customer_id").agg(**{name: inside.sum() for name, inside in covers.items()})
+    counts = {f"{name}_{times}": (_[name] >= times).sum() for name in covers for times in (1, 2)}
+    sums = each.group_by(group=bucket(_.customer_id)).agg(**counts).order_by("group").execute()[list(counts)].to_numpy("float64")
+    whole, drawn = sums.sum(axis=0), bootstrap_weights(len(sums)) @ sums if len(sums) > 1 else sums
+    n = int(min(whole[0], whole[2]))
+    if not n:
+        return Estimate(float("nan"))
+    drawn = drawn[(drawn[:, [0, 2]] > 0).all(axis=1)]
+    low, high = np.quantile(_moved(*drawn.T), [ALPHA / 2, 1 - ALPHA / 2])
+    return Estimate(float(_moved(*whole)), float(low), float(high), n)
+
+
 def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) -> pd.DataFrame:
     """The share of the buyers of the last 12 months whose first purchase lies before those months.
 
@@ -71,6 +98,32 @@ def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) 
     buyers = _inside(occasions, as_of, months).group_by("customer_id").agg(earliest=_.n.min())
     counts = buyers.agg(returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
     return with_wilson(counts.execute(), "returning", "n")
+
+
+def first_seen_known_before(occasions: ir.Table, customers: ir.Table, begin: date, as_of: date) -> Estimate:
+    """Of customers who would seem new had the data begun a year later, the share who had bought before: how new "new" is.
+
+    An export that begins in the middle of a history marks only the customers of its first month, and those who signed up
+    earlier, as perhaps older (truncated). Here the data are cut to begin a year after the month of `begin`, their first day;
+    of the customers first seen in the twelve months after the cut, the first month and earlier signups left out by that
+    rule, the share with a purchase before the cut. The true share at the data's own beginning is unknown, and falls with
+    time. 95 % Wilson; n is those customers; nan with n = 0 while the data hold less than 24 months.
+
+    >>> from helpers.metrics.occasions import numbered
+    >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
+    ...     date(2024, 1, 5), date(2025, 3, 9), date(2025, 4, 2)]}))
+    >>> people = ibis.memtable({"customer_id": ["a", "b"]}).mutate(signup_date=ibis.null("date"))
+    >>> first_seen_known_before(bought, people, date(2024, 1, 5), date(2025, 12, 31))[::3]
+    (0.5, 2)
+    """
+    cut = add_months(month_start(begin), 12)
+    end = add_months(cut, 12) - timedelta(days=1)
+    if end > as_of:
+        return Estimate(float("nan"))
+    new = occasions.filter(_.date.between(add_months(cut, 1), end), (_.previous_date < ibis.literal(cut)).fill_null(True))
+    unmarked = new.anti_join(customers.filter(_.signup_date < ibis.literal(cut)), "customer_id")
+    found = unmarked.agg(before=_.previous_date.count(), n=_.count()).execute().iloc[0]
+    return proportion(int(found["before"]), int(found["n"]))
 
 
 def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +147,10 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
         value=crr, low=float("nan"), high=float("nan"), n=flows["start"], retained_share=stayed["value"],
         retained_share_low=stayed["low"], retained_share_high=stayed["high"], reactivated_share=crr - stayed["value"],
     )  # fmt: skip
+
+
+def _moved(buyers, repeaters, buyers_before, repeaters_before):
+    return repeaters / buyers - repeaters_before / buyers_before
 
 
 def _inside(occasions: ir.Table, as_of: date, months: int) -> ir.Table:

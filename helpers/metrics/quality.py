@@ -15,34 +15,27 @@ from helpers.money import to_major
 from helpers.periods import Period, month_end
 
 NOT_LATE_DAYS = 3  # an export that ends so few days early is not late: platforms report with a delay
-USES = {  # notebook → optional tables it reads; without them its sections say what is missing
-    "01_cohort_retention": (),
-    "02_churn_rate": ("subscriptions",),
-    "03_retention_cost": ("retention_costs", "acquisition_spend"),
-    "04_clv_to_cac": ("acquisition_spend",),
-    "05_market_comparison": ("retention_costs", "acquisition_spend", "surveys"),
-    "06_customers_at_risk": ("engagement", "tickets", "surveys"),
-    "07_campaign_effect": ("campaigns",),
-    "08_customer_voice": ("surveys", "surveys_sent", "tickets"),
-}
-
+MANY_DOUBLES = 0.001  # of the orders; fewer that stand twice are no worry
 WATCHED = ("engagement", "tickets", "surveys", "surveys_sent")  # tables in which no rows would read as silent customers
 STALE_DAYS = 7  # so many days without a row are forgiven, as where the signals of leaving are read
 
 
 def rows_by_file(files: pd.DataFrame) -> pd.DataFrame:
-    """file, format, rows_read, rows_accepted, rows_rejected, rows_ignored, covered_through: one row a raw file.
+    """file, format, first_date, covered_through, rows_read, rows_accepted, rows_rejected, rows_ignored: one row a raw file.
 
-    rows_read = rows_accepted + rows_rejected; ignored rows (totals, preambles) are outside all three.
+    rows_read = rows_accepted + rows_rejected; ignored rows (totals, preambles) are outside all three. How far a source reaches,
+    as client.toml declares it or its newest row does, is true of the source: it stands at its newest file alone.
 
-    >>> line = dict(file="a.csv", format="f", rows_read=3, rows_accepted=2, rows_rejected=1, rows_ignored=0)
-    >>> twice = pd.DataFrame([line | {"currency": "EUR"}, line | {"currency": "USD"}]).assign(covered_through=None)
+    >>> line = dict(file="a.csv", format="f", source="s", rows_read=3, rows_accepted=2, rows_rejected=1, rows_ignored=0)
+    >>> twice = pd.DataFrame([line | {"currency": "EUR"}, line | {"currency": "USD"}]).assign(first_date=None, covered_through=None)
     >>> rows_by_file(twice)[["file", "rows_read", "rows_rejected"]]
         file  rows_read  rows_rejected
     0  a.csv          3              1
     """
-    columns = ["file", "format", "rows_read", "rows_accepted", "rows_rejected", "rows_ignored", "covered_through"]
-    return files.drop_duplicates("file")[columns].sort_values("file", ignore_index=True)
+    columns = ["file", "format", "first_date", "covered_through", "rows_read", "rows_accepted", "rows_rejected", "rows_ignored"]
+    once = files.drop_duplicates("file").sort_values(["first_date", "file"], na_position="first")
+    newest = ~once["source"].duplicated(keep="last")
+    return once.assign(covered_through=once["covered_through"].where(newest))[columns].sort_values("file", ignore_index=True)
 
 
 def money_by_currency(files: pd.DataFrame) -> pd.DataFrame:
@@ -217,13 +210,3 @@ def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd
     amounts = to_major(steps.fillna(0).astype("float64") + 0.0, currency)  # + 0.0: no minus before a zero
     amounts["net"] = amounts.sum()
     return amounts.rename_axis("step").rename("amount").reset_index()
-
-
-def readiness(supplied: set[str]) -> pd.DataFrame:
-    """What each later notebook can use: notebook, missing (optional tables not supplied), whole (none is missing).
-
-    >>> readiness({"campaigns"}).query("notebook == '07_campaign_effect'")[["missing", "whole"]].values.tolist()
-    [[[], True]]
-    """
-    rows = [{"notebook": notebook, "missing": [t for t in tables if t not in supplied]} for notebook, tables in USES.items()]
-    return pd.DataFrame(rows).assign(whole=lambda frame: frame["missing"].map(len) == 0)

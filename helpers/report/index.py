@@ -45,18 +45,20 @@ def earlier_rows(reports: Path, before: str, suffix: str = "") -> list[dict]:
 def cards(rows: list[dict], earlier: list[dict], period: str, words: Words, market: str = "") -> list[dict]:
     """One card per headline metric shown for the period: value, interval, changes, spark line, page."""
     known = headline_rows(earlier, market) | headline_rows(rows, market)  # this report's own history wins
-    return [_card(metric, known, period, words) for metric in HEADLINES if "value" in known.get((metric, period), {})]
+    moved = {(row["metric"], row["since"]): _estimate(row) for row in rows if "since" in row and "value" in row}
+    return [_card(metric, known, moved, period, words) for metric in HEADLINES if "value" in known.get((metric, period), {})]
 
 
-def _card(metric: str, known: dict, period: str, words: Words) -> dict:
+def _card(metric: str, known: dict, moved: dict, period: str, words: Words) -> dict:
     row = known[metric, period]
     kind, now = _kind(row), _estimate(row)
     end = periods.month_start(period)
     earlier = [periods.label(periods.add_months(end, -back)) for back in (1, 12)]
-    before = {then: _estimate(known[metric, then]) for then in earlier if "value" in known.get((metric, then), {})}
-    changes = [_change(now, each, kind, then, HEADLINES[metric], words) for then, each in before.items()]
-    if len(before) == 2 and {words.direction(now, each, kind) for each in before.values()} == {"unchanged"}:
-        changes = [("", words.say("common.change.unchanged_both", since=earlier[0], earlier=earlier[1]))]
+    told = {"kind": kind, "more_is_better": HEADLINES[metric], "words": words}
+    changes = [
+        _change(now, _estimate(known[metric, then]), then, moved.get((f"{metric}_change", then)), **told)
+        for then in earlier if "value" in known.get((metric, then), {})
+    ]  # fmt: skip
     months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
     values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
     unbroken = list(itertools.takewhile(lambda point: point[1] == point[1], values))  # back to the first unknown month
@@ -71,11 +73,11 @@ def _card(metric: str, known: dict, period: str, words: Words) -> dict:
     }
 
 
-def _change(now, before, kind: str, then: str, more_is_better: bool, words: Words) -> tuple[str, str]:
+def _change(now, before, then: str, moved: Estimate | None, kind: str, more_is_better: bool, words: Words) -> tuple[str, str]:
     """The tone (good, bad or none) and the words of a change; inside the interval it has no tone."""
-    direction = words.direction(now, before, kind)
+    direction = words.direction(now, before, kind, moved)
     tone = {"up": "good" if more_is_better else "bad", "down": "bad" if more_is_better else "good"}.get(direction, "")
-    return tone, words.change(now, before, kind, then)
+    return tone, words.change(now, before, kind, then, moved)
 
 
 def _kind(row: dict) -> str:

@@ -17,7 +17,7 @@
 
 Strings for charts and for other sentences, not shown by themselves:
     sheet.text("churn.axis", ...)                      a filled text
-    sheet.change(now, before, "percent", "2026-09")    "up 1.2 points from September 2026", honest about intervals
+    sheet.change(now, before, "percent", "2026-09")    "up 1.2 points from 18.0% in September 2026", honest about intervals
     sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
     sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
                                                        and sentences about groups that may be small are given

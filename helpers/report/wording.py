@@ -33,6 +33,7 @@ import string
 from babel import Locale, UnknownLocaleError, lists
 
 from helpers.estimates import Estimate
+from helpers.periods import as_date, month_end
 from helpers.report import formats
 from helpers.report.formats import UNKNOWN
 from helpers.report.texts import WordingError, texts
@@ -138,33 +139,34 @@ class Words(string.Formatter):
             raise ValueError(f"'{kind}' is not a kind of format; helpers/report/wording.py lists them.")
         return self._number(value, kind, digits, "" if part == "bare" else extra, spec.startswith("+"), part != "bare")
 
-    def change(self, now, before, spec: str = "percent", since=None) -> str:
-        """How a number moved: "up 1.2 points from September 2026", or "not clearly changed since …".
+    def change(self, now, before, spec: str = "percent", since=None, moved: Estimate | None = None) -> str:
+        """How a number moved, and from what: "up 1.2 points from 18.0% in September 2026", "not clearly changed from …".
 
-        For two Estimates the difference is called a move only if its own 95 % interval, from both intervals taken as
-        independent, leaves out zero; that is cautious, since a customer base is largely the same people a month later.
-        spec is the kind of the number (percent becomes points); since is the earlier month or day.
+        The difference is called a move only if its own 95 % interval leaves out zero: that of `moved`, where the two were
+        compared customer by customer, else one from both intervals taken as independent; that is cautious, since a customer
+        base is largely the same people a month later. spec is the kind of the number (percent becomes points); since is the
+        earlier month or day.
 
         >>> words = Words()
         >>> words.change(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000), "percent", "2026-09")
-        'up 2.0 points from September 2026'
+        'up 2.0 points from 18.0% in September 2026'
         >>> words.change(Estimate(.20, .17, .23, 500), Estimate(.19, .16, .22, 500), "percent", "2026-09")
-        'not clearly changed since September 2026'
+        'not clearly changed from 19.0% in September 2026'
         """
-        spec = spec.replace("percent", "points")
-        direction = self.direction(now, before, spec)
-        since = UNKNOWN if since is None else self.format_field(since, "month" if len(str(since)) == 7 else "day")
-        size = "" if direction == "unknown" else self.format_field(abs(difference(now, before).value), spec)
-        return self.say(f"common.change.{direction}", size=size, since=since)
+        direction, size = self.direction(now, before, spec, moved), abs(difference(now, before).value)
+        ends_month = since is not None and (len(str(since)) == 7 or as_date(since) == month_end(since))
+        when = self.say(f"common.change.{'month' if ends_month else 'day'}", since=math.nan if since is None else since)
+        size = self.format_field(size, spec.replace("percent", "points"))
+        return self.say(f"common.change.{direction}", size=size, was=self.format_field(before, f"{spec}!short"), when=when)
 
-    def direction(self, now, before, spec: str = "percent") -> str:
+    def direction(self, now, before, spec: str = "percent", moved: Estimate | None = None) -> str:
         """"up", "down", "same" (as printed), "unchanged" (within the interval) or "unknown": the word behind `change`.
 
         >>> Words().direction(0.20, 0.18), Words().direction(0.2000, 0.2001), Words().direction(0.2, float("nan"))
         ('up', 'same', 'unknown')
         """
-        moved = difference(now, before)
-        if math.isnan(moved.value):
+        moved = moved or difference(now, before)
+        if math.isnan(moved.value) or 0 < moved.n < self.minimum_cell:
             return "unknown"
         if moved.low <= 0 <= moved.high:
             return "unchanged"

@@ -2,13 +2,17 @@
 
 from datetime import date
 
+import ibis
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from purchases import drawn, histories, purchases
 
 from helpers.metrics import buyers, churn
+from helpers.metrics.occasions import DIGITS
 
+NAN = float("nan")
 END = date(2026, 6, 30)
 
 
@@ -83,7 +87,70 @@ def test_crr_and_churn_differ_by_the_reactivated(history):
     assert found["reactivated_share"].tolist() == pytest.approx(expected.tolist(), abs=1e-12)
 
 
+@settings(max_examples=4, deadline=None)
+@given(histories)
+def test_a_change_is_the_difference_of_the_two_rates(history):
+    bought, now, before = purchases(drawn(history)), date(2025, 3, 31), date(2025, 2, 28)
+    moved = buyers.repeat_purchase_change(bought, now, before)
+    rates = [buyers.repeat_purchase_rate(bought, day)["value"].item() for day in (now, before)]
+    assert moved.value == pytest.approx(rates[0] - rates[1], nan_ok=True)
+    assert buyers.repeat_purchase_change(bought, now, now)[:3] in [(0.0, 0.0, 0.0), pytest.approx((NAN,) * 3, nan_ok=True)]
+
+
+def test_a_change_is_as_sure_as_customers_drawn_again_say():
+    """Oracle: a bootstrap over the customers themselves, in numpy; an interval from both taken as independent is nearly twice as wide."""
+    rng = np.random.default_rng(3)
+    first, gap = rng.integers(0, 365, 3_000), rng.exponential(150, 3_000).astype(int) + 1
+    days = pd.DataFrame({"customer_id": [f"{DIGITS[k % 32]}{DIGITS[k // 32 % 32]}{k}" for k in range(3_000)] * 2,
+                         "date": pd.Timestamp("2024-02-01") + pd.to_timedelta(np.concatenate([first, first + gap]), unit="D")})
+    now, before = date(2025, 2, 28), date(2025, 1, 31)
+    moved = buyers.repeat_purchase_change(purchases(days), now, before)
+    inside = [days["date"].between(pd.Timestamp(start), pd.Timestamp(end)).groupby(days["customer_id"]).sum()
+              for start, end in (("2024-03-01", now), ("2024-02-01", before))]
+    counts = np.column_stack([each >= times for each in inside for times in (1, 2)]).astype(float)
+    drawn = rng.multinomial(3_000, np.full(3_000, 1 / 3_000), size=2_000) @ counts
+    low, high = np.quantile(drawn[:, 1] / drawn[:, 0] - drawn[:, 3] / drawn[:, 2], [0.025, 0.975])
+    assert (moved.low, moved.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+    rates = [buyers.repeat_purchase_rate(purchases(days), day).iloc[0] for day in (now, before)]
+    apart = np.hypot(*(rate["high"] - rate["low"] for rate in rates))
+    assert moved.high - moved.low < 0.6 * apart
+
+
+class TestFirstSeen:
+    """Data from 10 January 2024: the pretended start is 1 January 2025, and whoever is first seen in that month is left out.
+
+    ann (old, back in March), bob (new in April), cid (old, back in January), dan (old, signed up in 2023), eve (new in January 2026).
+    """
+
+    DAYS = pd.DataFrame([("ann", "2024-01-10"), ("ann", "2025-03-01"), ("ann", "2025-04-01"), ("bob", "2025-04-05"),
+                         ("cid", "2024-06-01"), ("cid", "2025-01-31"), ("cid", "2025-02-01"), ("dan", "2024-05-01"),
+                         ("dan", "2025-12-31"), ("eve", "2026-01-01")], columns=["customer_id", "date"])
+
+    def share(self, as_of=date(2026, 1, 31), signed_up=None):
+        people = pd.DataFrame({"customer_id": self.DAYS["customer_id"].unique()})
+        people["signup_date"] = pd.to_datetime(people["customer_id"].map(signed_up or {}))
+        known = ibis.memtable(people).cast({"signup_date": "date"})
+        return buyers.first_seen_known_before(purchases(self.DAYS), known, date(2024, 1, 10), as_of)
+
+    def test_by_pencil(self):
+        assert self.share()[:] == (pytest.approx(2 / 3), *self.share()[1:3], 3)  # ann and dan of ann, bob, dan
+
+    def test_whoever_signed_up_before_is_marked_already(self):
+        found = self.share(signed_up={"dan": "2023-02-01", "bob": "2025-04-05"})
+        assert (found.value, found.n) == (0.5, 2)
+
+    def test_two_years_are_needed_to_the_day(self):
+        assert self.share(date(2025, 12, 31)).n == 3
+        assert self.share(date(2025, 12, 30)).n == 0
+
+
 # --- bad input, edges
+
+def test_a_change_from_nobody_is_unknown(six_customers):
+    assert np.isnan(buyers.repeat_purchase_change(six_customers, END, date(2025, 1, 31)).value)
+    assert np.isnan(buyers.repeat_purchase_change(six_customers.limit(0), END, date(2026, 5, 31)).value)
+
+
 
 def test_a_window_without_buyers_is_blank_not_zero(six_customers):
     row = buyers.repeat_purchase_rate(six_customers, date(2025, 1, 31)).iloc[0]

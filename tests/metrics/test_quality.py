@@ -6,7 +6,6 @@ import ibis
 import pandas as pd
 import pytest
 
-from helpers import settings
 from helpers.estimates import NotEnoughData
 from helpers.metrics import quality
 from helpers.periods import Period
@@ -61,6 +60,15 @@ def test_identity_counts_orders_and_sales():
     assert found["low"] < found["value"] < found["high"]
 
 
+def test_how_far_a_source_reaches_stands_at_its_newest_file():
+    """Two years of one shop, read in the wrong order, its end declared; a second shop; customers, who have no day."""
+    line = dict(format="f", rows_read=1, rows_accepted=1, rows_rejected=0, rows_ignored=0, covered_through=date(2026, 10, 31))
+    rows = [("a26", "a", date(2026, 1, 1)), ("a25", "a", date(2025, 1, 1)), ("b", "b", date(2026, 2, 1)), ("people", "c", None)]
+    files = pd.DataFrame([line | dict(file=f, source=s, first_date=d) for f, s, d in rows])
+    shown = quality.rows_by_file(files).set_index("file")["covered_through"]
+    assert shown.dropna().index.tolist() == ["a26", "b", "people"]
+
+
 def test_silence_and_lateness():
     table = orders([dict(order_id=str(k), order_date=f"2026-03-{day:02}", net_rc=1) for k, day in enumerate((1, 2, 4, 5))])
     silent = quality.silent_days(table, date(2026, 3, 5))
@@ -95,7 +103,7 @@ def test_one_platform_whose_export_ends_early_is_named_and_those_that_are_over_a
     assert quality.short_exports(files.head(0), {"ads"}, year).empty
 
 
-def test_doubles_currencies_and_readiness():
+def test_doubles_and_currencies():
     row = dict(order_date="2026-03-02", net_rc=300, ordered_at=pd.Timestamp("2026-03-02 10:00"))
     assert (
         quality.likely_doubles(orders([row | {"order_id": "1"}, row | {"order_id": "2"}, row | {"order_id": "3", "customer_id": None}]))
@@ -103,6 +111,3 @@ def test_doubles_currencies_and_readiness():
     )
     fx = ibis.memtable([dict(currency="EUR", source="same currency", rate_date=date(2026, 3, 2))])
     assert quality.currencies(orders([row | {"order_id": "1"}]), fx)["share"].tolist() == [1.0]
-    ready = quality.readiness(set()).set_index("notebook")
-    assert set(ready.index) == set(settings.NOTEBOOKS) - {"00_data_check"}
-    assert ready.loc["07_campaign_effect", "missing"] == ["campaigns"] and ready.loc["01_cohort_retention", "whole"]

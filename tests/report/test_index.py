@@ -32,7 +32,7 @@ def test_only_rows_for_the_whole_client_are_headlines():
 def test_more_churn_is_bad_and_more_repeat_purchases_are_good(metric, tone):
     rows = [row(metric, 0.25, "2026-10"), row(metric, 0.20, "2026-09"), row(metric, 0.25, "2025-10")]
     assert card(rows)["changes"] == [
-        (tone, "up 5.0 points from September 2026"), ("", "not clearly changed since October 2025")
+        (tone, "up 5.0 points from 20.0% in September 2026"), ("", "not clearly changed from 25.0% in October 2025")
     ]  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_earlier_reports_fill_the_months_this_one_does_not_know():
     earlier = [row("clv_12m", value, month, "EUR") for month, value in known.items()]
     made = card([row("clv_12m", 33.0, "2026-10", "EUR")], earlier)
     assert made["value"] == "€33.00"
-    assert made["changes"] == [("good", "up €3.00 from September 2026")]
+    assert made["changes"] == [("good", "up €3.00 from €30.00 in September 2026")]
     assert "from Aug 2026 (€28.00) to Oct 2026 (€33.00)" in made["spark"]
 
 
@@ -91,6 +91,8 @@ def test_a_reason_stands_under_the_first_page_without_an_answer():
     assert index.reasons(runs, WORDS) == {"A": "No surveys.", "B": "Not answered, for the reason given under “A?”"}
 
 
-def test_what_is_clearly_changed_against_neither_month_is_said_once():
-    rows = [row("nps", 30.0, month, "points") for month in ("2026-10", "2026-09", "2025-10")]
-    assert card(rows)["changes"] == [("", "not clearly changed since September 2026 or October 2025")]
+def test_a_published_change_rules_the_card_as_it_rules_the_answer():
+    rates = [row("repeat_purchase_rate", value, month) for value, month in ((0.25, "2026-10"), (0.245, "2026-09"))]
+    assert card(rates)["changes"] == [("", "not clearly changed from 24.5% in September 2026")]
+    moved = {"metric": "repeat_purchase_rate_change", "value": 0.005, "low": 0.001, "high": 0.009, "n": 900, "since": "2026-09"}
+    assert card([*rates, moved])["changes"] == [("good", "up 0.5 points from 24.5% in September 2026")]

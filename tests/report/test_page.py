@@ -164,4 +164,4 @@ def test_every_output_can_be_shown_where_there_is_no_html(sheet):
 
 
 def test_a_change_is_worded(sheet):
-    assert sheet.change(0.2, 0.1, "percent", "2026-09") == "up 10.0 points from September 2026"
+    assert sheet.change(0.2, 0.1, "percent", "2026-09") == "up 10.0 points from 10.0% in September 2026"

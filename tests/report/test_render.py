@@ -83,7 +83,7 @@ def test_the_front_page_has_cards_answers_next_steps_and_what_is_missing(small_r
     cards = {card.h2.text: card.get_text(" ", strip=True) for card in soup.select(".card")}
     assert list(cards) == ["Repeat purchase rate, 12 months", "Churn in the month"]
     assert "26.4% 22.6% to 30.7%" in cards["Churn in the month"]
-    assert "up 8.8 points from September 2026" in cards["Churn in the month"]
+    assert "up 8.8 points from 17.6% in September 2026" in cards["Churn in the month"]
     assert soup.select(".card .spark")
     text = soup.get_text(" ", strip=True)
     assert "100.0% of 42 orders can be tied to a customer" in text

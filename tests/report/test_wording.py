@@ -106,19 +106,28 @@ def test_money_written_reads_back_as_the_money_rounded_to_its_digits(amount, cur
 
 
 @pytest.mark.parametrize(("now", "before", "text"), [
-    (Estimate(0.20, 0.19, 0.21, 9000), Estimate(0.18, 0.17, 0.19, 9000), "up 2.0 points from September 2026"),
-    (Estimate(0.18, 0.17, 0.19, 9000), Estimate(0.20, 0.19, 0.21, 9000), "down 2.0 points from September 2026"),
+    (Estimate(0.20, 0.19, 0.21, 9000), Estimate(0.18, 0.17, 0.19, 9000), "up 2.0 points from 18.0% in September 2026"),
+    (Estimate(0.18, 0.17, 0.19, 9000), Estimate(0.20, 0.19, 0.21, 9000), "down 2.0 points from 20.0% in September 2026"),
     (Estimate(0.20, 0.17, 0.23, 500), Estimate(0.19, 0.16, 0.22, 500),
-     "not clearly changed since September 2026"),
+     "not clearly changed from 19.0% in September 2026"),
     (0.2, 0.2, "the same as in September 2026"),
-    (0.2, NAN, "not comparable with September 2026"),
+    (0.2, NAN, "not comparable with what it was in September 2026"),
+    (Estimate(0.9, 0.8, 1.0, 50), Estimate(0.2, 0.1, 0.3, 5), "not comparable with what it was in September 2026"),  # 5 customers
 ])  # fmt: skip
 def test_a_change_is_called_one_only_outside_its_interval(now, before, text):
     assert WORDS.change(now, before, "percent", "2026-09") == text
 
 
 def test_a_change_of_money_is_in_money():
-    assert WORDS.change(12.0, 9.5, "money", date(2026, 9, 30)) == "up €2.50 from 30 September 2026"
+    assert WORDS.change(12.0, 9.5, "money", date(2026, 9, 30)) == "up €2.50 from €9.50 in September 2026"
+    assert WORDS.change(12.0, 9.5, "money", date(2026, 9, 15)) == "up €2.50 from €9.50 on 15 September 2026"
+
+
+def test_a_change_compared_customer_by_customer_is_believed():
+    now, before = Estimate(0.627, 0.613, 0.642, 4287), Estimate(0.612, 0.597, 0.627, 4270)
+    assert WORDS.change(now, before, "percent", "2011-10") == "not clearly changed from 61.2% in October 2011"
+    moved = Estimate(0.015, 0.004, 0.026, 4287)
+    assert WORDS.change(now, before, "percent", "2011-10", moved) == "up 1.5 points from 61.2% in October 2011"
 
 
 def test_plural_follows_the_value_named(own_texts):
