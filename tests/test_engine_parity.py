@@ -43,6 +43,7 @@ from helpers.metrics import (
     histories,
     market_measures,
     market_mix,
+    marketplace,
     markets,
     matching,
     occasions,
@@ -137,6 +138,13 @@ class Shop:
         return segments.assign(segments.with_kept_margin(scored, self.valued), W).cache()
 
     @cached_property
+    def counted_by_amazon(self):
+        unnamed = self.orders.filter(_.identity_scope == "none").mutate(period_start=_.order_date.truncate("M"))
+        return unnamed.group_by(marketplace=_.sales_channel, product_id=_.currency, period_start=_.period_start).agg(
+            period_end=_.order_date.max(), orders=_.count(), unique_customers=_.order_id.nunique(),
+            repeat_customers_share=(_.net_rc > 5_000).mean())
+
+    @cached_property
     def held(self):
         return backtest.holdout(self.all, AS_OF)
 
@@ -156,6 +164,8 @@ CASES = {
     "buyers.first_seen_known_before": lambda s: buyers.first_seen_known_before(s.all, s.customers, s.client.first_day, AS_OF),
     "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),
     "buyers.returning_customer_rate": lambda s: buyers.returning_customer_rate(s.all, AS_OF),
+    "marketplace.names_no_buyer": lambda s: pd.Series([marketplace.names_no_buyer(s.orders)]),
+    "marketplace.repeat_share": lambda s: marketplace.repeat_share(s.counted_by_amazon),
     "churn.active": lambda s: churn.active(s.all, AS_OF, W),
     "churn.flows": lambda s: churn.flows(s.all, AS_OF, W, by=BY),
     "churn.churn_by_window": lambda s: churn.churn_by_window(s.all, AS_OF, W),

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from exports import SHOPIFY
+from exports import REPEAT, SHOPIFY
 from report_runs import project_in, workbook
 
 MONTH = "2026-06"
@@ -21,6 +21,7 @@ def tiny(tmp_path_factory):
     home, raw = project_in(tmp_path_factory.mktemp("tiny")), tmp_path_factory.mktemp("exports")
     (raw / "orders_export.csv").write_text(SHOPIFY, encoding="utf-8")
     (raw / "acquisition_spend.csv").write_text(ADS, encoding="utf-8")
+    (raw / "repeat.json").write_text(REPEAT, encoding="utf-8")
     made = workbook(home, "new", "tiny", "--raw", str(raw))
     assert made.code == 0, made.said
     ran = workbook(home, "report", "tiny", "--month", MONTH)
@@ -91,3 +92,11 @@ def test_no_page_tells_a_reason_twice(tiny):
         told = [reason for reason in told if not reason.startswith("Not answered, for the reason given under")]
         assert len(told) == len(set(told)), page.name
         assert "rests on a number" not in text, page.name
+
+
+def test_what_amazon_counts_is_shown_apart(tiny):
+    """Three of 36 buyers, as its Brand Analytics report says (tests/exports.py)."""
+    ran, folder = tiny
+    assert "8.3%" in words(folder / "01_cohort_retention.html")
+    told = [row for row in ran.metrics("tiny", MONTH) if row["metric"] == "marketplace_repeat_share"]
+    assert [(row["n"], row["period"], row["value"]) for row in told] == [(36, "2026-03", 0.0833)]

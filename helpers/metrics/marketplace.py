@@ -31,3 +31,13 @@ def repeat_share(aggregates: ir.Table) -> pd.DataFrame:
     sums = sums[length == usual].sort_values(["marketplace", "period_end"], ignore_index=True)
     found = with_wilson(sums.assign(again=sums["again"].clip(upper=sums["n"])), "again", "n")
     return found.astype({"n": "int64", "orders": "int64"})[["marketplace", "period_end", "value", "low", "high", "n", "orders"]]
+
+
+def names_no_buyer(orders: ir.Table) -> bool:
+    """Whether any order comes from a channel that tells nothing of its buyers (identity_scope "none", as Amazon's reports are).
+
+    >>> import ibis
+    >>> names_no_buyer(ibis.memtable({"identity_scope": ["email", "none"]}))
+    True
+    """
+    return not orders.filter(_.identity_scope == "none").limit(1).execute().empty
