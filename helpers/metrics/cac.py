@@ -213,13 +213,13 @@ def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | Non
 
 
 def clear_best(ratios: pd.DataFrame) -> bool:
-    """Whether the first of the groups, best first, is clear of the next: nothing is hidden, and the intervals lie apart.
+    """Whether the first of the groups, best first, is clear of all others: the intervals lie apart, and none is hidden.
 
     >>> ratios = pd.DataFrame({"value": [3.0, 2.0], "low": [2.6, 1.8], "high": [3.4, 2.2]})
     >>> clear_best(ratios), clear_best(ratios.assign(high=2.7)), clear_best(ratios.head(1))
     (True, False, True)
     """
-    return bool(ratios["value"].notna().all() and (ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
+    return bool((ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
 
 
 def losing(*ratios: pd.DataFrame, most: int = 2) -> pd.DataFrame:
