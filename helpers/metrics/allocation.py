@@ -15,6 +15,7 @@ from helpers.periods import Period, label
 
 EXISTING, NEW, UNIDENTIFIED = "existing", "new", "unidentified"
 DISCOUNTS = "discounts"  # the marketing component that comes from orders, not from the ledger
+OTHER = "other"  # the component of lines that fit no other; where they name a channel, it tells more
 KEYS = ["month", "category", "component", "market", "channel", "currency", "part"]
 RULES = ["amount_rc", "amount", "allocation", "existing_share", "share_from"]
 
@@ -26,8 +27,8 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     month) and between existing and new customers (the line's share, else the client's, else the existing customers'
     share of the month's orders). What revenue or orders give to buyers without identity, and lines of a channel that
     has only such buyers, are part "unidentified"; what no rule can place is in market "unallocated". Discounts to
-    existing customers are added as component "discounts". Existing means: first occasion before the period, or with
-    by_month before each month.
+    existing customers are added as component "discounts", and a line booked as "other" that names its channel is called by
+    it. Existing means: first occasion before the period, or with by_month before each month.
 
     Raises NotEnoughData when a month has no ledger line at all: the sum would be too low. by_month leaves such months to
     the caller, who can see them.
@@ -141,8 +142,10 @@ def _lines(books: Books, period: Period) -> pd.DataFrame:
     own = lines["existing_share"].astype("float64")
     client = lines["component"].map(books.existing_share).astype("float64")
     rule = lines["allocation"].fillna(lines["component"].map(books.allocation).astype("object")).fillna("direct")
+    by_channel = (lines["component"] == OTHER) & (lines["channel"].fillna("") != "")
     return lines.assign(
         allocation=rule.where(lines["market"].isna(), "direct"), market=lines["market"].fillna(""),
+        component=lines["component"].where(~by_channel, lines["channel"]),
         channel=lines["channel"].fillna(""), existing_share=own.fillna(client), amount=_major(lines),
         share_from=np.where(own.notna(), "ledger", np.where(client.notna(), "client.toml", "orders")),
     )  # fmt: skip

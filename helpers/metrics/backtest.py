@@ -10,7 +10,7 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics import btyd, expectations
 from helpers.metrics.fits import Fit
 from helpers.metrics.histories import counts, histories, spend_counts
@@ -176,10 +176,12 @@ def _gini(actual: np.ndarray, score: np.ndarray) -> float:
 
 
 def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Mean occasions after the cut by repeat occasions before it: actual, and each prediction. Columns x, n, actual, *.
+    """Mean occasions after the cut by repeat occasions before it: what happened, and each prediction.
+
+    Columns x, n, actual, actual_low and actual_high (the mean's 95 % interval over customers), *predicted.
 
     >>> rows = pd.DataFrame({"x": [0, 0, 5], "actual_occasions": [0, 1, 4]})
-    >>> calibration(Holdout(date(2026, 3, 1), 30, 1.0, rows), {})
+    >>> calibration(Holdout(date(2026, 3, 1), 30, 1.0, rows), {})[["x", "n", "actual"]]
          x  n  actual
     0    0  2     0.5
     1  4–6  1     4.0
@@ -189,8 +191,30 @@ def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFra
     values |= {name: each["expected_occasions"] for name, each in predicted.items()}
     frame = pd.DataFrame(values).assign(x=bins)
     groups = frame.groupby("x", observed=True)
-    return groups[list(values)].mean().assign(n=groups.size()).reset_index()[["x", "n", *values]].astype({"x": "str"})
+    means, half = groups[list(values)].mean(), Z_95 * groups["actual"].std() / groups.size() ** 0.5
+    means = means.assign(n=groups.size(), actual_low=means["actual"] - half, actual_high=means["actual"] + half)
+    return means.reset_index()[["x", "n", "actual", "actual_low", "actual_high", *predicted]].astype({"x": "str"})
 
+
+def leaning(bins: pd.DataFrame, name: str, least: int = 3) -> dict | None:
+    """The longest run of neighbouring rows of `calibration`, three or more, all forecast too high, or all too low.
+
+    A forecast inside the interval of what happened leans to no side. None where there is no such run; else first, last
+    (their x), side ("high" or "low"), near and far (the smallest and the largest relative error, without a sign).
+
+    >>> bins = pd.DataFrame({"x": ["0", "1", "2", "3"], "actual": 1.0, "actual_low": 0.9, "actual_high": 1.1, "m": [1.2, 1.3, 1.5, 1.0]})
+    >>> leaning(bins, "m")
+    {'first': '0', 'last': '2', 'side': 'high', 'near': 0.2, 'far': 0.5}
+    """
+    side = np.select([bins[name] > bins["actual_high"], bins[name] < bins["actual_low"]], ["high", "low"], "")
+    runs = bins.assign(side=side, run=(pd.Series(side) != pd.Series(side).shift()).cumsum().to_numpy())
+    runs = [run for _run, run in runs[runs["side"] != ""].groupby("run") if len(run) >= least]
+    if not runs:
+        return None
+    longest = max(runs, key=len)
+    errors = (longest[name] / longest["actual"] - 1).abs().round(12)
+    ends = {"first": longest["x"].iloc[0], "last": longest["x"].iloc[-1], "side": longest["side"].iloc[0]}
+    return ends | {"near": float(errors.min()), "far": float(errors.max())}
 
 
 def tiers_measured(held: Holdout, predicted: pd.DataFrame, window_days: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
-from helpers.metrics.markets import UNKNOWN
+from helpers.metrics.markets import OTHER, UNKNOWN, shown
 from helpers.periods import Period, add_months, label
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
@@ -184,6 +184,52 @@ def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()
         widths = [np.log(both[f"high{end}"] / both[f"low{end}"]) / 2 for end in ("", "_cost")]
     spread = np.exp(np.hypot(*widths))
     return both[by].assign(value=ratio, low=ratio / spread, high=ratio * spread, n=both["n"])
+
+
+def channels_shown(occasions: ir.Table, period: Period, minimum: int) -> dict[str, str]:
+    """Channel → the channel it is shown as (`markets.shown`), by the customers whom a period won.
+
+    >>> import ibis, datetime
+    >>> bought = ibis.memtable({"n": [1, 1, 1], "truncated": [False] * 3, "date": [datetime.date(2026, 1, 5)] * 3,
+    ...     "home_market": ["DE"] * 3, "first_acquisition_channel": ["search", "search", "sms"]})
+    >>> channels_shown(bought, Period.month("2026-01"), minimum=1)
+    {'search': 'search', 'sms': 'sms'}
+    """
+    return shown(_people(occasions, period).groupby("acquisition_channel")["n"].sum().to_dict(), minimum)
+
+
+def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | None = UNKNOWN) -> ir.Table:
+    """The table with the channels of a column that are shown as "other" under that name; channels not listed stay.
+
+    missing: what a missing channel is; None leaves it (a line of spend without a channel belongs to all).
+
+    >>> import ibis
+    >>> fold(ibis.memtable({"channel": ["sms", "team"]}), {"sms": "other"}, "channel").channel.execute().tolist()
+    ['other', 'team']
+    """
+    channel = table[column] if missing is None else table[column].fill_null(missing)
+    small = [name for name, as_shown in names.items() if as_shown == OTHER]
+    return table.mutate(**{column: channel.isin(small).ifelse(OTHER, channel) if small else channel})
+
+
+def clear_best(ratios: pd.DataFrame) -> bool:
+    """Whether the first of the groups, best first, is clear of all others: the intervals lie apart, and none is hidden.
+
+    >>> ratios = pd.DataFrame({"value": [3.0, 2.0], "low": [2.6, 1.8], "high": [3.4, 2.2]})
+    >>> clear_best(ratios), clear_best(ratios.assign(high=2.7)), clear_best(ratios.head(1))
+    (True, False, True)
+    """
+    return bool((ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
+
+
+def losing(*ratios: pd.DataFrame, most: int = 2) -> pd.DataFrame:
+    """The groups of all frames whose whole interval lies below 1, the worst first, at most two: they cost more than they bring.
+
+    >>> losing(pd.DataFrame({"market": ["AE", "GB", "JP"], "value": [0.8, 0.9, 2.0], "high": [0.9, 1.1, 2.2]}))["market"].tolist()
+    ['AE']
+    """
+    found = [each[each["high"] < 1] for each in ratios]
+    return pd.concat(found or [pd.DataFrame({"value": []})]).sort_values("value", kind="stable").head(most)
 
 
 def rated(ratios: pd.DataFrame) -> pd.DataFrame:

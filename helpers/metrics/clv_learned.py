@@ -185,15 +185,35 @@ def winner(compared: pd.DataFrame) -> str:
     return str(models.loc[(models["gini"] - handicap).idxmax(), "model"])
 
 
-def beaten_by(compared: pd.DataFrame) -> str:
-    """The plain rule that ranked customers better than every model, or "" where none did.
+def as_good(compared: pd.DataFrame, best: str) -> list[str]:
+    """The others that rank customers no worse than the best model, as far as so many customers can tell.
 
-    >>> beaten_by(pd.DataFrame({"model": ["own_last_period", "mbg_nbd"], "gini": [0.70, 0.65]}))
-    'own_last_period'
+    compared: `backtest.compare`. Ranks (Spearman) closer than 2 / √n, two standard errors of one, are no difference.
+
+    >>> compared = pd.DataFrame({"model": ["mbg_nbd", "own_last_period", "own_average"], "spearman": [0.62, 0.61, 0.50], "n": 4_900})
+    >>> as_good(compared, "mbg_nbd")
+    ['own_last_period']
     """
-    plain = compared["model"].isin(BASELINES)
-    best = compared.loc[compared["gini"].idxmax()]
-    return str(best["model"]) if plain.any() and plain[best.name] else ""
+    rank = compared.set_index("model")["spearman"]
+    near = rank > rank[best] - _noise(compared)
+    return [name for name in rank.index[near] if name != best]
+
+
+def beaten_by(compared: pd.DataFrame, best: str) -> str:
+    """The plain rule that ranked customers clearly better than the best model, by Gini and by rank; "" where none did.
+
+    >>> compared = pd.DataFrame({"model": ["own_last_period", "mbg_nbd"], "gini": [0.70, 0.65], "spearman": [0.6, 0.5], "n": 4_900})
+    >>> beaten_by(compared, "mbg_nbd"), beaten_by(compared.assign(n=100), "mbg_nbd")
+    ('own_last_period', '')
+    """
+    mine = compared.set_index("model").loc[best]
+    better = (compared["gini"] > mine["gini"]) & (compared["spearman"] > mine["spearman"] + _noise(compared))
+    rules = compared[better & compared["model"].isin(BASELINES)]
+    return str(rules.loc[rules["gini"].idxmax(), "model"]) if len(rules) else ""
+
+
+def _noise(compared: pd.DataFrame) -> float:
+    return 2 / float(compared["n"].iloc[0]) ** 0.5
 
 
 def _one_customer() -> ir.Table:

@@ -145,13 +145,13 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), len(active))
 
 
-def history_percentile(by_month: pd.DataFrame) -> float:
-    """The share of the client's own earlier months that were cheaper per customer than the newest one.
+def cheaper_months(by_month: pd.DataFrame) -> tuple[int, int]:
+    """How many of the client's own earlier months were cheaper per customer than the newest one, and how many there are.
 
-    >>> history_percentile(pd.DataFrame({"month": ["2026-08", "2026-09", "2026-10"], "value": [9.0, 12.0, 10.0]}))
-    0.5
+    >>> cheaper_months(pd.DataFrame({"month": ["2026-08", "2026-09", "2026-10"], "value": [9.0, 12.0, 10.0]}))
+    (1, 2)
     """
     values = by_month.sort_values("month")["value"].dropna()
     if len(values) < 2:
         raise NotEnoughData("There is no earlier month to compare the cost with yet.")
-    return float((values.iloc[:-1] < values.iloc[-1]).mean())
+    return int((values.iloc[:-1] < values.iloc[-1]).sum()), len(values) - 1

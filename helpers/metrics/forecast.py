@@ -12,7 +12,7 @@ from ibis import _
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, StepMissing
 from helpers.metrics import btyd, cac, clv_learned, clv_model, group_fits, histories
 from helpers.metrics.fits import Fit
-from helpers.metrics.markets import UNKNOWN
+from helpers.metrics.markets import OTHER, UNKNOWN
 from helpers.periods import Period
 
 BY = ("home_market", "first_acquisition_channel")  # what customers may be modelled apart by
@@ -176,10 +176,15 @@ class Forecast:
         low, high = value * np.quantile(self.ratios, [ALPHA / 2, 1 - ALPHA / 2])
         return Estimate(value, low, high, int(self.rows["weight"].sum()))
 
-    def won(self, period: Period, by: tuple[str, ...] = (), measure: str = "clv_total") -> pd.DataFrame:
-        """`clv_model.per_customer` of the customers won in a period: what they brought so far and are expected to."""
+    def won(self, period: Period, by: tuple[str, ...] = (), names: dict[str, str] | None = None) -> pd.DataFrame:
+        """`clv_model.per_customer` of the customers won in a period: what they brought so far and are expected to.
+
+        names: which groups are shown as "other" (`cac.fold`).
+        """
         new = self.valued.semi_join(cac.won(self.occasions, period), "customer_id")
-        return clv_model.per_customer(new, self.ratios_of(by), by, measure)
+        new, ratios = cac.fold(new, names, by[0]) if names else new, self.ratios_of(by)
+        ratios = {OTHER: self.ratios} | ratios if isinstance(ratios, dict) else ratios
+        return clv_model.per_customer(new, ratios, by)
 
     def at(self, day: date) -> ir.Table:
         """The customers valued on an earlier day with today's parameters: what changed is then they, not the model."""

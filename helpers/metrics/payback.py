@@ -11,9 +11,12 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
+from helpers.metrics.cac import clv_to_cac
 from helpers.metrics.cohorts import month_number
 from helpers.periods import last_complete_month, month_end
 
+ENDS = {"value": "", "low": "_low", "high": "_high"}
+MONEY = ("worth", "worth_low", "worth_high", "cost")  # the columns of `by_group` that are money
 
 def ltv_curve(
     occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None
@@ -114,6 +117,26 @@ def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] =
     if not by and not found:
         raise NotEnoughData("A new customer has no known cost, so there is nothing to earn back.")
     return pd.DataFrame(found, columns=[*by, "value", "low", "high", "n", "reached", "last_age", "cac"])
+
+
+def by_group(values: pd.DataFrame, costs: pd.DataFrame, curve: pd.DataFrame, by: str) -> pd.DataFrame:
+    """What customers won are worth beside what winning them cost, and when that was paid back: a row per group, largest first.
+
+    values: `clv_model.per_customer`; costs: rows of one kind of `cac`; curve: `ltv_curve`; all by the same groups and in one
+    unit of money. Columns by; value, low, high (`clv_to_cac`); worth, worth_low, worth_high; cost; months, months_low,
+    months_high (`payback_months`); n (customers won). nan where a group has no cost, or has not paid back yet.
+
+    >>> values = pd.DataFrame({"market": ["DE"], "value": [60.0], "low": [50.0], "high": [72.0], "n": [90]})
+    >>> costs = pd.DataFrame({"market": ["DE"], "value": [30.0], "low": [30.0], "high": [30.0], "n": [90]})
+    >>> curve = pd.DataFrame({"market": "DE", "age": [0, 1], "value": [20.0, 31], "low": [18.0, 28], "high": [22.0, 34], "n": 90})
+    >>> by_group(values, costs, curve, "market")[["market", "worth", "cost", "value", "months", "n"]].values.tolist()
+    [['DE', 60.0, 30.0, 2.0, 1.0, 90]]
+    """
+    worth, months = ({each: f"{name}{end}" for each, end in ENDS.items()} for name in ("worth", "months"))
+    found = values.rename(columns=worth).merge(costs[[by, "value"]].rename(columns={"value": "cost"}), on=by, how="left")
+    found = found.merge(clv_to_cac(values, costs, [by]).drop(columns="n"), on=by, how="left")
+    back = payback_months(curve, costs, [by])[[by, *ENDS]].rename(columns=months)
+    return found.merge(back, on=by, how="left").sort_values("n", ascending=False, kind="stable", ignore_index=True)
 
 
 def _first_age(curve: pd.DataFrame, column: str, cost: float) -> float:

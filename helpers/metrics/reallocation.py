@@ -62,7 +62,7 @@ def responses(history: pd.DataFrame) -> pd.DataFrame:
     together in the past, not proof of cause: only a holdout (notebook 07) is.
 
     Returns market, channel, spend and reached (means of the three newest months), elasticity, se, scale, basis
-    ("fitted" or "assumed"), months.
+    ("fitted" or "assumed"), history (the weight of the fitted elasticity beside the assumed one, 0 to 1), months.
 
     >>> months = pd.DataFrame({"month": [f"2025-{m:02}" for m in range(1, 13)], "market": "DE", "channel": "email",
     ...     "spend": [100.0 * m for m in range(1, 13)], "active_existing": 1000})
@@ -77,11 +77,12 @@ def responses(history: pd.DataFrame) -> pd.DataFrame:
         spend, came = now["spend"].sum() / len(newest), now["reached"].sum() / len(newest)
         if spend <= 0 or came <= 0:
             continue
-        elasticity, se, basis = _elasticity(cell[(cell["spend"] > 0) & (cell["reached"] > 0)])
-        rows.append((market, channel, spend, came, elasticity, se, came / spend**elasticity, basis, len(cell)))
+        elasticity, se, history_counts = _elasticity(cell[(cell["spend"] > 0) & (cell["reached"] > 0)])
+        basis = "fitted" if history_counts else "assumed"
+        rows.append((market, channel, spend, came, elasticity, se, came / spend**elasticity, basis, history_counts, len(cell)))
     if len(rows) < 1:
         raise NotEnoughData("No channel with a cost of its own brought a customer back in the last months.")
-    columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "months"]
+    columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "history", "months"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -123,6 +124,18 @@ def best_split(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
 
 
+def gained(plan: pd.DataFrame) -> Estimate:
+    """How many more customers a month the recommended split brings back for the same money; interval and n as of `saving`.
+
+    >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
+    ...     "reached": [40.0, 20.0], "elasticity": 0.5, "scale": [4.0, 2.0], "se": 0.05, "basis": "fitted"})
+    >>> found = gained(best_split(cells))
+    >>> round(found.value, 1), found.low < found.value < found.high
+    (3.1, True)
+    """
+    return _estimated(plan, _gained)
+
+
 def saving(plan: pd.DataFrame) -> Estimate:
     """What the recommended split would save a month for the same number of customers, with a 95 % interval.
 
@@ -136,17 +149,27 @@ def saving(plan: pd.DataFrame) -> Estimate:
     >>> round(found.value, 1), found.low < found.value < found.high
     (19.4, True)
     """
+    return _estimated(plan, _saved)
+
+
+def _estimated(plan: pd.DataFrame, measure) -> Estimate:
+    """A measure of the plan, with the interval it has under drawn elasticities."""
     draws = np.random.default_rng(SEED)
     assumed = (plan["basis"] == "assumed").to_numpy()
     drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
     even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))
     elasticities = np.clip(np.where(assumed, even, drawn), *ELASTICITIES)
-    low, high = np.quantile([_saved(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
-    return Estimate(_saved(plan, plan["elasticity"].to_numpy()), float(low), float(high), round(plan["reached"].sum()))
+    low, high = np.quantile([measure(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
+    return Estimate(measure(plan, plan["elasticity"].to_numpy()), float(low), float(high), round(plan["reached"].sum()))
+
+
+def _gained(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
+    """Customers more than now at the plan's spend; curves go through today's spend and customers."""
+    return float((plan["reached"] * ((plan["recommended"] / plan["spend"]) ** elasticity - 1)).sum())
 
 
 def _saved(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
-    """Money left when the plan is scaled to today's customers; curves go through today's spend and customers."""
+    """Money left when the plan is scaled to today's customers."""
     now, then, came = (plan[name].to_numpy() for name in ("spend", "recommended", "reached"))
     gain = came * (then / now) ** elasticity
 
@@ -157,8 +180,9 @@ def _saved(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
     return float(then.sum() * (1 - brentq(surplus, 1e-9, 1e9)))
 
 
-def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
-    assumed = (ASSUMED_ELASTICITY, float("nan"), "assumed")
+def _elasticity(cell: pd.DataFrame) -> tuple[float, float, float]:
+    """The elasticity, its standard error, and how much history counts for in it."""
+    assumed = (ASSUMED_ELASTICITY, float("nan"), 0.0)
     if len(cell) < MONTHS_TO_FIT or cell["spend"].std() < LEAST_SPREAD * cell["spend"].mean():
         return assumed
     x = np.log(cell["spend"] / cell["active_existing"]).to_numpy()
@@ -170,4 +194,4 @@ def _elasticity(cell: pd.DataFrame) -> tuple[float, float, str]:
         return assumed
     se = (high - low) / 2 / Z_95
     weight = PRIOR_SE**2 / (PRIOR_SE**2 + se**2)
-    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * se, "fitted"
+    return weight * elasticity + (1 - weight) * ASSUMED_ELASTICITY, weight**0.5 * se, weight

@@ -13,11 +13,12 @@ from ibis import _
 from scipy import optimize, special
 from statsmodels.tools.numdiff import approx_hess3
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Estimate, NotEnoughData, proportion
 from helpers.metrics.fits import Fit
 from helpers.metrics.maximum_likelihood import LOG_BOUND
 from helpers.periods import DAYS_PER_MONTH
 
+AIC_GAIN = 1.0  # of log-likelihood: what one parameter more must bring
 FEWEST = 20  # subscriptions that ended, below which nothing is fitted
 
 
@@ -59,11 +60,25 @@ def log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
     return float((table["lost"] * lost).sum() + (table["still"] * still).sum())
 
 
-def fit_sbg(table: pd.DataFrame) -> Fit:
+def average_rate(table: pd.DataFrame) -> Estimate:
+    """The share of renewals due that were made, with its Wilson interval; n: subscriptions. 1 / (1 − it) is how long one lasts.
+
+    table: `subscription_lives`. One that ended in its period t renewed t − 1 times of t, one seen alive at t every time.
+
+    >>> average_rate(pd.DataFrame({"period": [1, 3], "lost": [1, 0], "still": [0, 1]}))[::3]
+    (0.75, 2)
+    """
+    lost, people = int(table["lost"].sum()), int(table[["lost", "still"]].to_numpy().sum())
+    due = int((table["period"] * (table["lost"] + table["still"])).sum())
+    return proportion(due - lost, due)._replace(n=people)
+
+
+def fit_sbg(table: pd.DataFrame) -> Fit | None:
     """The shifted beta-geometric model by maximum likelihood: each customer leaves at a renewal with a chance of their own.
 
-    table: `subscription_lives`. NotEnoughData where fewer than 20 left or nothing limits the parameters
-    (everybody alike). Source: Fader & Hardie (2007), J. Interactive Marketing 21(1).
+    table: `subscription_lives`. None where its second parameter tells no more than one rate for all does (by AIC): they leave
+    as if all were alike, and `average_rate` tells all. NotEnoughData where fewer than 20 left.
+    Source: Fader & Hardie (2007), J. Interactive Marketing 21(1).
 
     >>> lost, still = [369, 163, 86, 56, 37, 27, 21], [0, 0, 0, 0, 0, 0, 241]
     >>> fitted = fit_sbg(pd.DataFrame({"period": range(1, 8), "lost": lost, "still": still}))
@@ -80,11 +95,18 @@ def fit_sbg(table: pd.DataFrame) -> Fit:
 
     found = optimize.minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-LOG_BOUND, LOG_BOUND)] * 2, tol=1e-12)
     curvature = approx_hess3(found.x, loss, epsilon=1e-4)
-    if np.abs(found.x).max() > LOG_BOUND - 0.01 or np.linalg.eigvalsh(curvature).min() <= 0:
-        raise NotEnoughData("Subscribers leave as if all were alike, so the model of different customers has no answer; "
-                            "use the average renewal rate.")
+    gain = -float(found.fun) - _one_rate(table)
+    if gain < AIC_GAIN or np.abs(found.x).max() > LOG_BOUND - 0.01 or np.linalg.eigvalsh(curvature).min() <= 0:
+        return None
     alpha, beta = (float(each) for each in np.exp(found.x))
     return Fit("sbg", {"alpha": alpha, "beta": beta}, np.linalg.inv(curvature), -float(found.fun), lost + still, len(table))
+
+
+def _one_rate(table: pd.DataFrame) -> float:
+    """The log-likelihood of the lives when everybody renews at the average rate."""
+    rate, lost = average_rate(table).value, table["lost"].sum()
+    due = (table["period"] * (table["lost"] + table["still"])).sum()
+    return float(lost * np.log(1 - rate) + special.xlogy(due - lost, rate))
 
 
 def survival(fitted: Fit, periods) -> np.ndarray:

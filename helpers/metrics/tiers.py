@@ -12,6 +12,7 @@ from helpers.estimates import NotEnoughData
 
 TIERS = {"vip": 0.20, "medium": 0.50, "low": 1.00}  # shares of active customers, cumulated: top 20 %, next 30 %, rest
 POINTS = 100  # of the concentration curve
+MOST_HIDDEN = 2  # rows of movers too small to show, above which their reasons are left out
 LEAST_BUYERS = 50  # for that curve: the best fifth of them is ten people
 
 
@@ -93,8 +94,9 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
     """Who changed tier between two dates, and why: a row per from, to and reason, with customers.
 
     before, now: `tiers` at both dates; since: the earlier date. A customer in neither tier set is "none". Reasons:
-    first_order (won since), came_back (lapsed before, ordered since), ordered (ordered since), lapsed (left the churn
-    window) and silence (no order since: time passed, or others overtook them). Columns tier_before, tier, reason, n.
+    first_order (won since), came_back (lapsed before, ordered since), ordered (ordered since, and rose), ordered_less
+    (ordered since, and fell all the same), lapsed (left the churn window) and silence (no order since: time passed, or
+    others overtook them). Columns tier_before, tier, reason, n.
 
     >>> before = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
     >>> now = ibis.memtable({"customer_id": ["a", "c"], "tier": ["medium", "vip"]})
@@ -110,7 +112,26 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
     pair = pair.left_join(ordered, "customer_id")
     reason = ibis.cases(
         (_.tier.isnull(), "lapsed"), (_.first_n == 1, "first_order"), (_.first_n.isnull(), "silence"),
-        (_.tier_before.isnull(), "came_back"), else_="ordered")
+        (_.tier_before.isnull(), "came_back"), (_place(_.tier) > _place(_.tier_before), "ordered_less"), else_="ordered")
     moved = pair.mutate(reason=reason, tier_before=_.tier_before.fill_null("none"), tier=_.tier.fill_null("none"))
     moved = moved.filter(_.tier_before != _.tier).group_by("tier_before", "tier", "reason").agg(n=_.count())
     return moved.order_by(["tier_before", "tier", "reason"]).execute()
+
+
+def matrix(moved: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `movers` without their reasons, as tier before × tier now: tier_before, and customers and n of each tier.
+
+    Columns tier_before, and vip, vip_n, medium, medium_n, low, low_n, none, none_n; nan where nobody moved that way.
+
+    >>> rows = pd.DataFrame({"tier_before": ["vip", "vip"], "tier": "low", "reason": ["silence", "ordered_less"], "n": [40, 5]})
+    >>> matrix(rows)[["tier_before", "low", "low_n"]].values.tolist()
+    [['vip', 45, 45]]
+    """
+    sums = moved.groupby(["tier_before", "tier"])["n"].sum().unstack()
+    every = [*TIERS, "none"]
+    sums = sums.reindex(index=[name for name in every if name in sums.index], columns=every)
+    return sums.join(sums.add_suffix("_n")).rename_axis(columns=None).reset_index()
+
+
+def _place(tier):
+    return ibis.cases(*((tier == name, k) for k, name in enumerate(TIERS)), else_=len(TIERS))

@@ -212,3 +212,13 @@ def test_quarters_counted_from_one_set_of_sums_are_those_counted_alone(books):
     kept = books(lines)
     for period in (QUARTER, MAY, Period.month("2026-06"), QUARTER):
         pd.testing.assert_frame_equal(allocated(kept, period), allocated(books(lines), period))
+
+
+def test_a_line_booked_as_other_is_called_by_its_channel(books):
+    """The money and the rules stay: those of client.toml are asked for by the name in the ledger."""
+    lines = [dict(component="other", channel="sms", market="DE"), dict(component="other", market="DE"),
+             dict(component="crm", channel="sms", market="DE")]
+    ledger = allocated(books(lines, existing_share={"other": 0.5}), MAY)
+    booked = ledger[ledger["component"] != DISCOUNTS]
+    assert booked.groupby("component")["amount_rc"].sum().to_dict() == {"crm": 1000, "other": 1000, "sms": 1000}
+    assert placed(ledger, component="sms") == {("DE", EXISTING): 500, ("DE", NEW): 500}

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import ibis
 import numpy as np
+import pandas as pd
 import pytest
 import shoppers
 from scipy import stats
@@ -99,6 +100,28 @@ class TestCompare:
         assert bins["n"].sum() == len(held.customers)
         assert (bins["n"] * bins["actual"]).sum() == pytest.approx(held.customers["actual_occasions"].sum())
         assert bins["mbg_nbd"].to_numpy() == pytest.approx(bins["actual"].to_numpy(), rel=0.25, abs=0.1)
+
+    def test_what_happened_has_the_interval_of_a_mean(self, held, predicted):
+        """scipy's normal interval of the mean, row by row."""
+        bins, x = backtest.calibration(held, predicted).set_index("x"), held.customers["x"]
+        orders = held.customers.loc[x == 0, "actual_occasions"]
+        ends = stats.norm.interval(0.95, orders.mean(), stats.sem(orders))
+        assert bins.loc["0", ["actual_low", "actual_high"]].tolist() == pytest.approx(ends)
+
+    def test_a_true_model_leans_to_no_side_and_a_raised_one_does(self, held, predicted):
+        assert backtest.leaning(backtest.calibration(held, predicted), "mbg_nbd") is None
+        raised = {"mbg_nbd": predicted["mbg_nbd"].assign(expected_occasions=lambda t: 2 * t["expected_occasions"])}
+        found = backtest.leaning(backtest.calibration(held, raised), "mbg_nbd")
+        assert (found["first"], found["side"]) == ("0", "high") and found["near"] > 0.5
+
+    def test_a_lean_is_a_run_of_rows_that_chance_does_not_explain(self):
+        bins = pd.DataFrame({"x": list("01234"), "actual": 1.0, "actual_low": 0.9, "actual_high": 1.1})
+        for forecast, run in (([0.8, 0.7, 0.8, 1.3, 1.3], ("0", "2", "low")), ([1.2, 1.2, 1.0, 1.2, 1.2], None),
+                              ([1.0, 1.2, 1.3, 1.2, 1.4], ("1", "4", "high"))):
+            found = backtest.leaning(bins.assign(m=forecast), "m")
+            assert (found and (found["first"], found["last"], found["side"])) == run
+        hidden = bins.assign(m=1.2, actual_low=float("nan"), actual_high=float("nan"))
+        assert backtest.leaning(hidden, "m") is None
 
     def test_tiers_measured_add_up(self, held, predicted):
         table = backtest.tiers_measured(held, predicted["mbg_nbd"], 120)

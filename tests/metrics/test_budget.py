@@ -76,6 +76,40 @@ class TestBestBudget:
         others = [self.gain(np.array([a, b, 300 - a - b])) for a in steps for b in steps if 20 <= 300 - a - b <= 220]
         assert self.gain(best) >= max(others) - 1e-9
 
+    def test_today_is_the_last_three_months_and_a_channel_without_spend_of_late_stays_out(self):
+        """9,000 a month of late, more than the two-year mean, and beyond the range, is kept; a channel that stopped is not moved."""
+        tables = [panel(name, 0.6, 3.0, seed) for seed, name in enumerate(("a", "b", "gone"))]
+        tables[0].loc[9:, "spend_rc"] = [9_000, 9_000, 9_300]
+        tables[2].loc[9:, "spend_rc"] = 0
+        curves = budget.responses(pd.concat(tables))
+        assert curves.set_index("acquisition_channel")["spend_rc"][["a", "gone"]].tolist() == [9_100, 0]
+        values = pd.DataFrame({"acquisition_channel": ["a", "b", "gone"], "value": 10.0})
+        plan = budget.best_budget(curves, values)
+        assert set(plan["acquisition_channel"]) == {"a", "b"}
+        assert plan["best_rc"].sum() == pytest.approx(plan["spend_rc"].sum())
+
+    def test_what_it_brings_is_the_difference_of_both_splits(self):
+        curves = self.CURVES.assign(low=self.CURVES["elasticity"] - 0.1, high=self.CURVES["elasticity"] + 0.1)
+        plan = budget.best_budget(curves, self.VALUES)
+        more, gain = budget.won_more(plan), budget.value_more(plan)
+        assert more.value == pytest.approx((plan["best_won"] - plan["won"]).sum())
+        assert gain.value == pytest.approx(self.gain(plan["best_rc"].to_numpy()) - self.gain(100.0))
+        assert gain.low < gain.value < gain.high and gain.n == 150
+
+    def test_a_response_that_may_be_none_leaves_the_gain_unsure(self):
+        flat = self.CURVES.assign(elasticity=[0.3, 0.35, 0.3], low=-0.5, high=1.2)
+        gain = budget.value_more(budget.best_budget(flat, self.VALUES.assign(value=[10.0, 9.0, 2.0])))
+        assert gain.low < 0 < gain.value
+
+    def test_channels_that_won_too_few_are_one(self):
+        months = pd.concat([panel("a", 0.6, 3.0), panel("b", 0.6, 3.0, 5).assign(won=2), panel("c", 0.6, 3.0, 9).assign(won=1)])
+        names = budget.shown(months, minimum=10)
+        assert names == {"a": "other", "b": "other", "c": "other"}  # b and c won 9 in three months
+        assert budget.shown(months, minimum=9) == {"a": "a", "b": "other", "c": "other"}
+        folded = budget.together(months, {"a": "a", "b": "other", "c": "other"})
+        assert folded[["spend_rc", "won"]].sum().tolist() == months[["spend_rc", "won"]].sum().tolist()
+        assert len(folded) == 24
+
     def test_one_channel_has_nothing_to_move(self):
         with pytest.raises(NotEnoughData):
             budget.best_budget(self.CURVES.head(1), self.VALUES)

@@ -194,3 +194,41 @@ class TestExportsThatAreTooShort:
         found = cac.cac(*month_by_month(spent=MONTHS[2:]), self.HALF, ["cohort"]).query("kind == 'loaded'").set_index("cohort")
         assert found.loc[found["value"].isna()].index.tolist() == MONTHS[:2]
         assert found["value"].dropna().tolist() == [10_00] * 4
+
+
+class TestGroupsShown:
+    RATIOS = pd.DataFrame({"market": ["JP", "GB", "AE", "FR"], "value": [2.8, 0.95, 0.8, 0.7], "low": [2.5, 0.8, 0.7, 0.6],
+                           "high": [3.0, 1.1, 0.9, 0.8]})
+
+    def test_small_channels_and_the_unknown_are_one_everywhere(self):
+        """One was won through search, organic and no channel each: the smallest two are needed to make two."""
+        names = cac.channels_shown(occasions(), JANUARY, minimum=2)
+        assert names == {"organic": "other", "search": "search", "unknown": "other"}
+        people = cac.fold(occasions(), names, "first_acquisition_channel")
+        assert people.first_acquisition_channel.execute().tolist() == ["search", "other", "search", "other"]
+        lines = cac.fold(spend(), names, "channel", missing=None)
+        assert lines.channel.execute().tolist() == ["search", "search", "search", "team"]
+
+    def test_folded_channels_keep_the_money_and_the_customers(self):
+        names = {"organic": "other", "unknown": "other"}
+        people, paid = cac.fold(occasions(), names, "first_acquisition_channel"), spend([*SPEND, ("organic", "DE", 5_00, "media")])
+        apart = cac.cac(occasions(), paid, JANUARY, ["acquisition_channel"])
+        folded = cac.cac(people, cac.fold(paid, names, "channel", missing=None), JANUARY, ["acquisition_channel"])
+        for kind in ("blended", "loaded"):
+            sums = [table.loc[table["kind"] == kind, ["spend_rc", "n"]].sum().tolist() for table in (apart, folded)]
+            assert sums[0] == pytest.approx(sums[1])
+
+    def test_only_a_whole_interval_below_one_is_a_loss_and_the_worst_comes_first(self):
+        assert cac.losing(self.RATIOS)["market"].tolist() == ["FR", "AE"]
+        assert cac.losing(self.RATIOS, most=1)["market"].tolist() == ["FR"]
+        assert not len(cac.losing(self.RATIOS.head(2))) and not len(cac.losing())
+
+    def test_two_frames_are_one_list(self):
+        channels = pd.DataFrame({"channel": ["display"], "value": [0.75], "low": [0.7], "high": [0.8]})
+        assert cac.losing(self.RATIOS, channels)["value"].tolist() == [0.7, 0.75]
+
+    def test_a_hidden_group_loses_nothing_and_lets_nobody_be_the_best(self):
+        hidden = self.RATIOS.assign(**dict.fromkeys(("value", "low", "high"), float("nan")))
+        assert not len(cac.losing(hidden))
+        assert cac.clear_best(self.RATIOS)
+        assert not cac.clear_best(pd.concat([self.RATIOS, hidden]))

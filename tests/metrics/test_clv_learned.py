@@ -71,3 +71,20 @@ class TestWinner:
         tie = pd.DataFrame({"model": ["random_forest", "mbg_nbd"], "gini": [0.655, 0.65]})
         assert clv_learned.winner(tie) == "mbg_nbd"
         assert clv_learned.winner(tie.assign(gini=[0.70, 0.65])) == "random_forest"
+
+
+class TestTies:
+    """2 / √10,000 = 0.02 of rank is no difference."""
+
+    TABLE = pd.DataFrame({"model": ["mbg_nbd", "bg_nbd", "own_last_period", "own_average"], "gini": [0.65, 0.65, 0.64, 0.50],
+                          "spearman": [0.60, 0.61, 0.585, 0.57], "n": 10_000})
+
+    def test_ranks_within_two_standard_errors_are_as_good(self):
+        assert clv_learned.as_good(self.TABLE, "mbg_nbd") == ["bg_nbd", "own_last_period"]
+
+    def test_a_rule_beats_the_model_only_on_both_measures_and_clearly(self):
+        rule = self.TABLE["model"] == "own_last_period"
+        ahead = self.TABLE.assign(gini=self.TABLE["gini"].where(~rule, 0.7))
+        assert clv_learned.beaten_by(ahead, "mbg_nbd") == ""
+        assert clv_learned.beaten_by(ahead.assign(spearman=ahead["spearman"].where(~rule, 0.63)), "mbg_nbd") == "own_last_period"
+        assert clv_learned.beaten_by(self.TABLE.assign(spearman=self.TABLE["spearman"].where(~rule, 0.63)), "mbg_nbd") == ""

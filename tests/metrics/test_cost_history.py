@@ -107,13 +107,13 @@ def test_fixed_and_variable_says_when_it_cannot_tell(active, why):
         cost_history.fixed_and_variable(frame)
 
 
-def test_the_percentile_needs_a_history():
+def test_the_cheaper_months_need_a_history():
     months = pd.DataFrame(
         {"month": ["2026-01", "2026-02", "2026-03", "2026-04", "2026-05"], "value": [9.0, 8.0, 12.0, 7.0, 10.0]}
     )
-    assert cost_history.history_percentile(months) == 0.75
+    assert cost_history.cheaper_months(months) == (3, 4)
     with pytest.raises(NotEnoughData):
-        cost_history.history_percentile(months.head(1))
+        cost_history.cheaper_months(months.head(1))
 
 
 def test_a_component_that_stops_is_remarked_on_and_one_that_comes_and_goes_is_not():

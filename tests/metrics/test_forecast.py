@@ -140,6 +140,16 @@ def test_values_of_the_newly_won_by_group(request, made, name, more, less):
     assert parts.set_index(name)["value"][more] > parts.set_index(name)["value"][less]
 
 
+def test_channels_put_together_are_worth_what_they_are_apart(by_channel):
+    year, name = Period.trailing(AS_OF, 12), "acquisition_channel"
+    apart, folded = (by_channel.won(year, (name,), names).set_index(name) for names in (None, {"sms": "other", "unknown": "other"}))
+    small = apart.loc[["sms", "unknown"]]
+    assert folded.index.tolist() == ["email", "other", "paid_social"]
+    assert folded.loc["other", "n"] == small["n"].sum()
+    assert folded.loc["other", "value"] == pytest.approx((small["value"] * small["n"]).sum() / small["n"].sum())
+    assert folded.loc["email"].equals(apart.loc["email"])
+
+
 def test_an_earlier_day_keeps_the_parameters(forecast):
     day = date(2026, 8, 31)
     earlier = forecast.at(day).execute()

@@ -7,6 +7,7 @@ import pytest
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics import payback
+from helpers.metrics.cac import clv_to_cac
 
 AS_OF = date(2026, 6, 30)
 
@@ -77,3 +78,20 @@ class TestEdges:
         for unknown in (costs[1:2], costs[2:]):
             with pytest.raises(NotEnoughData, match="no known cost"):
                 payback.payback_months(curve, unknown)
+
+
+def test_a_group_beside_its_cost_is_the_ratio_and_the_payback_apart():
+    """Two roads: by_group against clv_to_cac and payback_months; a group without a cost has a value alone."""
+    values = pd.DataFrame({"market": ["DE", "FR", "AE"], "value": [60.0, 9, 20], "low": [50.0, 8, 18], "high": [72.0, 10, 22]})
+    values["n"] = [90, 95, 40]
+    costs = pd.DataFrame({"market": ["DE", "AE"], "value": [30.0, 40.0], "low": [28.0, 38.0], "high": [32.0, 42.0], "n": [90, 40]})
+    age = {"age": [0, 1], "value": [20.0, 31], "low": [18.0, 28], "high": [22.0, 34], "n": 90}
+    curve = pd.concat([pd.DataFrame(age).assign(market=market) for market in ("DE", "FR", "AE")])
+    found = payback.by_group(values, costs, curve, "market").set_index("market")
+    assert found.index.tolist() == ["FR", "DE", "AE"]
+    ratio, back = clv_to_cac(values, costs, ["market"]), payback.payback_months(curve, costs, ["market"])
+    for name in ("value", "low", "high"):
+        assert found.loc[["DE", "AE"], name].tolist() == ratio[name].tolist()
+    assert found.loc["DE", ["months", "months_low"]].tolist() == back.set_index("market").loc["DE", ["value", "low"]].tolist() == [1, 1]
+    assert found.loc["AE", ["cost", "worth", "n"]].tolist() == [40, 20, 40] and pd.isna(found.loc["AE", "months"])
+    assert found.loc["FR", ["cost", "value", "months"]].isna().all()

@@ -154,3 +154,23 @@ def test_the_panel_by_pencil(table, occasions_of):
         ["2026-06", "DE", 2.0, 1, 1],
         ["2026-06", "GB", 1.0, 1, 0],
     ]
+
+
+def test_what_the_split_brings_is_what_the_table_adds_up_to():
+    plan = reallocation.best_split(reallocation.responses(history()))
+    gain = reallocation.gained(plan)
+    assert gain.value == pytest.approx(plan["expected_change"].sum())
+    assert 0 < gain.low < gain.value < gain.high
+    truth = np.array([TRUE[market, channel][1] for market, channel in zip(plan["market"], plan["channel"], strict=True)])
+    assert gain.low < reallocation._gained(plan, truth) < gain.high
+
+
+def test_history_counts_for_less_the_less_it_shows():
+    """The weight by hand: prior variance over prior and error variance; the error is what is left of it after the mixing."""
+    sure, unsure = (reallocation.responses(history(noise=noise)) for noise in (0.01, 0.2))
+    assert (sure["history"] > 0.9).all()
+    assert (unsure["history"] < sure["history"]).all()
+    fitted = unsure[unsure["basis"] == "fitted"]
+    error = fitted["se"] / fitted["history"] ** 0.5
+    assert fitted["history"].tolist() == pytest.approx((reallocation.PRIOR_SE**2 / (reallocation.PRIOR_SE**2 + error**2)).tolist())
+    assert (unsure.loc[unsure["basis"] == "assumed", "history"] == 0).all()

@@ -50,6 +50,23 @@ class TestMovers:
             ("none", "vip", "first_order", 1), ("vip", "medium", "silence", 1)]
 
 
+    def test_who_ordered_and_fell_all_the_same_has_a_reason_of_its_own(self):
+        before = ibis.memtable({"customer_id": ["a", "b"], "tier": ["vip", "low"]})
+        after = ibis.memtable({"customer_id": ["a", "b"], "tier": ["medium", "medium"]})
+        bought = ibis.memtable({"customer_id": ["a", "b"], "n": [2, 2], "date": [date(2026, 1, 9)] * 2})
+        moved = tiers.movers(before, after, bought, date(2025, 12, 31))
+        assert moved[["tier_before", "reason"]].values.tolist() == [["low", "ordered"], ["vip", "ordered_less"]]
+
+    def test_a_matrix_holds_everybody_who_moved(self):
+        moved = pd.DataFrame({"tier_before": ["vip", "vip", "none", "low"], "tier": ["low", "low", "vip", "none"],
+                              "reason": ["silence", "ordered_less", "first_order", "lapsed"], "n": [40, 5, 12, 7]})
+        table = tiers.matrix(moved)
+        assert table["tier_before"].tolist() == ["vip", "low", "none"]
+        cells = table[["vip", "medium", "low", "none"]]
+        assert cells.sum().sum() == 64 and table.loc[0, "low"] == 45
+        assert cells.equals(table[["vip_n", "medium_n", "low_n", "none_n"]].set_axis(cells.columns, axis=1))
+
+
 class TestEdges:
     def test_ties_are_broken_alike_every_time(self):
         first, second = (tiers.tiers(valued([5] * 10), AS_OF, 90).order_by("customer_id").execute() for _ in range(2))

@@ -170,6 +170,7 @@ def test_every_text_of_every_language_is_made_of_known_formats():
             for _, name, spec, _ in words.parse(text):
                 if name is None:
                     continue
+                spec = spec.replace("{whole}", "money.0")  # money without cents from 100 up: the page names the kind
                 kind = spec.split("!")[0].lstrip("+").split(" ")[0].split(".")[0]
                 value = ["DE"] if kind == "list" else sample.get(kind, 1.0)
                 assert words.format_field(value, spec), f"{path}: {key} {{{name}:{spec}}}"
