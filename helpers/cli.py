@@ -210,7 +210,7 @@ def _propose_window(settings, as_of, keep: bool) -> None:
     """Say the churn window the client's own gaps between purchases give; written into client.toml it stays the same."""
     from helpers.client import open_client
     from helpers.estimates import NotEnoughData
-    from helpers.metrics import survival
+    from helpers.metrics.churn import survival
 
     try:
         window = survival.churn_window(survival.gaps(open_client(settings.client, as_of).occasions, as_of))

@@ -13,8 +13,9 @@ from ibis import _
 from helpers import engines, periods, schema
 from helpers.cache import Cache
 from helpers.estimates import MissingTable
-from helpers.metrics import histories, survival
 from helpers.metrics import occasions as purchase_occasions
+from helpers.metrics.churn import survival
+from helpers.metrics.value import histories
 from helpers.settings import Settings, load_settings
 
 HOW_TO_SUPPLY = {

@@ -9,7 +9,7 @@ from scipy import special
 from shoppers import pseudonym
 
 from helpers.metrics.occasions import numbered
-from helpers.metrics.signals import Tables
+from helpers.metrics.risk.signals import Tables
 
 START, DAYS = np.datetime64("2024-01-01"), 900
 WINDOW = 90

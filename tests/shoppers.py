@@ -7,8 +7,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from helpers.metrics import backtest
 from helpers.metrics.occasions import DIGITS
+from helpers.metrics.value import backtest
 
 
 def pseudonym(number: int) -> str:

@@ -18,8 +18,13 @@ from ibis import _
 from helpers.client import open_client
 from helpers.demo import CUSTOMERS, SEED, baskets, people, shops, write_demo
 from helpers.demo.people import LAST, world
-from helpers.metrics import allocation, cohorts, costs, effect, payback, promoters, reallocation, risk, signals, voice
-from helpers.metrics.books import Books
+from helpers.metrics.acquisition import payback
+from helpers.metrics.campaigns import effect
+from helpers.metrics.costs import allocation, costs, reallocation
+from helpers.metrics.costs.books import Books
+from helpers.metrics.retention import cohorts
+from helpers.metrics.risk import risk, signals
+from helpers.metrics.voice import promoters, voice
 from helpers.money import to_major
 from helpers.settings import load_settings
 

@@ -21,50 +21,16 @@ from ibis import _
 from helpers import client as clients
 from helpers.demo import write_demo
 from helpers.intake import build
-from helpers.metrics import (
-    allocation,
-    backtest,
-    books,
-    btyd,
-    budget,
-    buyers,
-    cac,
-    churn,
-    clv,
-    clv_learned,
-    clv_model,
-    cohort_comparison,
-    cohorts,
-    completeness,
-    cost_history,
-    cost_ratios,
-    costs,
-    effect,
-    histories,
-    market_measures,
-    market_mix,
-    marketplace,
-    markets,
-    matching,
-    occasions,
-    payback,
-    playbook,
-    promoters,
-    quality,
-    reallocation,
-    referrals,
-    renewals,
-    revenue_retention,
-    risk,
-    segments,
-    signals,
-    standardise,
-    subscriptions,
-    survival,
-    tiers,
-    tracking,
-    voice,
-)
+from helpers.metrics import completeness, market_measures, market_mix, occasions, quality
+from helpers.metrics.acquisition import budget, cac, payback, referrals
+from helpers.metrics.campaigns import effect, matching, playbook
+from helpers.metrics.churn import churn, revenue_retention, subscriptions, survival
+from helpers.metrics.costs import allocation, books, cost_history, cost_ratios, costs, reallocation
+from helpers.metrics.groups import markets, standardise
+from helpers.metrics.retention import buyers, cohort_comparison, cohorts, marketplace
+from helpers.metrics.risk import risk, segments, signals
+from helpers.metrics.value import backtest, btyd, clv, clv_learned, clv_model, histories, renewals, tiers, tracking
+from helpers.metrics.voice import promoters, voice
 from helpers.periods import Period
 from helpers.settings import load_settings
 
@@ -300,7 +266,7 @@ def test_spark_gives_what_duckdb_gives(shops, name):
 
 def test_every_metric_that_reads_a_table_is_compared():
     reading = set()
-    for path in (ROOT / "helpers" / "metrics").glob("*.py"):
+    for path in (ROOT / "helpers" / "metrics").rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 kinds = {ast.unparse(arg.annotation) for arg in node.args.args if arg.annotation}

@@ -7,12 +7,12 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers.metrics import buyers, cohorts
-from helpers.metrics.books import existing
-from helpers.metrics.costs import quarter
-from helpers.metrics.markets import BY, YEAR, Measure, example, with_strata
+from helpers.metrics.costs.books import existing
+from helpers.metrics.costs.costs import quarter
+from helpers.metrics.groups.markets import BY, YEAR, Measure, example, with_strata
+from helpers.metrics.groups.standardise import moments, shares
 from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
-from helpers.metrics.standardise import moments, shares
+from helpers.metrics.retention import buyers, cohorts
 from helpers.periods import Period
 
 AGES = (1, 3, 6, 12)

@@ -9,7 +9,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import ALPHA, NotEnoughData, bootstrap_weights
-from helpers.metrics.markets import OTHER, UNKNOWN, YEAR
+from helpers.metrics.groups.markets import OTHER, UNKNOWN, YEAR
 from helpers.metrics.occasions import COUNTED_STATUSES, bucket
 from helpers.periods import Period
 

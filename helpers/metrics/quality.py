@@ -10,7 +10,7 @@ from ibis import _
 from helpers import schema
 from helpers.estimates import NotEnoughData, with_wilson
 from helpers.metrics.occasions import COUNTED_STATUSES, UNDATED_REFUND_RC
-from helpers.metrics.signals import COUNTED_SIGNALS
+from helpers.metrics.risk.signals import COUNTED_SIGNALS
 from helpers.money import to_major
 from helpers.periods import Period, month_end
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from helpers.estimates import ALPHA, Estimate
-from helpers.metrics import experiments
+from helpers.metrics.campaigns import experiments
 
 MOST = 15  # pairs that differ are shown; more are no longer read
 

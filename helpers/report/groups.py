@@ -1,7 +1,7 @@
 """Groups of customers set against each other by a share: a chart and a table, titled by the groups furthest apart."""
 
-from helpers.metrics.cohort_comparison import differ
-from helpers.metrics.markets import UNKNOWN
+from helpers.metrics.groups.markets import UNKNOWN
+from helpers.metrics.retention.cohort_comparison import differ
 from helpers.report import charts
 
 

@@ -16,7 +16,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from helpers.metrics import btyd, clv_model, histories
+from helpers.metrics.value import btyd, clv_model, histories
 
 AS_OF = date(2026, 10, 31)
 DAYS = 1_095

@@ -10,7 +10,10 @@ from lifetimes import ModifiedBetaGeoFitter
 from stopwatch import Stopwatch
 
 from helpers.client import open_client
-from helpers.metrics import btyd, cac, clv_model, cohorts, expectations, histories, survival
+from helpers.metrics.acquisition import cac
+from helpers.metrics.churn import survival
+from helpers.metrics.retention import cohorts
+from helpers.metrics.value import btyd, clv_model, expectations, histories
 from helpers.periods import Period
 from helpers.settings import client_folder
 

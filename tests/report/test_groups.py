@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers.estimates import NotEnoughData, with_wilson
-from helpers.metrics.markets import UNKNOWN
+from helpers.metrics.groups.markets import UNKNOWN
 from helpers.report import groups
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words

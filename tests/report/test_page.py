@@ -9,7 +9,7 @@ import pytest
 
 from helpers.cache import Cache
 from helpers.estimates import Estimate, MissingTable, NotEnoughData, proportion
-from helpers.metrics.cost_history import fixed_and_variable
+from helpers.metrics.costs.cost_history import fixed_and_variable
 from helpers.report import charts, page
 
 NAN = float("nan")

@@ -1,0 +1,1 @@
+"""What does a new customer cost, and when is that paid back?"""

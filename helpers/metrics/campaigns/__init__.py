@@ -1,0 +1,1 @@
+"""With what, and did it work?"""

@@ -1,0 +1,1 @@
+"""How fast do we lose them, and when?"""

@@ -1,0 +1,1 @@
+"""What does keeping a customer cost, and what moved it?"""

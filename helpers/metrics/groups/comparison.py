@@ -1,0 +1,160 @@
+"""Which markets really differ: against the rest and in pairs, with effect sizes, corrected for the number of tests."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats import proportion
+from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.stats.multitest import multipletests
+
+from helpers.estimates import ALPHA, Z_95
+from helpers.metrics.groups.standardise import SUMS, pooled, weighted
+
+COLUMNS = ["difference", "low", "high", "effect", "p", "n"]
+
+
+def against_rest(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
+    """Each market against all others together: difference, low, high, effect, p, adjusted (Benjamini–Hochberg), n.
+
+    strata: compared inside each stratum where both sides have customers, with the weights of both together; without,
+    as they are. effect is Cohen's h for shares and d otherwise (0.2 small, 0.5 medium, 0.8 large). Raw shares
+    are tested by the score test with Newcombe's interval, everything else by z.
+
+    >>> from helpers.metrics.groups.standardise import shares
+    >>> counts = pd.DataFrame({"market": ["A", "B", "C"], "k": [30, 60, 31], "of": [100, 100, 100]})
+    >>> found = against_rest(shares(counts, "k", "of"), share=True)
+    >>> found[["market", "difference", "adjusted"]].round(3).values.tolist()
+    [['A', -0.155, 0.015], ['B', 0.295, 0.0], ['C', -0.14, 0.02]]
+    """
+    markets, sums = _sums(table, strata)
+    rows = [(market, *_compare(sums[k], np.delete(sums, k, axis=0).sum(axis=0), share, bool(strata)))
+            for k, market in enumerate(markets)]  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", *COLUMNS]))
+
+
+def pairwise(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
+    """Every pair of markets, as `against_rest`; the columns market and other name it, difference is market − other.
+
+    >>> from helpers.metrics.groups.standardise import shares
+    >>> counts = pd.DataFrame({"market": ["A", "B"], "k": [30, 60], "of": [100, 100]})
+    >>> pairwise(shares(counts, "k", "of"), share=True)[["market", "other", "difference"]].round(2).values.tolist()
+    [['A', 'B', -0.3]]
+    """
+    rows = [(one, other, *_compare(mine, theirs, share, bool(strata)))
+            for (one, mine), (other, theirs) in combinations(zip(*_sums(table, strata), strict=True), 2)]  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
+
+
+def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Every pair of markets, as `pairwise`, where only each market's value, low, high and n are known.
+
+    Standard errors are read off the 95 % intervals, taken as independent; for values that are no mean of customers'
+    own numbers, such as a cost per customer of which only a part varies between them.
+
+    >>> cost = pd.DataFrame({"market": ["A", "B"], "value": [12.0, 10.0], "low": [11.0, 9.0], "high": [13.0, 11.0],
+    ...     "n": [400, 400]})
+    >>> pairs_of(cost)[["market", "other", "difference", "low", "adjusted"]].round(3).values.tolist()
+    [['A', 'B', 2.0, 0.586, 0.006]]
+    """
+    rows = []
+    for one, other in combinations(estimates.dropna(subset=["value", "low"]).itertuples(), 2):
+        errors = [(each.high - each.low) / (2 * Z_95) for each in (one, other)]
+        spread = np.sqrt(np.average([e**2 * each.n for e, each in zip(errors, (one, other), strict=True)]))
+        difference, error = one.value - other.value, float(np.hypot(*errors))
+        effect, z = (difference / each if each > 0 else float("nan") for each in (spread, error))
+        rows.append((one.market, other.market, difference, difference - Z_95 * error, difference + Z_95 * error, effect,
+                     2 * stats.norm.sf(abs(z)), one.n))  # fmt: skip
+    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
+
+
+def largest_first(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs for a table: the largest effect first, p the corrected one, the interval beside the difference.
+
+    >>> pairs = pd.DataFrame({"difference": [1.0, -5.0], "low": 0.0, "high": 0.0, "effect": [0.1, -0.5],
+    ...     "p": 0.01, "adjusted": [0.03, 0.02]})
+    >>> largest_first(pairs)[["difference", "p"]].values.tolist()
+    [[-5.0, 0.02], [1.0, 0.03]]
+    """
+    ends = {"low": "difference_low", "high": "difference_high", "adjusted": "p"}
+    return pairs.drop(columns="p").rename(columns=ends).sort_values("effect", key=abs, ascending=False)
+
+
+def shrunk(found: pd.DataFrame) -> pd.DataFrame:
+    """Each market drawn toward the average as far as its own uncertainty asks (empirical Bayes): adds shrunk, pull.
+
+    shrunk = pull × average + (1 − pull) × value, pull = se² / (se² + τ²), τ² the variance between markets
+    (Paule–Mandel, statsmodels `combine_effects`). A market without se keeps its value; fewer than three
+    markets are left as they are.
+
+    >>> frame = pd.DataFrame({"market": list("ABCD"), "value": [0.2, 0.3, 0.4, 0.9], "se": [0.01, 0.01, 0.01, 0.4]})
+    >>> shrunk(frame)["shrunk"].round(2).tolist()
+    [0.2, 0.3, 0.4, 0.38]
+    """
+    known = found["se"].notna() & (found["se"] > 0) & found["value"].notna()
+    if known.sum() < 3:
+        return found.assign(shrunk=found["value"], pull=0.0)
+    variance = found.loc[known, "se"].to_numpy() ** 2
+    combined = combine_effects(found.loc[known, "value"].to_numpy(), variance, method_re="iterated")
+    tau2, average = max(float(combined.tau2), 0.0), float(combined.mean_effect_re)
+    pull = (found["se"] ** 2 / (found["se"] ** 2 + tau2)).where(known, 0.0)
+    return found.assign(shrunk=pull * average + (1 - pull) * found["value"], pull=pull)
+
+
+def adjusted(p: pd.Series) -> pd.Series:
+    """p-values corrected for the number of tests (Benjamini–Hochberg); missing ones were not tested and stay missing.
+
+    >>> adjusted(pd.Series([0.01, None, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
+    tested = p.dropna().astype("float64")
+    corrected = multipletests(tested, alpha=ALPHA, method="fdr_bh")[1] if len(tested) else []
+    return pd.Series(corrected, tested.index, dtype="float64").reindex(p.index)
+
+
+def score_p(k1: int, n1: int, k2: int, n2: int) -> float:
+    """The p-value of the score test that k1 of n1 and k2 of n2 are the same share; 1 where nobody, or everybody, is.
+
+    >>> round(score_p(30, 100, 60, 100), 6), score_p(0, 50, 0, 50)
+    (2.1e-05, 1.0)
+    """
+    if not 0 < k1 + k2 < n1 + n2:
+        return 1.0
+    return float(proportion.test_proportions_2indep(k1, n1, k2, n2, method="score").pvalue)
+
+
+def _sums(table: pd.DataFrame, strata: list[str]) -> tuple[pd.Index, np.ndarray]:
+    """The markets in order, and their moments as an array market × stratum × SUMS; zero where a market has nobody."""
+    market, markets = pd.factorize(table["market"], sort=True)
+    stratum = table.groupby(list(strata), dropna=False).ngroup() if len(strata) else pd.Series(0, table.index)
+    sums = np.zeros((len(markets), stratum.max() + 1, len(SUMS)))
+    np.add.at(sums, (market, stratum), table[SUMS].to_numpy(dtype="float64"))
+    return markets, sums
+
+
+def _compare(one: np.ndarray, other: np.ndarray, share: bool, stratified: bool) -> tuple:
+    """COLUMNS of two groups given by their moments per stratum; n is that of the first."""
+    common = (one[:, 0] > 0) & (other[:, 0] > 0)
+    if not common.any():
+        return (*[float("nan")] * 5, 0)
+    a, b = one[common], other[common]
+    whole, fallback = a + b, [pooled(each, a + b) for each in (a, b)]
+    (value, se), (rest, rest_se) = (weighted(part, own, whole[:, 2]) for part, own in zip((a, b), fallback, strict=True))
+    difference, error, n = value - rest, float(np.hypot(se, rest_se)), int(a[:, 0].sum())
+    if share:
+        effect = proportion.proportion_effectsize(*np.clip([value, rest], 0, 1))
+    else:
+        customers = np.concatenate([a[:, 0], b[:, 0]])
+        spread = np.sqrt(np.average(np.concatenate(fallback) * customers, weights=customers))  # of one customer
+        effect = difference / spread if spread > 0 else float("nan")
+    if share and not stratified:
+        counts = [int(each[0, column]) for each in (a, b) for column in (1, 2)]
+        low, high = proportion.confint_proportions_2indep(*counts, method="newcomb")
+        return difference, float(low), float(high), float(effect), score_p(*counts), n
+    p = float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else float("nan")
+    return difference, difference - Z_95 * error, difference + Z_95 * error, float(effect), p, n
+
+
+def _adjusted(found: pd.DataFrame) -> pd.DataFrame:
+    return found.assign(adjusted=adjusted(found["p"]))

@@ -1,0 +1,1 @@
+"""Whom should we try to keep?"""

@@ -1,0 +1,237 @@
+"""Who is about to leave: the chance of each active customer, by two models, and what goes with leaving."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import linalg, special
+
+from helpers.estimates import Z_95, Estimate, NotEnoughData
+from helpers.metrics.occasions import numbered, sampled
+from helpers.metrics.risk.signals import Tables, signals
+from helpers.metrics.value import btyd, histories
+from helpers.metrics.value.fits import Fit
+
+MOST_ROWS = 200_000  # customers a model is fitted on; beyond, whole random buckets of customers are left out
+LEAST_ROWS = 200
+LEAST_OF_A_CLASS = 30  # customers that stayed, and that left, in every snapshot
+LEAST_OF_A_KIND = 50  # customers of a market or channel before it is told apart from the rest
+KINDS = ("home_market", "first_acquisition_channel")
+NOT_SIGNALS = {"customer_id", *KINDS, "times", "age_days", "span_days", "silent_days", "usual_gap_days",
+               "last_gap_days", "margin_rc", "left", "alive_log_odds"}
+
+
+class Model(NamedTuple):
+    """A fitted Logit of leaving: what it is called, its columns ("const" first), coefficients and their covariance."""
+
+    name: str
+    columns: tuple[str, ...]
+    params: np.ndarray
+    covariance: np.ndarray
+    n: int
+
+
+def days(as_of: date, window_days: int) -> list[date]:
+    """The days of three snapshots a churn window apart, the last at as_of: the first teaches, the second examines.
+
+    >>> days(date(2026, 10, 31), 92)
+    [datetime.date(2026, 4, 30), datetime.date(2026, 7, 31), datetime.date(2026, 10, 31)]
+    """
+    return [as_of - timedelta(days=k * window_days) for k in (2, 1, 0)]
+
+
+def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None,
+             fitted: Fit | None = None) -> ir.Table:
+    """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
+
+    alive_log_odds is the log-odds of no purchase in the next W days under MBG/NBD (`fitted`, by default to the
+    purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)). left (with `later`, the occasions as known
+    afterwards) is 1 for customers without an occasion in (t, t + W]. Lazy, one row a customer; see `signals.signals`
+    for the rest.
+
+    >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
+    >>> bought = _example_occasions()
+    >>> now = snapshot(Tables(bought, None, None), date(2026, 1, 31), 90, bought, fitted).execute()
+    >>> now.groupby("times")[["left", "alive_log_odds"]].mean().round(2).reset_index().values.tolist()
+    [[1.0, 1.0, 1.78], [2.0, 0.5, 0.3]]
+    """
+    fitted = fitted or btyd.fit(histories.counts(histories.histories(tables.occasions, t)))
+    table = signals(tables, t, window_days)
+    table = table.mutate(alive_log_odds=_silent_log_odds(table, fitted, window_days))
+    if later is None:
+        return table
+    after = later.date.delta(ibis.literal(t), unit="day")
+    back = later.filter(after.between(1, window_days)).select("customer_id").distinct().mutate(back=ibis.literal(1))
+    joined = table.left_join(back, "customer_id")
+    return joined.select(*[table[c] for c in table.columns], left=back.back.isnull().cast("int64"))
+
+
+def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
+    r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
+    unit = fitted.unit_days
+    x, span, age = (table[c].cast("float64") for c in ("times", "span_days", "age_days"))
+    x, span, age, window = x - 1.0, span / unit, age / unit, window_days / unit
+    gone = np.log(a) - (b + x).ln() + (r + x) * ((alpha + age) / (alpha + span)).ln()
+    silent = (-(r + x) * ((alpha + age + window) / (alpha + age)).ln()).exp()
+    probability = 1.0 - (1.0 - silent) / (1.0 + gone.exp())
+    probability = ibis.least(ibis.greatest(probability, 1e-6), 1 - 1e-6)
+    return (probability / (1.0 - probability)).ln()
+
+
+def sample(table: ir.Table, most: int = MOST_ROWS) -> pd.DataFrame:
+    """The snapshot's rows for fitting, without customer_id: all, or the same random buckets of customers every run.
+
+    Above `most` rows, whole buckets are kept (`occasions.sampled`).
+
+    >>> sample(ibis.memtable({"customer_id": ["b01", "a01"], "left": [0, 1]}))["left"].tolist()
+    [1, 0]
+    """
+    return sampled(table, most).order_by("customer_id").drop("customer_id").execute()
+
+
+def fit_alive(rows: pd.DataFrame) -> Model:
+    """Model (a), `alive`: Logit of leaving on the purchase model's log-odds alone, which calibrates P(alive).
+
+    >>> fit_alive(_example()).columns
+    ('const', 'alive_log_odds')
+    """
+    return _fit("alive", _design(rows, ["alive_log_odds"]), labels(rows))
+
+
+def fit_signals(rows: pd.DataFrame) -> Model:
+    """Model (b), `signals`: Logit of leaving on every signal, market and channel that varies among these customers.
+
+    The largest market and channel are the ones others are compared with; those with under 50 customers count to them.
+    Signals that say what others say already (collinear) are left out. Raises NotEnoughData when it does not converge.
+
+    >>> fit_signals(_example()).columns
+    ('const', 'late_first')
+    """
+    columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
+    for kind in (k for k in KINDS if k in rows):
+        sizes = kind_sizes(rows, kind)
+        columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
+    left, design = labels(rows), _design(rows, columns)
+    groups = design.groupby(left.to_numpy())
+    both = groups.max() > groups.min()
+    design = design[["const", *[c for c in design if both[c].all()]]]  # a signal only leavers show has no finite odds
+    return _fit("signals", _independent(design), left)
+
+
+def kind_sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """Customers of each market or channel, the largest first.
+
+    >>> kind_sizes(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}), "home_market").to_dict()
+    {'DE': 2, 'JP': 1}
+    """
+    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+
+
+
+def labels(rows: pd.DataFrame) -> pd.Series:
+    """Who left, 1 or 0; NotEnoughData where too few left or stayed for a model.
+
+    >>> int(labels(_example()).sum())
+    150
+    """
+    left = int(rows["left"].sum()) if len(rows) else 0
+    if len(rows) < LEAST_ROWS or min(left, len(rows) - left) < LEAST_OF_A_CLASS:
+        raise NotEnoughData(
+            f"A churn model needs {LEAST_ROWS} active customers at an earlier date, of whom {LEAST_OF_A_CLASS} left "
+            f"and as many stayed within the churn window; there are {len(rows)}, of whom {left} left. Add older order "
+            "exports, or wait."
+        )
+    return rows["left"]
+
+
+def _design(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    parts = {"const": np.ones(len(rows))}
+    for column in columns:
+        kind, _equals, level = column.partition("=")
+        parts[column] = (rows[kind] == level).to_numpy(float) if level else rows[kind].to_numpy(float)
+    return pd.DataFrame(parts, index=rows.index)
+
+
+def _independent(design: pd.DataFrame) -> pd.DataFrame:
+    """The columns that are no combination of the others, by pivoted QR on columns of equal length."""
+    scaled = design / np.sqrt((design**2).mean())
+    _r, pivots = linalg.qr(scaled.to_numpy(), mode="r", pivoting=True)
+    size = np.abs(np.diag(_r))
+    kept = set(pivots[: int((size > 1e-7 * size[0]).sum())]) | {0}
+    return design.iloc[:, sorted(kept)]
+
+
+def _fit(name: str, design: pd.DataFrame, left: pd.Series) -> Model:
+    try:
+        result = sm.Logit(left, design).fit(disp=0, maxiter=100, warn_convergence=False)
+    except (np.linalg.LinAlgError, sm.tools.sm_exceptions.PerfectSeparationError) as reason:
+        raise NotEnoughData(f"The churn model on {name} does not fit these customers ({reason}).") from None
+    if not result.mle_retvals["converged"] or not np.isfinite(result.bse).all():
+        raise NotEnoughData(f"The churn model on {name} did not settle on these customers; the simpler one is used.")
+    return Model(name, tuple(design.columns), result.params.to_numpy(), result.cov_params().to_numpy(), len(design))
+
+
+def predict(model: Model, rows: pd.DataFrame) -> np.ndarray:
+    """The probability of leaving within W of each row of a snapshot's sample.
+
+    >>> predict(fit_signals(_example()), _example())[[0, -1]].round(3)
+    array([0.333, 0.667])
+    """
+    return special.expit(_design(rows, model.columns[1:]).to_numpy() @ model.params)
+
+
+def with_probability(table: ir.Table, model: Model) -> ir.Table:
+    """The snapshot with churn_probability: the model's probability of no purchase within W, computed in the engine.
+
+    >>> one = with_probability(ibis.memtable({"late_first": [1.0]}), fit_signals(_example()))
+    >>> one.churn_probability.execute().round(3).tolist()
+    [0.667]
+    """
+    score = ibis.literal(float(model.params[0]))
+    for column, weight in zip(model.columns[1:], model.params[1:], strict=True):
+        kind, _equals, level = column.partition("=")
+        value = (table[kind] == level).fill_null(False).cast("float64") if level else table[kind]
+        score = score + value * float(weight)
+    return table.mutate(churn_probability=1.0 / (1.0 + (-score).exp()))
+
+
+def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
+    """The share of these customers expected to leave within W: the mean probability, with its interval.
+
+    rows: the `sample` of a snapshot, all of it or a group. The interval holds the uncertainty of the coefficients (delta
+    method) and of who of them will in fact leave, on the scale of the log-odds, so it stays inside 0..1; not that next season
+    may differ from the last: see `bias` of `contest.judge` for how far off the last forecast was.
+
+    >>> share = expected_share(fit_signals(_example()), _example())
+    >>> f"{share.value:.2f} {share.low:.2f} {share.high:.2f}"
+    '0.50 0.43 0.57'
+    """
+    p = predict(model, rows)
+    slope = (_design(rows, model.columns[1:]).to_numpy() * (p * (1 - p))[:, None]).mean(axis=0)
+    error = np.sqrt(slope @ model.covariance @ slope + (p * (1 - p)).sum() / len(p) ** 2)
+    value = float(p.mean())
+    half = Z_95 * error / (value * (1 - value)) if 0 < value < 1 else 0.0
+    low, high = special.expit(special.logit(value) + np.array([-half, half]))
+    return Estimate(value, float(low), float(high), len(p))
+
+
+def _example() -> pd.DataFrame:
+    """300 customers of a snapshot: a third of those with punctual first parcels left, two thirds of the others."""
+    late = np.repeat([0.0, 1.0], 150)
+    left = np.concatenate([np.repeat([0, 1], [100, 50]), np.repeat([0, 1], [50, 100])])
+    return pd.DataFrame({"left": left, "late_first": late, "alive_log_odds": 0.5 * late + 0.1 * (np.arange(300) % 7)})
+
+
+def _example_occasions() -> ir.Table:
+    """30 customers who came on 1 December, twenty of them again on 15 January, ten of those again on 1 March."""
+    ids = [f"{k:03x}" for k in range(30)]
+    visits = (("2025-12-01", ids), ("2026-01-15", ids[:20]), ("2026-03-01", ids[:10]))
+    frame = pd.concat([pd.DataFrame({"customer_id": who, "date": day}) for day, who in visits], ignore_index=True)
+    frame = frame.assign(home_market="DE", first_acquisition_channel="email", net_sales_rc=1_000, margin_rc=400,
+                         discount_rc=0, is_renewal=False)
+    return numbered(ibis.memtable(frame).cast({"date": "date"}))

@@ -1,0 +1,1 @@
+"""What do customers say, and does it show in what they do?"""

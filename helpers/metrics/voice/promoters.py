@@ -1,0 +1,155 @@
+"""Promoters and detractors: whether they come back, and what goes with the score they give."""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from ibis import _
+from statsmodels.duration.survfunc import survdiff
+
+from helpers.estimates import ALPHA, Z_95, NotEnoughData
+from helpers.metrics.churn import survival
+from helpers.metrics.voice.voice import TURNED, VISIT, nps_group
+from helpers.periods import Period
+
+STANDARD_KINDS = ("csat", "nps", "ces")
+DRIVER_COLUMNS = ["question", "content", "value", "low", "high", "n", "at_stake"]
+LEAST_OF_A_GROUP = 10  # fewer answers than this give no curve worth drawing
+
+
+def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """How many days promoters, passives and detractors took from their first NPS answer to the next purchase occasion.
+
+    Columns group, gap_days, returned (False: not by as_of), count (customers who are known by name).
+
+    >>> said, bought = _example()
+    >>> counts_to_return(said, bought, date(2026, 3, 31)).values.tolist()
+    [['detractor', 75, False, 10], ['promoter', 31, True, 5], ['promoter', 75, False, 5]]
+    """
+    known = surveys.filter(_.kind == "nps", _.score.notnull(), _.customer_id.notnull())
+    known = known.filter(_.answered_date < ibis.literal(as_of))
+    oldest = ibis.window(group_by="customer_id", order_by=[_.answered_date, _.survey_id, _.score])
+    first = known.mutate(k=ibis.row_number().over(oldest)).filter(_.k == 0)
+    first = first.select("customer_id", "answered_date", "score")
+    later = first.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date > _.answered_date)
+    next_day = later.group_by("customer_id").agg(next_date=_.date.min())
+    times = first.left_join(next_day, "customer_id").select(first.score, first.answered_date, next_day.next_date)
+    days = ibis.coalesce(times.next_date, ibis.literal(as_of)).delta(times.answered_date, unit="day")
+    counts = times.group_by("score", gap_days=days, returned=_.next_date.notnull()).agg(count=_.count()).execute()
+    counts["group"] = nps_group(counts["score"])
+    keys = ["group", "gap_days", "returned"]
+    return counts.groupby(keys)["count"].sum().reset_index().sort_values(keys, ignore_index=True)
+
+
+def return_by_group(counts: pd.DataFrame) -> pd.DataFrame:
+    """Share of promoters, passives and detractors who have bought again, by days since they answered (`counts_to_return`).
+
+    The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
+    it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
+    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it
+    with `survival.at_day(table, day, by=["group"])`.
+
+    >>> return_by_group(counts_to_return(*_example(), date(2026, 3, 31))).groupby("group")["value"].last().round(2).to_dict()
+    {'detractor': 0.0, 'promoter': 0.5}
+    """
+    sizes = counts.groupby("group")["count"].transform("sum")
+    if not (sizes >= LEAST_OF_A_GROUP).any():
+        raise NotEnoughData(
+            f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
+            "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
+        )
+    return survival.life_table(counts[sizes >= LEAST_OF_A_GROUP], by=["group"])
+
+
+def groups_differ(counts: pd.DataFrame) -> float:
+    """p-value of the log-rank test that promoters, passives and detractors return alike (1.0 with one group alone).
+
+    >>> groups_differ(counts_to_return(*_example(), date(2026, 3, 31))) < 0.05
+    True
+    """
+    if counts["group"].nunique() < 2 or not counts["returned"].any():
+        return 1.0
+    each = counts.loc[counts.index.repeat(counts["count"])]
+    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
+
+
+def verdict(counts: pd.DataFrame, days: int) -> str:
+    """Whether detractors leave "sooner" than promoters, the groups return "alike", or they "differ" in another way.
+
+    "alike" unless the log-rank test tells the groups apart at 5 %; "sooner" if then fewer detractors than promoters are
+    back within `days`.
+
+    >>> verdict(counts_to_return(*_example(), date(2026, 3, 31)), 60)
+    'sooner'
+    """
+    if groups_differ(counts) >= ALPHA:
+        return "alike"
+    table = return_by_group(counts)
+    back = table[table["day"] <= days].groupby("group")["value"].last()
+    return "sooner" if back.get("detractor", 0.0) < back.get("promoter", 0.0) else "differ"
+
+
+def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:
+    """Which scored questions go with the recommendation: NPS of those content with it minus NPS of the others.
+
+    Questions are all kinds but csat, nps and ces, joined to the NPS answer of the same invitation (or else the same
+    customer and day). A respondent is a customer, who counts once a question, by the latest such pair; pairs without a
+    customer count one each. Content = in the best `top_boxes` options. Columns question, content (share), value, low,
+    high (points, Welch), n (respondents), at_stake = (1 − content) × value: the points the score would gain if the
+    discontent scored like the content. An association, not an effect: happy customers praise everything.
+
+    >>> said, _bought = _example()
+    >>> drivers(said)[["question", "content", "value", "n", "at_stake"]].to_records(index=False).tolist()
+    [('delivery', 0.5, 200.0, 20, 100.0)]
+    """
+    counts = _paired(surveys, period, top_boxes)
+    if counts.empty:
+        raise NotEnoughData("No scored question was answered together with the NPS question. Ask one to five of them "
+                            "(delivery, price, service …) in the same survey, and give each its own kind.")
+    counts["points"] = nps_group(counts["nps"]).map({"promoter": 100, "passive": 0, "detractor": -100}).astype(float)
+    rows = [_driver(question, rows) for question, rows in counts.groupby("question")]
+    table = pd.DataFrame([row for row in rows if row], columns=DRIVER_COLUMNS)
+    return table.sort_values(["at_stake", "question"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.DataFrame:
+    given = surveys.filter(_.score.notnull())
+    if period is not None:
+        given = given.filter(period.covers(_.answered_date))
+    given = given.mutate(visit=VISIT).filter(_.visit.notnull())
+    content = _.scale_max - _.scale_min - TURNED < top_boxes  # so many steps from the best
+    asked = given.filter(_.kind.notin(STANDARD_KINDS)).group_by("visit", question=_.kind).agg(content=content.max())
+    score = given.filter(_.kind == "nps").group_by("visit").agg(
+        nps=_.score.max(), customer_id=_.customer_id.max(), day=_.answered_date.max())
+    latest = ibis.window(group_by=["question", "customer_id"], order_by=[_.day.desc(), _.visit.desc()])
+    pairs = asked.join(score, "visit").mutate(back=ibis.row_number().over(latest))
+    last = pairs.filter((_.back == 0) | _.customer_id.isnull())
+    return last.group_by("question", "content", "nps").agg(n=_.count()).execute()
+
+
+def _driver(question: str, rows: pd.DataFrame) -> dict | None:
+    moments = {}
+    for content, part in rows.groupby("content"):
+        n, mean = int(part["n"].sum()), float(np.average(part["points"], weights=part["n"]))
+        moments[bool(content)] = n, mean, float(np.sum(part["n"] * (part["points"] - mean) ** 2) / max(n - 1, 1))
+    if len(moments) < 2 or min(n for n, _mean, _variance in moments.values()) < LEAST_OF_A_GROUP:
+        return None
+    (n1, m1, v1), (n0, m0, v0) = moments[True], moments[False]
+    difference, half = m1 - m0, Z_95 * np.sqrt(v1 / n1 + v0 / n0)
+    content = n1 / (n1 + n0)
+    return {"question": question, "content": content, "value": difference, "low": difference - half,
+            "high": difference + half, "n": n1 + n0, "at_stake": (1 - content) * difference}
+
+
+def _example() -> tuple[ir.Table, ir.Table]:
+    """Twenty customers: ten promoters content with delivery, half of whom come back, and ten detractors who do not."""
+    ids = [f"{k:03x}" for k in range(20)]
+    nps = pd.DataFrame({"customer_id": ids, "kind": "nps", "score": [10.0] * 10 + [2.0] * 10})
+    nps = nps.assign(scale_min=0.0, scale_max=10.0)
+    asked = nps.assign(kind="delivery", score=[5.0] * 10 + [2.0] * 10, scale_min=1.0, scale_max=5.0)
+    said = pd.concat([nps, asked], ignore_index=True).assign(survey_id="s1", market="DE", direction="higher")
+    said = said.assign(sent_id="i" + said["customer_id"], answered_date=pd.Timestamp(2026, 1, 15).as_unit("s"))
+    bought = pd.DataFrame({"customer_id": ids[:5], "date": pd.Timestamp(2026, 2, 15).as_unit("s")})
+    return tuple(ibis.memtable(frame).cast({day: "date"}) for frame, day in ((said, "answered_date"), (bought, "date")))
