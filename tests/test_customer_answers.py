@@ -5,7 +5,7 @@ import stat
 
 import pandas as pd
 import pytest
-from report_runs import headline
+from report_runs import ROOT, headline
 
 from helpers.demo.people import LAST
 
@@ -109,9 +109,19 @@ def test_no_customer_of_the_list_stands_in_a_report(demo_run, issued):
 
 
 def test_value_at_risk_is_the_lost_times_the_margin_expected_of_an_active_customer(rows):
-    """metrics.md: 12-month expected margin per active customer, as page 04 publishes it; not what last year brought."""
+    """By definition: 12-month expected margin per active customer, as page 04 publishes it; not what last year brought."""
     churned, each = headline(rows, "churn_rate", MONTH), headline(rows, "clv_12m", MONTH)
     lost, risk = round(churned["value"] * churned["n"]), headline(rows, "value_at_risk", MONTH)
     assert risk["n"] == lost
     assert all(risk[end] == pytest.approx(lost * each[end]) for end in ("value", "low", "high"))
     assert headline(rows, "lost_margin_realised", MONTH)["value"] != pytest.approx(risk["value"], rel=0.01)
+
+
+def test_every_published_metric_is_in_the_list_of_metrics_and_none_else(rows):
+    """reports/README.md says what each metric is; names that the demo has no data for are published somewhere all the same."""
+    page = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
+    listed = {name for line in page.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    published = {row["metric"].replace("_by_month", "") if row["metric"].startswith("ces_") else row["metric"] for row in rows}
+    assert published <= listed, "not in reports/README.md"
+    calls = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert {name for name in listed - published if f'publish(\\"{name}' not in calls} == set(), "published nowhere"

@@ -56,7 +56,7 @@ def test_money_is_published_in_the_client_s_currency_and_periods_can_be_named(sh
 
 
 def test_a_cost_at_the_margin_counts_no_customers_and_is_published(sheet):
-    """Twelve months of 1,000 fixed and 2.00 a customer: no n, so nothing to hide (metrics.md, Privacy)."""
+    """Twelve months of 1,000 fixed and 2.00 a customer: no n, so nothing to hide."""
     active = range(100, 112)
     fit = fixed_and_variable(pd.DataFrame({"active_existing": active, "spend": [1000 + 2.0 * n for n in active]}))
     sheet.publish("marginal_retention_cost", fit.unit_cost, unit="money")

@@ -1,4 +1,4 @@
-"""How fast customers are lost: active sets, flows that add up, churn. Definitions: metrics.md, Churn."""
+"""How fast customers are lost: active sets, flows that add up, churn."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -46,7 +46,7 @@ def flows(
     plus W: who was active then is unknown.
 
     Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without
-    a purchase. Source: metrics.md, flows.
+    a purchase.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
@@ -91,8 +91,7 @@ def churn_rate(flows: pd.DataFrame) -> pd.DataFrame:
     """The share of those active at the start of a period who are not at its end: the flows with value, low, high, n.
 
     lost / start, a set of customers with the start of the period as denominator n; 95 % Wilson interval; blank
-    where the flows are. It is a rate per period of the flows (a month by default): never name it without. Source:
-    metrics.md, `churn_rate`.
+    where the flows are. It is a rate per period of the flows (a month by default): never name it without.
 
     >>> churn_rate(pd.DataFrame({"lost": [10], "start": [200]})).value.tolist()
     [0.05]
@@ -103,7 +102,7 @@ def churn_rate(flows: pd.DataFrame) -> pd.DataFrame:
 def net_loss_rate(start, end):
     """(start − end) / start, from two counts: churn only if nobody was won between them. Negative when the base grew.
 
-    No proportion of customers, so it has no interval. Numbers or columns. Source: metrics.md, `net_loss_rate`.
+    No proportion of customers, so it has no interval. Numbers or columns.
 
     >>> net_loss_rate(500, 400)
     0.2
@@ -120,7 +119,7 @@ def churn_by_window(
     A short window calls slow customers lost and wins them back later (see reactivated_share, reactivated / start); a
     long one notices losses late. Factors whose window the history cannot fill are blank. One pass for all factors.
 
-    Returns factor, window_days, period, reactivated_share, value, low, high (95 % Wilson), n. Source: metrics.md, W.
+    Returns factor, window_days, period, reactivated_share, value, low, high (95 % Wilson), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})

@@ -1,4 +1,4 @@
-"""What losing customers costs: value at risk, and the revenue kept from the same customers. See metrics.md, Churn."""
+"""What losing customers costs: value at risk, and the revenue kept from the same customers."""
 
 from datetime import date, timedelta
 
@@ -19,7 +19,7 @@ def value_at_risk(lost: int, value_per_customer: float | Estimate) -> float | Es
 
     The value is the 12-month expected margin per active customer, `clv_model.expected_per_active`. Times
     `value_per_active_customer`, what such customers brought in fact, it is published as lost_margin_realised. The
-    interval is that of the value alone: the lost were counted, not estimated. Source: metrics.md, `value_at_risk`.
+    interval is that of the value alone: the lost were counted, not estimated.
 
     >>> value_at_risk(10, 100)
     1000
@@ -78,7 +78,7 @@ def revenue_retention(occasions: ir.Table, as_of: date, data_start: date | None 
 
     Returns one row with starting_rc, lost_rc, contraction_rc, expansion_rc (minor
     units), n (customers of R0), grr, grr_low, grr_high, nrr, nrr_low, nrr_high. Raises NotEnoughData when the purchases
-    begin after the first month of R0's window. Source: metrics.md, revenue retention.
+    begin after the first month of R0's window.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b", "c"], "net_sales_rc": [100, 80, 100, 500],
     ...     "date": [date(2024, 6, 1), date(2025, 6, 1), date(2024, 7, 1), date(2025, 7, 1)]})

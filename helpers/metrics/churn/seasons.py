@@ -1,4 +1,4 @@
-"""Which months of the year lose most customers, and whether that is a season or one event. See metrics.md, Churn."""
+"""Which months of the year lose most customers, and whether that is a season or one event."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -31,7 +31,7 @@ def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
     whether the month lay on the same side of its year's rate each time; where not, an event may pass for a season.
 
     Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData while a
-    month has not been seen twice: it might be the highest. Source: metrics.md, `churn_rate`, pooled.
+    month has not been seen twice: it might be the highest.
 
     >>> months = pd.DataFrame({"t1": pd.date_range("2024-01-31", periods=24, freq="ME"), "lost": 10, "start": 100})
     >>> seasonality(months)[["calendar_month", "years", "value"]].head(1).values.tolist()

@@ -1,4 +1,4 @@
-"""Monthly recurring revenue: what of it is lost, gross and net of what old customers add. See metrics.md, Churn."""
+"""Monthly recurring revenue: what of it is lost, gross and net of what old customers add."""
 
 from datetime import date
 
@@ -35,7 +35,6 @@ def revenue_churn(
     Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units, losses
     positive), n (subscriptions at the start), gross, net, churned_mrr_rate and quick_ratio, each with its _low and
     _high; blank where a denominator is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
-    Source: metrics.md, `revenue_churn`.
 
     >>> movements = ibis.memtable({
     ...     "subscription_id": ["a", "b", "b"], "customer_id": ["a", "b", "b"], "kind": ["new", "new", "churn"],

@@ -1,4 +1,4 @@
-"""When customers come back: gaps between occasions, Kaplan–Meier life tables, the churn window. See metrics.md."""
+"""When customers come back: gaps between occasions, Kaplan–Meier life tables, the churn window."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
 
-RETURN_SHARE = 0.90  # W: the day by which 90 % of the returns within the horizon have happened (metrics.md, W)
+RETURN_SHARE = 0.90  # W: the day by which 90 % of the returns within the horizon have happened
 HORIZON_DAYS = 365
 AT_RISK = 100  # a curve is not read where fewer gaps than this are still followed
 SHORTEST_WINDOW = 7  # days; the least client.toml takes
@@ -37,7 +37,7 @@ def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int =
     (returned is false: still open, censored). order_number is that of the occasion the gap begins with, `orders`
     and later ones together; for truncated customers it is only the least it can be.
 
-    Returns the `by` columns, order_number, truncated, gap_days, returned, count. Source: metrics.md, W and survival.
+    Returns the `by` columns, order_number, truncated, gap_days, returned, count.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -109,7 +109,7 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFrame:
     """The life table read at one day: a row (per group) with value, low, high, n, and at_risk, gaps followed till then.
 
-    Blank where no gap is followed that long. Source: metrics.md, survival to next occasion.
+    Blank where no gap is followed that long.
 
     >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
     >>> at_day(table, 15)[["day", "value", "n", "at_risk"]].values.tolist()
@@ -162,8 +162,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
     fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (see horizon_days; say
     so). Percentiles of completed gaps would be too short: long gaps are the ones still open.
 
-    Raises NotEnoughData where not even 100 gaps are known or nobody returned. Source: metrics.md,
-    `churn_window_days`.
+    Raises NotEnoughData where not even 100 gaps are known or nobody returned.
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
     ...                        "count": [80, 60, 10, 250]})
@@ -189,7 +188,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
 def median_return_days(table: pd.DataFrame) -> int:
     """The day by which half of all returns seen in the life table's reliable part (100 followed) have happened.
 
-    Source: metrics.md, revenue retention: a window shorter than this compares customers who were not due yet.
+    A window shorter than this compares customers who were not due yet.
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 90], "returned": [True] * 3, "count": [100] * 3})
     >>> median_return_days(life_table(counts))
@@ -204,7 +203,7 @@ def lapsed(occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] =
 
     It is a segment to write to, not churn: see `flagged_returners` for how many of them come back by themselves.
     Returns one row (or one for each value of `by`) with lapsed, n (all who ever bought), value, low, high (95 %
-    Wilson). Source: metrics.md, `lapsed`.
+    Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]]

@@ -84,7 +84,7 @@ def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
 
     A customer whose first occasion lies before the period, and who was active on its eve (an occasion in (t0 − W, t0])
     or came back in it. Columns: customer_id, home_market, before (active at t0), bought (an occasion in the period),
-    after (active at t1), discount_rc (discounts taken in the period). Source: metrics.md, Retention cost.
+    after (active at t1), discount_rc (discounts taken in the period).
 
     >>> shop = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1], "home_market": ["DE"] * 3,
     ...     "discount_rc": [0, 5, 9], "date": [date(2026, 9, 1), date(2026, 10, 5), date(2026, 10, 6)]})

@@ -59,7 +59,7 @@ def retention_cost_per_customer(
     Over the period that ledger (`allocation.allocated`) and base (`customers`) were made for: a quarter for the
     headline. `of` names another denominator of BASES. What could not be given to a market counts in the total and in
     no market. The interval is a bootstrap over customers with the invoices held fixed: how many are active varies, and
-    their discounts with them. nan without customers. Source: metrics.md, Retention cost; the article's 50,000 / 5,000 = 10.
+    their discounts with them. nan without customers. Example: 50,000 / 5,000 = 10.
 
     >>> ledger = pd.DataFrame({"part": ["existing"], "market": ["DE"], "component": ["crm"], "amount_rc": [5_000_000]})
     >>> base = pd.DataFrame({"market": ["DE"], "bucket": ["0a1"], "active_existing": [5000], "discount_rc": [0]})

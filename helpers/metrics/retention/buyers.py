@@ -1,4 +1,4 @@
-"""The buyers of a window: who bought twice, who came back, how many are left. Definitions: metrics.md, Retention."""
+"""The buyers of a window: who bought twice, who came back, how many are left."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -20,8 +20,7 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by:
     Customers with two or more purchase occasions inside the trailing window, divided by customers with one or more
     inside it. Purchases before the window do not count: see `returning_customer_rate`.
 
-    Returns one row (or one for each value of `by`) with repeaters, n, value, low, high (95 % Wilson). Source:
-    metrics.md.
+    Returns one row (or one for each value of `by`) with repeaters, n, value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -87,7 +86,7 @@ def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) 
     occasion in the window. This is the number that Shopify calls by this name; it differs from
     `repeat_purchase_rate` on the same data.
 
-    Returns one row with returning, n, value, low, high (95 % Wilson). Source: metrics.md.
+    Returns one row with returning, n, value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2024, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -134,7 +133,6 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     the rate nets them against the lost: retained_share is the share of S that really stayed, and reactivated_share
     the residual, value − retained_share. The formula is no proportion of customers and can exceed 1: it has no
     interval (low, high are nan); retained_share is one and has its own (retained_share_low, _high: 95 % Wilson). n is S.
-    Source: metrics.md, `customer_retention_rate`.
 
     >>> customer_retention_rate(pd.DataFrame({"start": [100], "end": [115], "new": [30], "lost": [20]}))[
     ...     ["value", "retained_share", "reactivated_share"]].round(2).values.tolist()

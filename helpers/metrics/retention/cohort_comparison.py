@@ -63,7 +63,7 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     (truncated) are left out; those whose group is not recorded are the group "unknown"; the 12 largest groups are kept.
 
     Returns column, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
-    groups. Source: metrics.md, `cumulative_repurchase`.
+    groups.
 
     >>> import ibis
     >>> from helpers.metrics.occasions import numbered

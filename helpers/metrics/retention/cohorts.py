@@ -1,4 +1,4 @@
-"""Do customers come back: cohort tables, and the one curve that sums them up. Definitions: metrics.md, Retention."""
+"""Do customers come back: cohort tables, and the one curve that sums them up."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -34,7 +34,7 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
 
     Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
     high (95 % Wilson) and older (customers of it who may have bought before the data begin). Without any
-    occasion the frame is empty. Source: metrics.md, `retention_table`.
+    occasion the frame is empty.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -67,8 +67,7 @@ def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = 
     """The share of each cohort that had a second purchase occasion by each age: never falls along a row.
 
     Value at age k is customers of the cohort whose second occasion lies in month cohort + k or before, divided by
-    all of them. Shape, blanks, interval and errors as in `retention_table`. Source: metrics.md,
-    `cumulative_repurchase`.
+    all of them. Shape, blanks, interval and errors as in `retention_table`.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -91,7 +90,6 @@ def unbounded_retention(occasions: ir.Table, as_of: date, by: Sequence[str] = ()
     Value at age k is customers of the cohort with an occasion in month cohort + k or later (up to as_of), divided
     by all of them. A customer who pauses counts as soon as they return, so old cells grow with new data; the newest
     ages are low only because little time has passed. Shape, blanks, interval and errors as in `retention_table`.
-    Source: metrics.md.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -116,7 +114,6 @@ def rolling_retention_table(
     Age 0 is the first day and the 29 after it, age 1 the next 30. Every customer has the same time at each age,
     whatever the day of the month they came; the two tables differ and a caption must say which one it is. A cell is
     blank until the whole cohort has lived through the age. Shape, interval and errors as in `retention_table`.
-    Source: metrics.md.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a"], "truncated": [False] * 2,
@@ -140,7 +137,7 @@ def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     `cohorts` counts them.
 
     Returns the `by` columns, age, active, n (customers), cohorts, value, low, high (95 % Wilson).
-    Raises NotEnoughData when no cell of the table is observed. Source: metrics.md, `retention_curve`.
+    Raises NotEnoughData when no cell of the table is observed.
 
     >>> cells = pd.DataFrame({"cohort": ["2026-01", "2026-02"], "age": [1, 1], "active": [100, 5], "n": [1000, 10]})
     >>> retention_curve(cells).value.round(3).tolist()       # not the mean of 10 % and 50 %

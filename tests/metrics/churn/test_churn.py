@@ -1,4 +1,4 @@
-"""Active sets, flows and churn against the pencil, the worked examples of metrics.md, and plain Python sets."""
+"""Active sets, flows and churn against the pencil, the worked examples of the definitions, and plain Python sets."""
 
 from datetime import date, timedelta
 
@@ -22,7 +22,7 @@ def six_customers(six_customers):
 
 
 def sets(rows: pd.DataFrame, t0: date, t1: date, window_days: int) -> dict:
-    """The flows as metrics.md defines them, from Python sets."""
+    """The flows as they are defined, from Python sets."""
     def active(t):
         inside = (rows["date"] > pd.Timestamp(t - timedelta(days=window_days))) & (rows["date"] <= pd.Timestamp(t))
         return set(rows.loc[inside, "customer_id"])
@@ -51,20 +51,20 @@ def test_six_customers_by_pencil(six_customers):
 
 
 def test_ten_lost_of_two_hundred_are_five_percent():
-    """metrics.md, worked examples."""
+    """A worked example of the definition."""
     row = churn.churn_rate(pd.DataFrame({"lost": [10], "start": [200]})).iloc[0]
     assert row["value"] == 0.05
     assert (row["low"], row["high"]) == (pytest.approx(0.0274, abs=1e-4), pytest.approx(0.0896, abs=1e-4))
 
 
 def test_five_hundred_to_four_hundred_is_a_net_loss_of_twenty_percent():
-    """metrics.md, worked examples."""
+    """A worked example of the definition."""
     assert churn.net_loss_rate(500, 400) == 0.2
     assert churn.net_loss_rate(pd.Series([400]), pd.Series([500])).tolist() == [-0.25]
 
 
 def test_thirty_percent_a_month_and_a_year():
-    """metrics.md: 30 %/month is about 98.6 %/year, 30 %/year about 2.9 %/month."""
+    """By definition: 30 %/month is about 98.6 %/year, 30 %/year about 2.9 %/month."""
     assert convert_rate(0.30, 1, 12) == pytest.approx(0.986, abs=5e-4)
     assert convert_rate(0.30, 12, 1) == pytest.approx(0.029, abs=5e-4)
 

@@ -21,7 +21,7 @@ def spending(*rows) -> object:
 # --- known values
 
 def test_ten_lost_at_a_hundred_each_are_a_thousand():
-    """metrics.md, worked examples; the value here is money, not minor units."""
+    """A worked example of the definition; the value here is money, not minor units."""
     assert revenue_retention.value_at_risk(10, 100) == 1000
     assert revenue_retention.value_at_risk(10, Estimate(100.0, 80.0, 120.0, 40)) == Estimate(1000.0, 800.0, 1200.0, 10)
 

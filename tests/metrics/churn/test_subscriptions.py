@@ -1,4 +1,4 @@
-"""MRR lost, against the worked example of metrics.md and the pencil."""
+"""MRR lost, against the worked example of the definition and the pencil."""
 
 from datetime import date
 
@@ -37,7 +37,7 @@ EXAMPLE = movements(
 
 
 def test_mrr_100_with_10_churned_10_contraction_5_expansion_5_reactivated():
-    """metrics.md, worked examples: gross 20 %, net 10 %."""
+    """A worked example of the definition: gross 20 %, net 10 %."""
     row = churn(EXAMPLE, months=1).iloc[0]
     assert (row["starting_rc"], row["n"]) == (100, 10)
     assert (row["gross"], row["net"], row["churned_mrr_rate"]) == (

@@ -82,7 +82,7 @@ def test_lapsed_by_pencil(six_customers):
 # --- two roads to one number
 
 def test_the_window_is_within_ten_percent_where_completed_gaps_are_far_too_short():
-    """metrics.md: percentiles of completed gaps are biased short; the censored life table is not."""
+    """By definition: percentiles of completed gaps are biased short; the censored life table is not."""
     bought, true_days = simulated(customers=6_000, days_observed=420, seed=7)
     as_of = date(2025, 1, 1) + pd.Timedelta(days=419).to_pytimedelta()
     counts = survival.gaps(purchases(bought), as_of)

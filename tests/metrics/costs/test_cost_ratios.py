@@ -23,7 +23,7 @@ def ratio(margin, cost, discounts=0.0, n=1000):
 
 
 def test_bands_hold_their_boundaries():
-    """metrics.md: < 1 adjust, 1–3 watch (boundaries included), > 3 healthy."""
+    """By definition: < 1 adjust, 1–3 watch (boundaries included), > 3 healthy."""
     assert [ratio(margin, 10.0)["band"] for margin in (9.99, 10.0, 30.0, 30.01)] == [
         "adjust",
         "watch",
@@ -83,7 +83,7 @@ def test_discounts_are_not_counted_twice():
 
 
 def test_five_points_more_retention_by_the_closed_form():
-    """m(1+d)/(1+d−r) of metrics.md, m the margin of a year of those who leave in it too, by summing months."""
+    """m(1+d)/(1+d−r) m the margin of a year of those who leave in it too, by summing months."""
     year, year_more = (sum(100 / 12 * r ** (t / 12) for t in range(1, 13)) for r in (0.80, 0.85))
     more = cost_ratios.retention_plus_5(100.0, 0.80, 1, 0.10)
     assert (more["year"], more["lifetime"]) == pytest.approx((year_more - year, year_more * 1.1 / 0.25 - year * 1.1 / 0.3))

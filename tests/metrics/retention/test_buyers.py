@@ -1,4 +1,4 @@
-"""Rates of the buyers of a window against the pencil, the worked examples of metrics.md, and pandas."""
+"""Rates of the buyers of a window against the pencil, the worked examples of the definitions, and pandas."""
 
 from datetime import date
 
@@ -29,7 +29,7 @@ def test_six_customers_by_pencil(six_customers):
 
 
 def test_crr_is_85_percent_where_80_percent_truly_stayed():
-    """metrics.md: S = 100, lost 20, reactivated 5, acquired 30, so E = 115."""
+    """By definition: S = 100, lost 20, reactivated 5, acquired 30, so E = 115."""
     flows = pd.DataFrame({"start": [100], "lost": [20], "new": [30], "reactivated": [5], "end": [115]})
     found = buyers.customer_retention_rate(flows).iloc[0]
     assert found["value"] == pytest.approx(0.85)

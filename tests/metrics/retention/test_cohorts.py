@@ -67,7 +67,7 @@ def test_ages_of_thirty_days_by_pencil(six_customers):
 
 
 def test_a_thousand_at_ten_percent_and_ten_at_fifty_average_to_10_4_percent():
-    """metrics.md, worked examples."""
+    """A worked example of the definition."""
     table = pd.DataFrame({"cohort": ["a", "b"], "age": 1, "active": [100, 5], "n": [1000, 10]})
     assert cohorts.retention_curve(table)["value"].item() == pytest.approx(0.104, abs=5e-5)
 

@@ -12,7 +12,7 @@ from helpers.periods import Period
 
 class TestKnownValues:
     def test_discounted_example(self):
-        """metrics.md: m = 100, r = 0.8, d = 0.1 → 266.67, and 366.67 with the first margin."""
+        """By definition: m = 100, r = 0.8, d = 0.1 → 266.67, and 366.67 with the first margin."""
         assert clv.clv_discounted(100, 0.8, 0.1) == pytest.approx(266.67, abs=0.005)
         assert clv.clv_discounted(100, 0.8, 0.1, include_first=True) == pytest.approx(366.67, abs=0.005)
 

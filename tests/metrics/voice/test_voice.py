@@ -20,7 +20,7 @@ JANUARY = Period.month("2026-01")
 
 
 def test_ces_index_of_all_ones_is_14_3():
-    """metrics.md, worked examples: CES mean 1 of 1–7 is 14.3, not 0."""
+    """A worked example of the definition: CES mean 1 of 1–7 is 14.3, not 0."""
     table = voice.ces(said("ces", [1, 1, 1], (1, 7))).set_index("variant")
     assert table.loc["ces_index", "value"] == pytest.approx(100 / 7)
     assert table.loc["ces_mean", "value"] == 1
