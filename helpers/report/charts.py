@@ -139,7 +139,7 @@ def stacked(frame, x, y, by, number=None, names=None) -> Axes:
             start = tops.where(wide[part] >= 0, bottoms)
             ax.bar(range(len(wide)), wide[part], bottom=start, width=0.8, color=color, label=drawing.named(names, part))
             tops, bottoms = tops + wide[part].clip(lower=0), bottoms + wide[part].clip(upper=0)
-        ticks, every = [axes.tick(each) for each in wide.index], max(1, -(-len(wide) // 6))
+        ticks, every = [axes.tick(each) for each in wide.index], max(1, -(-len(wide) // 4))
         ax.set_xticks(range(0, len(ticks), every), ticks[::every])
         axes.value_axes(ax, number)
         drawing.legend(ax, by)
