@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
-from helpers.intake import unpack
+from helpers.intake import quotes, unpack
 from helpers.intake.contract import NOTHING, IntakeError, Problem
 
 TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
@@ -142,10 +142,25 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
             if not parallel or "null_padding" not in str(error):
                 what, advice = unpack.first_line(error), "Open it in a spreadsheet, and export it again as CSV"
                 raise IntakeError({found[0].raw.file: [Problem("the file", f"it cannot be read as a table: {what}", advice)]}) from None
-    first = dict(con.raw_sql(f"SELECT filename, min(rowid) FROM {name} GROUP BY filename").fetchall())
+    counted = con.raw_sql(f"SELECT filename, min(rowid), count(*) FROM {name} GROUP BY filename").fetchall()
+    first = {path: start for path, start, _rows in counted}
+    if quote:
+        _stop_if_swallowed(paths, {path: rows for path, _start, rows in counted}, quote)
     start = table.filename.cases(*((path, first.get(path, 0)) for path in paths)).cast("int64")
     index = table.filename.cases(*((path, one.index) for path, one in paths.items())).cast("int64")
     return table.mutate(row=table.rowid() - start + layout.skip + 1, file_index=index).drop("filename")
+
+
+def _stop_if_swallowed(paths: dict, rows: dict[str, int], quote: str) -> None:
+    """Refuse files in which a quote swallows lines. Where every line became a row there is none, and nothing to look for."""
+    problems = {}
+    for path, one in paths.items():
+        layout = one.layout
+        if quotes.physical_lines(Path(path)) - layout.skip != rows.get(path, 0):
+            found = quotes.swallowed(Path(path), layout.skip, layout.delimiter, quote, len(layout.header))
+            problems |= {one.raw.file: [found.problem]} if found else {}
+    if problems:
+        raise IntakeError(problems)
 
 
 def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, str, str]]]:

@@ -231,6 +231,26 @@ def test_lines_with_too_many_values_and_unclosed_quotes_are_rejected_not_cut(sho
     assert "unclosed quote" in problem(shop)
 
 
+def test_a_stray_quote_that_swallows_most_of_a_file_refuses_it(shop):
+    """It made one record of all that follows, which counted as one rejected row of a few hundred."""
+    lines = [f"{k},2026-03-01,,DE,EUR,1.00,Tent {k}" for k in range(60_000)]
+    lines[302] = lines[302].replace("Tent", '"Tent')
+    shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
+    said = problem(shop, max_rejected=1.0)
+    assert "line 304: an unclosed quote opens in it and swallows the 59,697 lines to line 60,001." in said and "remove the quote" in said
+    lines[500] = lines[500].replace("Tent 500", '"Tent, ""large"""')
+    shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
+    shop.write("other.csv", f"{HEADER},product\n" + lines[0] + "\n")
+    said = problem(shop, max_rejected=1.0)
+    assert "swallows the 198 lines to line 502" in said and "other.csv" not in said
+
+
+def test_values_of_several_lines_are_no_unclosed_quotes(shop):
+    note = '"Please ring twice, then leave it there\n\nThank you, all of you, dear shop, Anna"'
+    shop.write("orders.csv", f"{HEADER},product\n1,2026-03-01,,DE,EUR,1.00,{note}\n2,2026-03-01,,DE,EUR,1.00,\"5\"\"\"\n")
+    assert shop.build().files["rows_accepted"].tolist() == [2]
+
+
 def test_encodings(shop):
     """UTF-8 with a BOM, Windows, UTF-16 and Japanese, told apart by their bytes; read together, as files of one layout are."""
     for k, (encoding, name) in enumerate([("utf-8-sig", "Münster"), ("cp1252", "München"), ("utf-16", "Łódź"), ("cp932", "東京テント")]):
