@@ -38,7 +38,8 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
         _stop_if_empty_cells(con, name, folder / f"{name}.parquet")
     files, more = reconcile.files_table(con, batches, settings, folder)
     files.to_parquet(folder / "files.parquet", index=False)
-    return files, remarks + more
+    said = [remark for batch in batches for one in batch.accounts for remark in one.remarks]
+    return files, said + remarks + more
 
 
 def _stop_if_empty_cells(con, name: str, path: Path) -> None:

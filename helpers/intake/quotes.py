@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.intake.contract import Problem
+from helpers.intake.contract import IntakeError, Problem
 
 NARROW = 6  # in a file of fewer columns a remark of several lines may hold as many separators as a record
 
@@ -79,3 +79,15 @@ def swallowed(path: Path, skip: int, delimiter: str, quote: str, columns: int) -
                     break
                 at += 1
     return Swallowed(opened, number) if opened and any(full) else None
+
+
+def stop_if_swallowed(paths: dict, rows: dict[str, int], quote: str) -> None:
+    """Refuse files in which a quote swallows lines. Where every line became a row there is none, and nothing to look for."""
+    problems = {}
+    for path, one in paths.items():
+        layout = one.layout
+        if physical_lines(Path(path)) - layout.skip != rows.get(path, 0):
+            found = swallowed(Path(path), layout.skip, layout.delimiter, quote, len(layout.header))
+            problems |= {one.raw.file: [found.problem]} if found else {}
+    if problems:
+        raise IntakeError(problems)
