@@ -7,6 +7,7 @@ from ibis import _
 from helpers.intake.contract import NOTHING, Check
 
 WHOLE = "hash of the row"
+SUSPECT = 0.05  # of a file's rows; less of equal lines side by side is what carts hold
 BLOCK, COPY, ORDER = "block of the row", "copy of the row", "order of the row"
 
 
@@ -68,7 +69,8 @@ def once_within(con, rows: ir.Table, match, name: str) -> tuple[ir.Table, dict[i
 
 def _said(con, rows: ir.Table, lines: bool) -> dict[int, list[str]]:
     kept = rows[ORDER].notnull() & ~rows.repeated & (rows[COPY] > 0)
-    counts = {"twice": _.repeated.sum(), "row": _.row.min(where=_.repeated), "kept": kept.sum(), "kept_row": rows.row.min(where=kept)}
+    counts = {"rows": _.count(), "twice": _.repeated.sum()}
+    counts |= {"row": _.row.min(where=_.repeated), "kept": kept.sum(), "kept_row": rows.row.min(where=kept)}
     said: dict[int, list[str]] = {}
     for one in con.to_pandas(rows.group_by("file_index").aggregate(**counts)).itertuples():
         found = said.setdefault(one.file_index, [])
@@ -76,7 +78,7 @@ def _said(con, rows: ir.Table, lines: bool) -> dict[int, list[str]]:
             whole = "the rows of an order that stand again further down" if lines else "rows that are the same in every column"
             many = "rows repeat" if one.twice > 1 else "row repeats"
             found.append(f"{one.twice:,} {many} an earlier one, first in row {int(one.row):,}; {whole} are counted once.")
-        if one.kept:
+        if one.kept > SUSPECT * one.rows:
             many = f"{one.kept:,} rows are" if one.kept > 1 else "1 row is"
             why = "each counts, as an order may hold a line twice."
             found.append(f"{many} the same as another beside it in the same order, first in row {int(one.kept_row):,}; {why}")

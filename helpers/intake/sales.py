@@ -11,7 +11,7 @@ from helpers.money import exponent
 
 def each_once(con, orders: ir.Table) -> ir.Table:
     """Of an order that several exports hold, the newest export's row."""
-    newest = orders.group_by("source_name", "order_id").aggregate(file_index=_.file_index.max())
+    newest = orders.group_by("source_name", "order_id").aggregate(file_index=_.file_index.argmax(_.version))
     return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]))
 
 
@@ -92,7 +92,7 @@ def delivered(orders: ir.Table, deliveries: ir.Table | None) -> ir.Table:
     """Orders with the carriers' days; a parcel handed over makes a paid (or cash on delivery) order delivered."""
     if deliveries is None:
         return orders
-    facts = {"came": _.delivered_date.max(), "promise": _.promised_date.max(), "outcome": _.status.argmax(_.file_index)}
+    facts = {"came": _.delivered_date.max(), "promise": _.promised_date.max(), "outcome": _.status.argmax(_.version)}
     last = deliveries.filter(_.source.notnull()).group_by("source", "order_id").aggregate(**facts)
     rows = orders.left_join(last, ["source", "order_id"]).drop("source_right", "order_id_right")
     outcome = _.outcome.lower()
@@ -159,7 +159,7 @@ def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start
     if contacts is None:
         known = known.mutate(**{name: ibis.null(dtype) for name, dtype in said.items()})
     else:
-        newest = {name: _[name].argmax(_.file_index) for name in said} | {"signup_date": _.signup_date.min()}
+        newest = {name: _[name].argmax(_.version) for name in said} | {"signup_date": _.signup_date.min()}
         newest = contacts.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(**newest)
         known = known.left_join(newest, "customer_id").drop("customer_id_right")
     early = (_.first_order_date.truncate("M") == ibis.literal(start).truncate("M")) if start else ibis.literal(False)
