@@ -124,7 +124,9 @@ def _running(con, subscriptions: ir.Table) -> set[str]:
 
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
     reporting = settings.currency
-    once = sales.each_once(con, parts["orders"])
+    stated = {name: terms.tax_rate for name, terms in settings.sources.items() if terms.tax_included and terms.tax_rate}
+    taxed, untaxed = sales.tax_as_stated(con, parts["orders"], stated) if stated else (parts["orders"], [])
+    once = sales.each_once(con, taxed)
     dated = sales.net_of_tax(once).mutate(
         order_date=_.ordered_at.pipe(_local_day, settings.time_zone),
         source=_.source_name,
@@ -160,7 +162,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         "refunds": _or_empty(con, refunds, "refunds"),
         "customers": people.order_by("customer_id"),
     }
-    return tables, reconcile.order_remarks(con, parts, orders, refunds)
+    return tables, untaxed + reconcile.order_remarks(con, parts, orders, refunds)
 
 
 def _or_empty(con, rows: ir.Table | None, name: str) -> ir.Table:

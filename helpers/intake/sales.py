@@ -15,6 +15,27 @@ def each_once(con, orders: ir.Table) -> ir.Table:
     return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]))
 
 
+def tax_as_stated(con, orders: ir.Table, stated: dict[str, float]) -> tuple[ir.Table, list[str]]:
+    """Orders of which client.toml says that prices hold tax at a rate, without the export's tax where that is 0 on every row.
+
+    Such a column is of a shop that does not reckon tax, and the stated rate counts. A 0 on some rows only is a real 0.
+    """
+    taxed = (_.tax_minor.fill_null(0) != 0) | (_.goods_tax_minor.fill_null(0) != 0)
+    zero = _.tax_minor.notnull() | _.goods_tax_minor.notnull()
+    mine = orders.filter(_.source_name.isin(list(stated))).group_by("source_name")
+    found = con.to_pandas(mine.aggregate(n=_.count(), taxed=taxed.any(), zero=zero.any()).order_by("source_name"))
+    found = found[~found["taxed"] & found["zero"]]
+    if found.empty:
+        return orders, []
+    blank = orders.source_name.isin(found["source_name"].tolist())
+    columns = {name: blank.ifelse(ibis.null("int64"), orders[name]) for name in ("tax_minor", "goods_tax_minor")}
+    said = [
+        f"{one.source_name}: the export's tax is 0 on all {one.n:,} orders; prices are taken to hold {stated[one.source_name]:.1%} tax, "
+        "as client.toml says." for one in found.itertuples()
+    ]  # fmt: skip
+    return orders.mutate(**columns), said
+
+
 def net_of_tax(orders: ir.Table) -> ir.Table:
     """gross, discount, net and undated refund without tax, whatever the store's prices include.
 

@@ -123,6 +123,19 @@ def test_tax_included_by_rate_from_client_toml(shop):
     assert shop.table("orders")["net_minor"].tolist() == [10_000]
 
 
+def test_a_stated_rate_counts_where_the_export_has_no_tax_at_all(shop):
+    """A column of nothing but 0 is of a shop that does not reckon tax; a 0 beside taxed orders is a real 0."""
+    shop.settle('[sources.own]\nfiles = "*.csv"\ntax_included = true\ntax_rate = 0.2\n')
+    shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,\n")
+    result = shop.build()
+    assert shop.table("orders")["net_minor"].tolist() == [10_000, 5_000]
+    assert any("own: the export's tax is 0 on all 2 orders; prices are taken to hold 20.0% tax" in remark for remark in result.remarks)
+    assert result.files["raw_minor"].tolist() == result.files["table_minor"].tolist()
+    shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,10.00\n")
+    assert not shop.build().remarks
+    assert shop.table("orders")["net_minor"].tolist() == [12_000, 5_000]
+
+
 def test_undated_refunds_do_not_repeat_dated_ones(shop):
     shop.write("orders.csv", f"{HEADER},refunded\n1,2026-03-01,,DE,EUR,100.00,30.00\n")
     shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")
