@@ -15,6 +15,7 @@ from helpers.money import exponent
 ONCE = {  # lines that stand in several files count once
     "refunds": "refund", "returns": "return", "retention_costs": "cost line", "subscriptions": "subscription movement",
 }  # fmt: skip
+SEEN = DAY | {"returns": "return_date", "customers": "signup_date"}  # what tells how far a file reaches
 POSTINGS = ("amazon_settlement",)  # several files may each charge the same day: only equal lines are the same
 
 
@@ -24,7 +25,7 @@ def versions(con, batches: list) -> dict[int, int]:
     for batch in batches:
         latest = dict.fromkeys((one.index for one in batch.accounts), float("-inf"))
         for target, rows in batch.tables.items():
-            if (day := DAY.get(target)) in rows.columns:
+            if (day := SEEN.get(target)) in rows.columns:
                 last = rows.group_by("file_index").aggregate(last=rows[day].max().cast("timestamp('UTC')").epoch_seconds())
                 for one in con.to_pandas(last).dropna().itertuples():
                     latest[one.file_index] = max(latest[one.file_index], one.last)

@@ -59,7 +59,7 @@ def swallowed(path: Path, skip: int, delimiter: str, quote: str, columns: int) -
                 continue
             text, at, inside = line.rstrip("\r\n"), 0, bool(opened)
             if inside:
-                full.append(text.count(delimiter) >= columns - 1)
+                full.append(text.count(delimiter) >= max(columns - 1, 1))
             while True:
                 if not inside:
                     if not text.startswith(quote, at):
