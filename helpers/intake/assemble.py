@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
-from helpers.intake import privacy, reconcile, sales
+from helpers.intake import overlaps, privacy, reconcile, sales
 from helpers.intake.contract import IntakeError, Problem
 from helpers.intake.conversions import to_local
 from helpers.intake.staging import Batch
@@ -21,13 +21,12 @@ RATED = {  # the days on which a table's money needs a rate; none: on the days o
     "acquisition_spend": ["date"], "subscriptions": ["date"], "tickets": ["opened_at"], "products": [],
 }  # fmt: skip
 DEFAULTS = {"acquisition_spend": {"kind": "media"}, "campaigns": {"arm": "none"}, "surveys": {"direction": "higher"}}
-ONE_FILE_A_DAY = ("acquisition_spend",)  # of two exports that cover the same day, the newer one counts
 
 
 def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
     """Write every table of the schema that the files feed; returns the files table and remarks for the reader."""
     folder.mkdir(parents=True)
-    parts = _stacked(con, batches, settings)
+    parts, overlapping = overlaps.once(con, _stacked(con, batches, settings), batches)
     fx = _rates(con, parts, settings)
     tables, remarks = _order_tables(con, parts, fx, settings)
     tables["fx"] = fx
@@ -38,7 +37,8 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
         _stop_if_empty_cells(con, name, folder / f"{name}.parquet")
     files, more = reconcile.files_table(con, batches, settings, folder)
     files.to_parquet(folder / "files.parquet", index=False)
-    return files, remarks + more
+    said = [remark for batch in batches for one in batch.accounts for remark in one.remarks]
+    return files, said + overlapping + remarks + more
 
 
 def _stop_if_empty_cells(con, name: str, path: Path) -> None:
@@ -52,9 +52,9 @@ def _stop_if_empty_cells(con, name: str, path: Path) -> None:
 
 def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Table]:
     """The staged rows of each target under one another, with buyers replaced by pseudonyms."""
-    parts, identified = {}, []
+    parts, identified, versions = {}, [], overlaps.versions(con, batches)
     for target in dict.fromkeys(t for batch in batches for t in batch.tables):
-        stacked = ibis.union(*(_full(batch, target) for batch in batches if target in batch.tables))
+        stacked = ibis.union(*(_full(batch, target, versions) for batch in batches if target in batch.tables))
         if "email" in kinds(target):
             stacked = stacked.mutate(buyer=privacy.buyer(stacked))
             identified.append(stacked)
@@ -77,12 +77,13 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
     return parts
 
 
-def _full(batch: Batch, target: str) -> ir.Table:
+def _full(batch: Batch, target: str, versions: dict[int, int]) -> ir.Table:
     """A batch's rows with every column of the target, null where the export has none, in one order."""
     rows = batch.tables[target]
     columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in stored(target).items()}
     names = {"source_name": batch.source, "format_name": batch.match.format.name}
-    return rows.select("row", "file_index", **columns, **{name: ibis.literal(value) for name, value in names.items()})
+    version = rows.file_index.cases(*((one.index, versions[one.index]) for one in batch.accounts)).cast("int64")
+    return rows.select("row", "file_index", version=version, **columns, **{name: ibis.literal(value) for name, value in names.items()})
 
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
@@ -123,7 +124,9 @@ def _running(con, subscriptions: ir.Table) -> set[str]:
 
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
     reporting = settings.currency
-    once = sales.each_once(con, parts["orders"])
+    stated = {name: terms.tax_rate for name, terms in settings.sources.items() if terms.tax_included and terms.tax_rate}
+    taxed, untaxed = sales.tax_as_stated(con, parts["orders"], stated) if stated else (parts["orders"], [])
+    once = sales.each_once(con, taxed)
     dated = sales.net_of_tax(once).mutate(
         order_date=_.ordered_at.pipe(_local_day, settings.time_zone),
         source=_.source_name,
@@ -159,7 +162,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
         "refunds": _or_empty(con, refunds, "refunds"),
         "customers": people.order_by("customer_id"),
     }
-    return tables, reconcile.order_remarks(con, parts, orders, refunds)
+    return tables, untaxed + reconcile.order_remarks(con, parts, orders, refunds)
 
 
 def _or_empty(con, rows: ir.Table | None, name: str) -> ir.Table:
@@ -191,9 +194,6 @@ def _less_dated(orders: ir.Table, refunds: ir.Table) -> ir.Table:
 
 
 def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> ir.Table:
-    if target in ONE_FILE_A_DAY:
-        newest = rows.group_by("source_name", "format_name", "date").aggregate(file_index=_.file_index.max())
-        rows = rows.semi_join(newest, ["source_name", "format_name", "date", "file_index"])
     if target == "tickets":
         rows = rows.mutate(opened_date=_.opened_at.pipe(_local_day, settings.time_zone))
     if target == "surveys":
@@ -206,7 +206,7 @@ def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> 
     for name in filled & set(rows.columns):
         rows = rows.filter(rows[name].notnull())
     if key := [name for name in table.key if name in rows.columns]:
-        rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("file_index"), "row"]))
+        rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("version"), "row"]))
         rows = rows.mutate(rank=rank).filter(_.rank == 0)
     return rows.order_by("file_index", "row", *table.names[:2])  # a row of several questions gives several answers
 

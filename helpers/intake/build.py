@@ -119,7 +119,9 @@ def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list
             batches.append(staging.stage(con, alike, settings, workbench, rejected))
             problems |= {_label(settings, a.raw.file): a.problems for a in batches[-1].accounts if a.problems}
         except IntakeError as error:
-            problems |= {_label(settings, one.raw.file): error.listed for one in alike}
+            named = [one.raw.file for one in alike if one.raw.file in error.problems]
+            problems |= {_label(settings, file): error.problems[file] for file in named}
+            problems |= {} if named else {_label(settings, one.raw.file): error.listed for one in alike}
     return found, batches, problems
 
 

@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
-from helpers.intake import unpack
+from helpers.intake import quotes, repeats, unpack
 from helpers.intake.contract import NOTHING, IntakeError, Problem
 
 TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
@@ -123,8 +123,8 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
     """The wanted columns of files with one layout, as text, with file_index and `row` as a spreadsheet counts (header is 1)."""
     layout, wanted = found[0].layout, list(dict.fromkeys(found[0].match.columns.values()))
     if found[0].raw.kind == "parquet":
-        rows = con.read_parquet(found[0].path).select(*wanted)
-        table = con.create_table(name, rows.mutate(**{c: rows[c].cast("string") for c in wanted}))
+        rows = repeats.with_hash(con, con.read_parquet(found[0].path, table_name=f"{name}_view"), found[0].match)
+        table = con.create_table(name, rows.select(*repeats.hashes(rows), **{c: rows[c].cast("string") for c in wanted}))
         return table.mutate(**{OVERFLOW: NOTHING}, row=table.rowid() + 2, file_index=ibis.literal(found[0].index, "int64"))
     paths = {str(_as_utf8(one, workbench)): one for one in found}
     options = {
@@ -136,13 +136,17 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
     for parallel in (True, False):  # short lines beside quoted line breaks want a single thread
         try:
             view = con.read_csv(list(paths), table_name=f"{name}_view", parallel=parallel, **options)
-            table = con.create_table(name, view.select(*wanted, OVERFLOW, "filename"), overwrite=True)
+            view = repeats.with_hash(con, view, found[0].match)
+            table = con.create_table(name, view.select(*wanted, *repeats.hashes(view), OVERFLOW, "filename"), overwrite=True)
             break
         except duckdb.Error as error:
             if not parallel or "null_padding" not in str(error):
                 what, advice = unpack.first_line(error), "Open it in a spreadsheet, and export it again as CSV"
                 raise IntakeError({found[0].raw.file: [Problem("the file", f"it cannot be read as a table: {what}", advice)]}) from None
-    first = dict(con.raw_sql(f"SELECT filename, min(rowid) FROM {name} GROUP BY filename").fetchall())
+    counted = con.raw_sql(f"SELECT filename, min(rowid), count(*) FROM {name} GROUP BY filename").fetchall()
+    first = {path: start for path, start, _rows in counted}
+    if quote:
+        quotes.stop_if_swallowed(paths, {path: rows for path, _start, rows in counted}, quote)
     start = table.filename.cases(*((path, first.get(path, 0)) for path in paths)).cast("int64")
     index = table.filename.cases(*((path, one.index) for path, one in paths.items())).cast("int64")
     return table.mutate(row=table.rowid() - start + layout.skip + 1, file_index=index).drop("filename")

@@ -16,6 +16,7 @@ DAY = {name: table.day for name, table in schema.TABLES.items()} | {
 AMOUNT = {
     "retention_costs": "amount_minor", "acquisition_spend": "amount_minor", "refunds": "amount_minor", "subscriptions": "mrr_delta_minor",
 }
+LEFT_OUT = "left_out_of_"  # tables of the rows, by file_index and row, that stand in another file too and count there
 
 
 def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -50,12 +51,10 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     """What was left out or could not be placed, in sentences."""
     nobody = parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull())
     lost, who = con.to_pandas(nobody.aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
-    twice = con.to_pandas(parts["orders"].count()) - con.to_pandas(orders.count())
     loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count()) if refunds is not None else 0
     shared = f"share {who:,} placeholder address{'es' if who > 1 else ''}; they count"
     found = [
         (lost, "order", "has a placeholder address; it counts", shared, "in revenue and in no customer metric."),
-        (twice, "order", "stands", "stand", "in more than one export; the newest export's version counts."),
         (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
          "in the month's bridge, not against a customer's spend."),
     ]  # fmt: skip
@@ -85,10 +84,16 @@ def _standing(con, batch, orders) -> pd.DataFrame:
         stand = orders.select("source", "order_id", "net_minor").join(mine, ["source", "order_id"])
         stand = stand.select("file_index", "currency", amount=(_.net_minor + _.added_tax))
         if "refunds" in batch.tables:  # a ledger's negative lines
-            stand = stand.union(batch.tables["refunds"].select("file_index", "currency", amount=-_.amount_minor))
+            stand = stand.union(_counting(con, batch, "refunds").select("file_index", "currency", amount=-_.amount_minor))
         return con.to_pandas(stand.group_by("file_index", "currency").aggregate(table_minor=_.amount.sum()))
     target = next((t for t in AMOUNT if t in batch.tables), None)
     if target is None:
         return pd.DataFrame(columns=["file_index", "currency", "table_minor"])
-    rows = batch.tables[target].filter(_.currency.notnull())
+    rows = _counting(con, batch, target).filter(_.currency.notnull())
     return con.to_pandas(rows.group_by("file_index", "currency").aggregate(table_minor=_[AMOUNT[target]].sum()))
+
+
+def _counting(con, batch, target: str):
+    """A batch's rows of a target without those left out for another file's."""
+    rows, name = batch.tables[target], f"{LEFT_OUT}{target}"
+    return rows.anti_join(con.table(name), ["file_index", "row"]) if name in con.list_tables() else rows

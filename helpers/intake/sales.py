@@ -11,8 +11,29 @@ from helpers.money import exponent
 
 def each_once(con, orders: ir.Table) -> ir.Table:
     """Of an order that several exports hold, the newest export's row."""
-    newest = orders.group_by("source_name", "order_id").aggregate(file_index=_.file_index.max())
+    newest = orders.group_by("source_name", "order_id").aggregate(file_index=_.file_index.argmax(_.version))
     return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]))
+
+
+def tax_as_stated(con, orders: ir.Table, stated: dict[str, float]) -> tuple[ir.Table, list[str]]:
+    """Orders of which client.toml says that prices hold tax at a rate, without the export's tax where that is 0 on every row.
+
+    Such a column is of a shop that does not reckon tax, and the stated rate counts. A 0 on some rows only is a real 0.
+    """
+    taxed = (_.tax_minor.fill_null(0) != 0) | (_.goods_tax_minor.fill_null(0) != 0)
+    zero = _.tax_minor.notnull() | _.goods_tax_minor.notnull()
+    mine = orders.filter(_.source_name.isin(list(stated))).group_by("source_name")
+    found = con.to_pandas(mine.aggregate(n=_.count(), taxed=taxed.any(), zero=zero.any()).order_by("source_name"))
+    found = found[~found["taxed"] & found["zero"]]
+    if found.empty:
+        return orders, []
+    blank = orders.source_name.isin(found["source_name"].tolist())
+    columns = {name: blank.ifelse(ibis.null("int64"), orders[name]) for name in ("tax_minor", "goods_tax_minor")}
+    said = [
+        f"{one.source_name}: the export's tax is 0 on all {one.n:,} orders; prices are taken to hold {stated[one.source_name]:.1%} tax, "
+        "as client.toml says." for one in found.itertuples()
+    ]  # fmt: skip
+    return orders.mutate(**columns), said
 
 
 def net_of_tax(orders: ir.Table) -> ir.Table:
@@ -92,7 +113,7 @@ def delivered(orders: ir.Table, deliveries: ir.Table | None) -> ir.Table:
     """Orders with the carriers' days; a parcel handed over makes a paid (or cash on delivery) order delivered."""
     if deliveries is None:
         return orders
-    facts = {"came": _.delivered_date.max(), "promise": _.promised_date.max(), "outcome": _.status.argmax(_.file_index)}
+    facts = {"came": _.delivered_date.max(), "promise": _.promised_date.max(), "outcome": _.status.argmax(_.version)}
     last = deliveries.filter(_.source.notnull()).group_by("source", "order_id").aggregate(**facts)
     rows = orders.left_join(last, ["source", "order_id"]).drop("source_right", "order_id_right")
     outcome = _.outcome.lower()
@@ -159,7 +180,7 @@ def customers(orders: ir.Table, contacts: ir.Table | None, complete: bool, start
     if contacts is None:
         known = known.mutate(**{name: ibis.null(dtype) for name, dtype in said.items()})
     else:
-        newest = {name: _[name].argmax(_.file_index) for name in said} | {"signup_date": _.signup_date.min()}
+        newest = {name: _[name].argmax(_.version) for name in said} | {"signup_date": _.signup_date.min()}
         newest = contacts.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(**newest)
         known = known.left_join(newest, "customer_id").drop("customer_id_right")
     early = (_.first_order_date.truncate("M") == ibis.literal(start).truncate("M")) if start else ibis.literal(False)

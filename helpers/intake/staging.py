@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers.intake import contract, quirks, read
+from helpers.intake import contract, quirks, read, repeats
 from helpers.intake.columns import TEXT, Reader
 from helpers.intake.contract import NOTHING, Check, Problem
 from helpers.intake.conversions import minor_units
@@ -34,6 +34,7 @@ class Account:
     rejected: int = 0
     ignored: int = 0
     problems: list[Problem] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     money: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["currency", "raw_minor"]))
 
 
@@ -57,8 +58,11 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
         return batch  # templates not filled in yet
     rows = read.load(con, name, found, workbench, form.rule("quote", '"'))
     rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
+    rows, said = repeats.once_within(con, rows, match, name)
+    for one in batch.accounts:
+        one.remarks += [f"{one.raw.file}: {remark}" for remark in said.get(one.index, [])]
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
-    batch.rows = rows
+    batch.rows = rows.drop("repeated") if "repeated" in rows.columns else rows
     texts = con.create_view(f"texts_{name}", rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()}))
     reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
     columns, used = {}, {}
@@ -70,6 +74,7 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     reader.checks += _line_checks(texts, match.columns.values(), found[0].layout)
     ignored = _ignored(reader, form, terms)
     reader.parsed[ignored.op()] = "ignored"
+    reader.checks += repeats.order_checks(reader, form, columns, ignored)
     broken = {f"{contract.BREAKS}{k}": check.bad.fill_null(False) for k, check in enumerate(reader.checks)}
     bad = ibis.or_(*broken.values()) & ~ignored
     group = reader.value(form.rule("group")) if form.rule("group") else NOTHING

@@ -123,6 +123,19 @@ def test_tax_included_by_rate_from_client_toml(shop):
     assert shop.table("orders")["net_minor"].tolist() == [10_000]
 
 
+def test_a_stated_rate_counts_where_the_export_has_no_tax_at_all(shop):
+    """A column of nothing but 0 is of a shop that does not reckon tax; a 0 beside taxed orders is a real 0."""
+    shop.settle('[sources.own]\nfiles = "*.csv"\ntax_included = true\ntax_rate = 0.2\n')
+    shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,\n")
+    result = shop.build()
+    assert shop.table("orders")["net_minor"].tolist() == [10_000, 5_000]
+    assert any("own: the export's tax is 0 on all 2 orders; prices are taken to hold 20.0% tax" in remark for remark in result.remarks)
+    assert result.files["raw_minor"].tolist() == result.files["table_minor"].tolist()
+    shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,10.00\n")
+    assert not shop.build().remarks
+    assert shop.table("orders")["net_minor"].tolist() == [12_000, 5_000]
+
+
 def test_undated_refunds_do_not_repeat_dated_ones(shop):
     shop.write("orders.csv", f"{HEADER},refunded\n1,2026-03-01,,DE,EUR,100.00,30.00\n")
     shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")
@@ -229,6 +242,26 @@ def test_lines_with_too_many_values_and_unclosed_quotes_are_rejected_not_cut(sho
     assert "more values than the header has columns" in problem(shop)
     shop.write("orders.csv", GOOD + '3,2026-03-03,"cora@mail.test,DE,EUR,1.00\n4,2026-03-03,,DE,EUR,1.00\n5,2026-03-03,,DE,EUR,1.00\n')
     assert "unclosed quote" in problem(shop)
+
+
+def test_a_stray_quote_that_swallows_most_of_a_file_refuses_it(shop):
+    """It made one record of all that follows, which counted as one rejected row of a few hundred."""
+    lines = [f"{k},2026-03-01,,DE,EUR,1.00,Tent {k}" for k in range(60_000)]
+    lines[302] = lines[302].replace("Tent", '"Tent')
+    shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
+    said = problem(shop, max_rejected=1.0)
+    assert "line 304: an unclosed quote opens in it and swallows the 59,697 lines to line 60,001." in said and "remove the quote" in said
+    lines[500] = lines[500].replace("Tent 500", '"Tent, ""large"""')
+    shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
+    shop.write("other.csv", f"{HEADER},product\n" + lines[0] + "\n")
+    said = problem(shop, max_rejected=1.0)
+    assert "swallows the 198 lines to line 502" in said and "other.csv" not in said
+
+
+def test_values_of_several_lines_are_no_unclosed_quotes(shop):
+    note = '"Please ring twice, then leave it there\n\nThank you, all of you, dear shop, Anna"'
+    shop.write("orders.csv", f"{HEADER},product\n1,2026-03-01,,DE,EUR,1.00,{note}\n2,2026-03-01,,DE,EUR,1.00,\"5\"\"\"\n")
+    assert shop.build().files["rows_accepted"].tolist() == [2]
 
 
 def test_encodings(shop):
