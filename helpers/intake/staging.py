@@ -152,6 +152,9 @@ def _with_settings(reader: Reader, target: str, columns: dict) -> dict:
         columns.setdefault("sales_channel", {"constant": reader.match.format.rule("sales_channel", reader.match.format.name)})
         said = {"tax_included": reader.source.tax_included, "tax_rate": reader.source.tax_rate}
         columns |= {name: {"constant": value} for name, value in said.items() if value is not None}
+        taken_off = reader.match.format.rule("less_tax", "")  # a tax the format has taken off already is not taken off again
+        if reader.source.tax_included and taken_off in reader.match.columns:
+            columns["tax_included"] = {"not": {"of": taken_off, "above": 0}}
     return columns
 
 

@@ -136,6 +136,14 @@ def test_a_stated_rate_counts_where_the_export_has_no_tax_at_all(shop):
     assert shop.table("orders")["net_minor"].tolist() == [12_000, 5_000]
 
 
+def test_a_tax_that_the_format_has_taken_off_is_not_taken_off_again(shop):
+    """WooCommerce: 64.50 less 9.50 tax and 5.00 shipping are 50.00 net, whatever client.toml says that the prices include."""
+    shop.settle('[sources.woo]\nfiles = "woo.csv"\ntax_included = true\ntax_rate = 0.19\n')
+    shop.write("woo.csv", exports.WOO)
+    shop.build()
+    assert shop.table("orders").set_index("order_id").loc["501", "net_minor"] == 5_000
+
+
 def test_undated_refunds_do_not_repeat_dated_ones(shop):
     shop.write("orders.csv", f"{HEADER},refunded\n1,2026-03-01,,DE,EUR,100.00,30.00\n")
     shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")
