@@ -170,7 +170,7 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
             "", f"# {_line(store)}", f"[sources.{key}]", f'files = "{_escaped(store.files)}"', f'format = "{store.format}"',
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
-            f"covered_through = {store.last}    # raise it if the export reaches further than its last order",
+            f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 

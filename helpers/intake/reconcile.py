@@ -27,7 +27,8 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
-            covered = (terms and terms.covered_through) or last
+            said = terms.covered_through if terms else None  # of the source; it may reach further than the last order, never less far
+            covered = max((day for day in (said, last) if day), default=None)
             facts = {
                 "file": one.raw.file, "format": batch.match.format.name, "source": batch.source, "sha256": one.raw.sha256,
                 "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected, "rows_ignored": one.ignored,

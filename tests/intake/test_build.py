@@ -354,6 +354,16 @@ def test_a_source_whose_file_is_gone_stops_the_run(shop):
     assert "no file named other*.csv" in problem(shop)
 
 
+def test_coverage_is_the_later_of_the_setting_and_the_last_order(shop):
+    """A setting never holds the monthly job back; it reaches further than the last order, where the export does."""
+    shop.put(orders_csv=exports.SHOPIFY)
+    for said, covered in {"2026-05-31": "2026-07-04", "2026-07-31": "2026-07-31"}.items():
+        shop.settle(f'[sources.eu]\nfiles = "orders*.csv"\ncovered_through = {said}\n')
+        assert {str(day) for day in shop.build().files["covered_through"]} == {covered}
+    shop.put(orders2_csv=exports.SHOPIFY.replace("2026-07-04", "2026-08-31").replace("#1005", "#1006"))
+    assert str(shop.build().files["covered_through"].max()) == "2026-08-31"
+
+
 def test_online_retail_agrees_with_the_raw_file_to_the_penny(shop, shared_data):
     """22,523 lines stand in both sheets and count once (PROVENANCE.md); the money is summed apart from the file itself."""
     shutil.copy(os.path.join(os.path.dirname(__file__), "../../data/online-retail-ii/client.toml"), shop.folder / "client.toml")
