@@ -54,6 +54,7 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
         found, batches, problems = staged(con, settings, folder, workbench)
         _stop_if_too_many(settings, found, batches, problems, share)
         files, remarks = assemble.write_tables(con, batches, settings, workbench / "tables")
+        remarks += [f"{one.raw.file} is left out: [sources.{one.source}] says active = false." for one in found if one.left_out]
         accounts = [one for batch in batches for one in batch.accounts]
         manifest = {
             "fingerprint": fingerprint,
@@ -86,7 +87,7 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     for one in found:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
         said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
-        taken = one.match.format.title if one.match else "not recognised"
+        taken = "left out: active = false" if one.left_out else one.match.format.title if one.match else "not recognised"
         rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
 
@@ -112,7 +113,7 @@ def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list
     batches, groups, rejected = [], {}, settings.folder / "rejected"
     shutil.rmtree(rejected, ignore_errors=True)
     for one in found:
-        if not one.problem:
+        if not one.problem and not one.left_out:
             groups.setdefault(one.alike, []).append(one)
     for alike in groups.values():
         try:
@@ -135,7 +136,7 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
         what = f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be"
         advice = "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."
         problems[_label(settings, one.raw.file)].append(Problem("the file", what, advice))
-    if too_many or len(accounts) < len(found):
+    if too_many or len(accounts) < sum(not one.left_out for one in found):
         raise IntakeError(problems)
     if not any("orders" in batch.tables for batch in batches):
         raise IntakeError({"the raw folder": [Problem("orders", "no export holds orders", "Put an order export there.")]})

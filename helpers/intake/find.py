@@ -5,6 +5,7 @@ from pathlib import Path
 
 from helpers.intake import read, recognise
 from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.overlaps import is_payments
 from helpers.settings import Settings, Source
 
 
@@ -20,6 +21,12 @@ class Found:
     path: Path | None = None
     problem: Problem | None = None
     index: int = 0
+
+    @property
+    def left_out(self) -> bool:
+        """Whether client.toml leaves it out: payments whose source is not active. A closed shop's orders stay: they were sold."""
+        off = self.terms is not None and not self.terms.active
+        return off and self.match is not None and is_payments(self.match.format.name)
 
     @property
     def alike(self) -> tuple:

@@ -7,6 +7,7 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
+from helpers.intake import overlaps
 from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
@@ -60,7 +61,8 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
         (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
          "in the month's bridge, not against a customer's spend."),
     ]  # fmt: skip
-    return [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
+    said = [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
+    return said + overlaps.remarks(con, parts["orders"])
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:

@@ -364,6 +364,27 @@ def test_coverage_is_the_later_of_the_setting_and_the_last_order(shop):
     assert str(shop.build().files["covered_through"].max()) == "2026-08-31"
 
 
+def test_one_shop_under_two_sources_is_said(shop):
+    """An order counts twice when its number and day stand in two sources of one format; the same number years apart does not."""
+    shop.put(a_csv=exports.SHOPIFY, b_csv=exports.SHOPIFY)
+    shop.settle('[sources.a]\nfiles = "a.csv"\n[sources.b]\nfiles = "b.csv"\n')
+    said = "\n".join(shop.build().remarks)
+    assert "5 orders of a stand in b too, number and day alike (first: #1001), and count twice." in said and "files = [" in said
+    shop.put(b_csv=exports.SHOPIFY.replace("2026-", "2025-"))
+    assert "stand in b too" not in "\n".join(shop.build().remarks)
+
+
+def test_payments_beside_a_shop_are_said_and_left_out_on_request(shop):
+    payment = "ch_9,2026-07-04 09:00,23.80,0.00,eur,true,23.80,1.00,Paid,,Anna@mail.test,Order 1005\n"
+    shop.put(orders_csv=exports.SHOPIFY, payments_csv=exports.STRIPE.splitlines()[0] + "\n" + payment)
+    assert "1 of the 1 payments of stripe" in "\n".join(shop.build().remarks) and len(shop.table("orders")) == 6
+    shop.settle('[sources.stripe]\nfiles = "payments.csv"\nactive = false\n[sources.eu]\nfiles = "orders.csv"\nactive = false\n')
+    built = shop.build()
+    assert "payments.csv is left out: [sources.stripe] says active = false." in built.remarks
+    assert len(shop.table("orders")) == 5 and set(built.files["file"]) == {"orders.csv"}, "a closed shop's orders stay"
+    assert build.check(shop.settings).set_index("file").loc["payments.csv", "format"] == "left out: active = false"
+
+
 def test_online_retail_agrees_with_the_raw_file_to_the_penny(shop, shared_data):
     """22,523 lines stand in both sheets and count once (PROVENANCE.md); the money is summed apart from the file itself."""
     shutil.copy(os.path.join(os.path.dirname(__file__), "../../data/online-retail-ii/client.toml"), shop.folder / "client.toml")

@@ -80,3 +80,54 @@ def test_a_folder_that_cannot_be_used_still_makes_a_client(empty, tmp_path):
     assert "is not a date" in "\n".join(new.new_client("acme", folder).found)
     with pytest.raises(IntakeError):
         empty.build()
+
+
+def found_in(tmp_path, **files):
+    """A client made from these exports (name, with _ for the point before the suffix): what was said, and its sources."""
+    folder = tmp_path / "exports"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in files.items():
+        path = folder / ".".join(name.rsplit("_", 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.rmtree(settings.home() / "data" / "acme", ignore_errors=True)
+    made = new.new_client("acme", folder)
+    sources = tomllib.loads((made.folder / "client.toml").read_text()).get("sources", {})
+    return "\n".join(made.found), {name: source["files"] for name, source in sources.items()}
+
+
+def woo(*orders):
+    """A WooCommerce export with an order of ten euros for each (number, day)."""
+    row = "{0},{0},{1} 10:00:00,completed,0,0,0,0,10.00,10.00,EUR,stripe,0,c{0}@mail.test,C,,DE,DE,Peg,P-1,1,10.00"
+    return "\n".join([exports.WOO.splitlines()[0], *(row.format(*order) for order in orders), ""])
+
+
+JAN, FEB = woo((1, "1/5/2026"), (2, "1/6/2026")), woo((3, "2/5/2026"), (4, "2/6/2026"))
+
+
+def test_copies_months_and_archives_of_one_store_are_one_source(empty, tmp_path):
+    said, sources = found_in(tmp_path, **{"orders-2026_csv": JAN, "orders-2026 (1)_csv": JAN, "archive/orders-2026_csv": JAN})
+    assert sources == {"woocommerce": "orders-*.csv"} and "2 orders from" in said and "DE 100%" in said
+    assert "are read as one store's: order numbers stand in both. If they are several" in said
+    assert empty.build().files["source"].dropna().isin(["woocommerce"]).sum() >= 3 and len(empty.table("orders")) == 2
+    said, sources = found_in(tmp_path, orders_jan_csv=JAN, orders_feb_csv=FEB)
+    assert sources == {"woocommerce": "orders_*.csv"} and "order numbers go on" in said
+
+
+def test_stores_with_numbers_of_their_own_stay_apart(empty, tmp_path):
+    """The same numbers on other days are two stores even under one name; so are other currencies, prefixes or names."""
+    said, sources = found_in(tmp_path, orders_1_csv=JAN, orders_2_csv=JAN.replace("1/", "6/"))
+    assert sources == {"woocommerce": "orders_1.csv", "woocommerce-2": "orders_2.csv"} and "are read as 2 stores" in said
+    _said, sources = found_in(tmp_path, orders_1_csv=JAN, orders_2_csv=woo((9001, "1/5/2026")).replace("EUR", "GBP"))
+    assert len(sources) == 2
+    _said, sources = found_in(tmp_path, orders_de_csv=JAN, orders_fr_csv=woo((9001, "1/5/2026")))
+    assert sources == {"woocommerce-de": "orders_de.csv", "woocommerce-fr": "orders_fr.csv"}
+
+
+def test_payments_beside_their_shop_are_warned_of(empty, tmp_path):
+    paid = exports.STRIPE.splitlines()[0] + "\n" + "".join(
+        f"ch_{k},2026-01-{k + 4:02d} 11:00,10.00,0.00,eur,true,10.00,1.00,Paid,,c{k}@mail.test,Order {k}\n" for k in (1, 2)
+    )
+    said, sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid)
+    assert "2 of the 2 payments of stripe with a known buyer" in said and "(first: ch_1 on 2026-01-05, order 1)" in said
+    assert set(sources) == {"stripe", "woocommerce"}
