@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.intake import build, clock, overlaps, read
+from helpers.intake import build, clock, overlaps, read, unpack, unread
 from helpers.intake.contract import IntakeError
 from helpers.intake.stores import Store, stores
 from helpers.settings import checked_name, client_folder, load_settings
@@ -47,10 +47,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     _write(folder, {"name": name.replace("-", " ").title()}, "")
     if raw is None:
         return NewClient(folder)
-    given = {one.file for one in read.raw_files(raw)}
-    for file in given:
-        (folder / "raw" / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(raw / file, folder / "raw" / file)
+    given, aside = _copied(raw, folder / "raw")
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
         con = build.open_workbench(Path(scratch), folder / "raw")
         found, batches, problems = build.staged(con, load_settings(name), folder / "raw", Path(scratch))
@@ -58,13 +55,31 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         twice = overlaps.remarks(con, sold) if (sold := overlaps.sold(batches)) is not None else []
         con.disconnect()
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
-    said = [f"{file}: {title}" for file, title in taken.items()] + ([str(IntakeError(problems))] if problems else [])
+    said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]
+    said += [str(IntakeError(problems))] if problems else []
     supplied = {target for batch in batches for target in batch.tables}
     lacking = {table.replace("_", " "): pages for table, pages in PAGES.items() if table not in supplied}
     missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]
     if shops:
         _write(folder, _guesses(shops), _sections(shops, missing))
     return NewClient(folder, [*said, *map(_line, shops), *_grouped(shops), *twice, *missing])
+
+
+def _copied(raw: Path, target: Path) -> tuple[set[str], list[str]]:
+    """Copy the exports of a folder, those in ZIP archives too; the files, and what is said of archives and of what is not read."""
+    given, said = {one.file for one in read.raw_files(raw)}, []
+    for file in given:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(raw / file, target / file)
+    for file, note in unread.unread_files(raw).items():
+        inside = Path(file).with_suffix("")
+        try:
+            names = unpack.from_zip(raw / file, target / inside, read.SUFFIXES) if file.lower().endswith(".zip") else []
+        except ValueError as error:
+            names, note = [], f"{error}. Unpack it by hand, and put the tables in it beside the others."
+        given |= {str(inside / name) for name in names}
+        said.append(f"{file}: unpacked into raw/{inside}/: {', '.join(names)}" if names else f"{file}: {note}")
+    return given, said
 
 
 def _guesses(stores: list[Store]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import tomllib
+import zipfile
 
 import exports
 import pytest
@@ -131,3 +132,27 @@ def test_payments_beside_their_shop_are_warned_of(empty, tmp_path):
     said, sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid)
     assert "2 of the 2 payments of stripe with a known buyer" in said and "(first: ch_1 on 2026-01-05, order 1)" in said
     assert set(sources) == {"stripe", "woocommerce"}
+
+
+def test_archives_are_unpacked_and_what_is_not_read_is_named(empty, tmp_path):
+    """Tables come out of a ZIP under their bare names, links and programs do not; old workbooks say what to save them as."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "orders.csv").write_text(JAN)
+    (folder / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    (folder / "broken.zip").write_bytes(b"PK no archive")
+    link = zipfile.ZipInfo("link.csv")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        for name, text in {"../../feb.csv": FEB, "a/feb.csv": FEB, "run.sh": "", link: "/etc/passwd"}.items():
+            archive.writestr(name, text)
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.csv", b"0" * 20_000_000)
+    made = new.new_client("acme", folder)
+    said = "\n".join(made.found)
+    assert "more.zip: unpacked into raw/more/: feb.csv, 1 feb.csv" in said and "more/feb.csv: WooCommerce orders" in said
+    assert "bomb.zip: it unpacks to 20,000,000 bytes" in said and "broken.zip: it cannot be unpacked" in said
+    assert "old.xls: it is not read: a workbook of another kind. Save it as .xlsx or CSV." in said
+    raw = made.folder / "raw"
+    assert sorted(p.name for p in raw.rglob("*.csv") if p.parent != raw) == ["1 feb.csv", "feb.csv"]
+    assert not list(tmp_path.glob("*.csv")) and not [*raw.rglob("*.zip"), *raw.rglob("*.sh")]
