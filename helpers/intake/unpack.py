@@ -110,22 +110,27 @@ def _too_large(archive: zipfile.ZipFile, path: Path) -> str:
 def from_json(raw, target: Path) -> None:
     """The records of a JSON file or of JSON lines, nested keys joined by dots."""
     try:
-        text = raw.path.read_text(encoding="utf-8-sig")
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError:
-            document = [json.loads(line) for line in text.splitlines() if line.strip()]
-        records = [_flat(record) for record in _records(document) if isinstance(record, dict)]
+        document, _lines = json_document(raw.path)
+        rows = [flat(record) for record in records(document) if isinstance(record, dict)]
     except (ValueError, RecursionError) as error:
         raise IntakeError({raw.file: [Problem("the file", f"it is not JSON ({first_line(error)})")]}) from None
-    names = list(dict.fromkeys(itertools.chain.from_iterable(records)))
+    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, names)
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(rows)
 
 
-def _records(document) -> list:
+def json_document(path: Path) -> tuple[object, bool]:
+    """What a JSON file holds, and whether it does so as a record a line. Raises ValueError when it is not JSON."""
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        return json.loads(text), False
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines() if line.strip()], True
+
+
+def records(document) -> list:
     """The longest list of objects anywhere near the top of the document."""
     if isinstance(document, list):
         return document
@@ -133,14 +138,19 @@ def _records(document) -> list:
     return max(lists, key=len, default=[document])
 
 
-def _flat(record: dict, prefix: str = "") -> dict:
-    flat = {}
+def flat(record: dict, prefix: str = "") -> dict:
+    """A record's values by their keys joined with dots, lists as JSON.
+
+    >>> flat({"id": 1, "buyer": {"email": "a@mail.test"}, "tags": ["x"]})
+    {'id': 1, 'buyer.email': 'a@mail.test', 'tags': '["x"]'}
+    """
+    found = {}
     for key, value in record.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
-    return flat
+            found[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return found
 
 
 def _cell(value) -> str:
