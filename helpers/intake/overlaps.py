@@ -62,23 +62,26 @@ def _shared_orders(con, orders: ir.Table) -> list[str]:
 
 
 def _payments(con, orders: ir.Table) -> list[str]:
-    """Sources of payments of which most were made by somebody who bought in a shop within a day."""
-    known = orders.filter(orders.buyer.startswith("e:"))
-    paid, shop = known.filter(_is_payment(known)), known.filter(~_is_payment(known))
-    total = con.to_pandas(paid.group_by("source_name").aggregate(n=_.count())).set_index("source_name")["n"]
-    if total.empty:
+    """Sources of payments of which, while the shops' exports run, most were made by somebody who bought there within a day."""
+    known = orders.filter(orders.buyer.startswith("e:")).mutate(day=_.ordered_at.date())
+    bought = known.filter(~_is_payment(known)).group_by("buyer", "day", shop="source_name").aggregate(bought=_.order_id.min())
+    first, last = con.to_pandas(bought.aggregate(first=_.day.min(), last=_.day.max())).iloc[0]
+    paid = known.filter(_is_payment(known))
+    if pd.isna(first) or not con.to_pandas(paid.count()):
         return []
-    pairs = paid.join(shop, [paid.buyer == shop.buyer, _apart(paid.ordered_at, shop.ordered_at) <= A_DAY])
-    pairs = pairs.select("source_name", "order_id", "ordered_at", shop=shop.source_name, bought=shop.order_id)
+    paid = paid.filter(paid.day.between(pd.Timestamp(first).date(), pd.Timestamp(last).date()))
+    total = con.to_pandas(paid.group_by("source_name").aggregate(n=_.order_id.nunique())).set_index("source_name")["n"]
+    near = ibis.union(*(bought.mutate(day=(bought.day + ibis.interval(days=k)).cast("date")) for k in (-1, 0, 1)))
+    pairs = paid.join(near, ["buyer", "day"])
     found = pairs.group_by("source_name").aggregate(
         n=_.order_id.nunique(), shops=_.shop.nunique(), shop=_.shop.min(),
-        first=_.order_id.argmin(_.ordered_at), bought=_.bought.argmin(_.ordered_at), day=_.ordered_at.min().date(),
+        first=_.order_id.argmin(_.ordered_at), bought=_.bought.argmin(_.ordered_at), day=_.day.min(),
     )  # fmt: skip
     return [
-        f"{row.n:,} of the {total[row.source_name]:,} payments of {row.source_name} with a known buyer were made within a day of the same "
-        f"buyer's order in {row.shop}{' and others' if row.shops > 1 else ''} (first: {row.first} on {pd.Timestamp(row.day):%Y-%m-%d}, "
-        f"order {row.bought}): these sales count twice. Write active = false under [sources.{row.source_name}] in client.toml, with its "
-        "files, to leave the payments out."
+        f"{row.n:,} of the {total[row.source_name]:,} payments of {row.source_name} with a known buyer, while the shops' exports run, were "
+        f"made within a day of the same buyer's order in {row.shop}{' and others' if row.shops > 1 else ''} (first: {row.first} on "
+        f"{pd.Timestamp(row.day):%Y-%m-%d}, order {row.bought}): these sales count twice. Write active = false under "
+        f"[sources.{row.source_name}] in client.toml, with its files, to leave the payments out."
         for row in con.to_pandas(found.order_by("source_name")).itertuples()
         if row.n >= DOUBLED * total[row.source_name]
     ]

@@ -131,6 +131,11 @@ def test_payments_beside_their_shop_are_warned_of(empty, tmp_path):
     )
     said, sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid)
     assert "2 of the 2 payments of stripe with a known buyer" in said and "(first: ch_1 on 2026-01-05, order 1)" in said
+    early = "".join(f"ch_0{k},2025-01-{k:02d} 11:00,10.00,0.00,eur,true,10.00,1.00,Paid,,c{k}@mail.test,Order\n" for k in range(1, 9))
+    said, _sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid + early)
+    assert "2 of the 2 payments" in said, "payments from before the shop's export begins say nothing"
+    said, sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid.replace("@mail", "@post"))
+    assert "payments of stripe" not in said, "other buyers are other sales"
     assert set(sources) == {"stripe", "woocommerce"}
 
 
