@@ -120,7 +120,7 @@ def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbe
     mine = [(sheet, fits[sheet][1].skip) for sheet in sheets if sheet in fits and fits[sheet][0].format.name == main]
     best, layout, path = *fits[mine[0][0]], mine[0][0].path
     if len(mine) > 1:
-        path = workbench / f"{raw.sha256[:16]}.csv"
+        path = workbench / f"{raw.key}.csv"
         layout = read.Layout("utf-8", ",", unpack.together(mine, path), 1)
         best = recognise.match(list(layout.header), candidates[main], terms.columns)
     read_too = [sheet for sheet, _line in mine]

@@ -37,6 +37,11 @@ class Raw:
     sha256: str
     kind: str
 
+    @property
+    def key(self) -> str:
+        """A name for copies made of it: two files of one content are still two files."""
+        return hashlib.sha256(self.file.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -88,7 +93,7 @@ def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
         yield path, Layout("", "", tuple(pq.read_schema(path).names), 0)
         return
     if raw.kind == "json":
-        path = workbench / f"{raw.sha256[:16]}.csv"
+        path = workbench / f"{raw.key}.csv"
         if not path.exists():
             unpack.from_json(raw, path)
     yield from ((path, layout) for layout in text_layouts(path))
@@ -181,7 +186,7 @@ def _as_utf8(one, workbench: Path) -> Path:
 
 
 def _utf8_name(raw: Raw) -> str:
-    return f"{hashlib.sha256(raw.file.encode()).hexdigest()[:16]}.utf8.csv"
+    return f"{raw.key}.utf8.csv"
 
 
 def _header_lines(text: str, encoding: str) -> Iterator[Layout]:

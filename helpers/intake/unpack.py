@@ -39,7 +39,7 @@ def sheets(raw, folder: Path) -> list[Sheet]:
         raise IntakeError({raw.file: [Problem("the file", f"it is no XLSX workbook ({first_line(error)})")]}) from None
     found = []
     for number, sheet in enumerate(book.worksheets):
-        path, count = folder / f"{raw.sha256[:16]}.{number}.csv", 0
+        path, count = folder / f"{raw.key}.{number}.csv", 0
         with path.open("w", encoding="utf-8", newline="") as out:
             writer = csv.writer(out)
             for row in sheet.iter_rows(values_only=True):
