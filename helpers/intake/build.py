@@ -12,7 +12,7 @@ from pathlib import Path
 import ibis
 import pandas as pd
 
-from helpers.intake import assemble, conversions, privacy, read, staging, unread
+from helpers.intake import assemble, conversions, doubled, privacy, read, staging, unread
 from helpers.intake.contract import IntakeError, Problem
 from helpers.intake.find import Found, find
 from helpers.settings import Settings
@@ -88,7 +88,7 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
         said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
         said = "\n".join(filter(None, [said, f"{one.raw.file}: {note}" if (note := notes.pop(one.raw.file, "")) else ""]))
-        taken = "left out: active = false" if one.left_out else one.match.format.title if one.match else "not recognised"
+        taken = f"left out: {doubled.LEAVE_OUT}" if one.left_out else one.match.format.title if one.match else "not recognised"
         rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
     rows += [(file, "", "not read", 0, 0, 0, f"{file}: {note}") for file, note in notes.items()]
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helpers.intake import read, recognise, unpack
 from helpers.intake.contract import IntakeError, Problem
-from helpers.intake.overlaps import is_payments
+from helpers.intake.doubled import is_payments
 from helpers.settings import Settings, Source
 
 

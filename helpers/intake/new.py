@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.intake import build, clock, overlaps, read, unpack, unread
+from helpers.intake import build, clock, doubled, read, unpack, unread
 from helpers.intake.contract import IntakeError
 from helpers.intake.stores import Store, stores
 from helpers.settings import checked_name, client_folder, load_settings
@@ -52,7 +52,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
         con = build.open_workbench(Path(scratch), folder / "raw")
         found, batches, problems = build.staged(con, load_settings(name), folder / "raw", Path(scratch))
         shops = stores(con, batches, [one.raw.file for one in found])
-        twice = overlaps.remarks(con, sold) if (sold := overlaps.sold(batches)) is not None else []
+        twice = doubled.remarks(con, sold) if (sold := doubled.sold(batches)) is not None else []
         con.disconnect()
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
     said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]
@@ -125,13 +125,13 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
         taken.add(key)
         files = ", ".join(f'"{_escaped(name)}"' for name in store.files)
         files = files if len(store.files) == 1 else f"[{files}]"
-        off = ["# active = false         # leaves these payments out, where a shop's export holds the same sales"]
+        off = [f"# {doubled.LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
             "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format}"',
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
-            *(off if overlaps.is_payments(store.format) else []),
+            *(off if doubled.is_payments(store.format) else []),
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 

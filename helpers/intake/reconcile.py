@@ -7,7 +7,7 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
-from helpers.intake import overlaps
+from helpers.intake import doubled
 from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
@@ -62,7 +62,7 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
          "in the month's bridge, not against a customer's spend."),
     ]  # fmt: skip
     said = [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
-    return said + overlaps.remarks(con, parts["orders"])
+    return said + doubled.remarks(con, parts["orders"])
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from ibis import _
 
-from helpers.intake import clock, overlaps
+from helpers.intake import clock, doubled
 
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
 NOT_A_STORE = (  # words of file names that say what and when, not which store
@@ -56,7 +56,7 @@ def stores(con, batches: list, files: list[str]) -> list[Store]:
     found = []
     for form, several in itertools.groupby(sorted((b for b in batches if "orders" in b.tables), key=_form), key=_form):
         mine = list(several)
-        orders = con.create_table(f"sold_{form}", overlaps.sold(mine))
+        orders = con.create_table(f"sold_{form}", doubled.sold(mine))
         names = {one.index: one.raw.file for batch in mine for one in batch.accounts}
         facts = _facts(con, orders, names)
         for indexes, why in _groups(facts, _pairs(con, orders)):
@@ -87,7 +87,7 @@ def _pairs(con, orders) -> dict[tuple, tuple]:
     """By two files: the order numbers that stand in both, of the same day and of days apart."""
     rows, other = orders.select("file_index", "order_id", "ordered_at"), orders.select("file_index", "order_id", "ordered_at").view()
     both = rows.join(other, [rows.order_id == other.order_id, rows.file_index < other.file_index])
-    near = (rows.ordered_at.epoch_seconds() - other.ordered_at.epoch_seconds()).abs() <= overlaps.A_DAY
+    near = (rows.ordered_at.epoch_seconds() - other.ordered_at.epoch_seconds()).abs() <= doubled.A_DAY
     both = both.select(a=rows.file_index, b=other.file_index, near=near)
     return {(r.a, r.b): (r.near, r.far) for r in con.to_pandas(
         both.group_by("a", "b").aggregate(near=_.near.sum(), far=(~_.near).sum())).itertuples()}  # fmt: skip

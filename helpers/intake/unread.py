@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from helpers.intake.doubled import LEAVE_OUT
 from helpers.intake.read import SUFFIXES
 
 ARCHIVES = {".zip", ".gz", ".7z", ".rar", ".tar", ".bz2", ".xz", ".tgz"}
@@ -30,7 +31,7 @@ def unread_files(folder: Path) -> dict[str, str]:
 def notes(found: Iterable, folder: Path) -> dict[str, str]:
     """By file of a folder, what of it is not read and what to do: whole files, sheets of workbooks, payments left out."""
     said = {one.raw.file: one.note for one in found if one.note}
-    said |= {one.raw.file: f"it is left out: [sources.{one.source}] says active = false." for one in found if one.left_out}
+    said |= {one.raw.file: f"it is left out: [sources.{one.source}] says {LEAVE_OUT}." for one in found if one.left_out}
     return said | unread_files(folder)
 
 

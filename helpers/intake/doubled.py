@@ -8,6 +8,7 @@ from ibis import _
 from helpers.intake import privacy
 
 PAYMENTS = ("stripe", "paypal")  # how the names of formats begin that are the record of a payment, seldom that of the sale
+LEAVE_OUT = "active = false"  # what leaves a source of payments out, in client.toml
 A_DAY = 86_400
 DOUBLED = 0.5
 
@@ -80,7 +81,7 @@ def _payments(con, orders: ir.Table) -> list[str]:
     return [
         f"{row.n:,} of the {total[row.source_name]:,} payments of {row.source_name} with a known buyer, while the shops' exports run, were "
         f"made within a day of the same buyer's order in {row.shop}{' and others' if row.shops > 1 else ''} (first: {row.first} on "
-        f"{pd.Timestamp(row.day):%Y-%m-%d}, order {row.bought}): these sales count twice. Write active = false under "
+        f"{pd.Timestamp(row.day):%Y-%m-%d}, order {row.bought}): these sales count twice. Write {LEAVE_OUT} under "
         f"[sources.{row.source_name}] in client.toml, with its files, to leave the payments out."
         for row in con.to_pandas(found.order_by("source_name")).itertuples()
         if row.n >= DOUBLED * total[row.source_name]
