@@ -12,7 +12,7 @@ from pathlib import Path
 import ibis
 import pandas as pd
 
-from helpers.intake import assemble, conversions, privacy, read, staging
+from helpers.intake import assemble, conversions, doubled, privacy, read, staging, unread
 from helpers.intake.contract import IntakeError, Problem
 from helpers.intake.find import Found, find
 from helpers.settings import Settings
@@ -54,6 +54,7 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
         found, batches, problems = staged(con, settings, folder, workbench)
         _stop_if_too_many(settings, found, batches, problems, share)
         files, remarks = assemble.write_tables(con, batches, settings, workbench / "tables")
+        remarks += [f"{file}: {said}" for file, said in unread.notes(found, folder).items()]
         accounts = [one for batch in batches for one in batch.accounts]
         manifest = {
             "fingerprint": fingerprint,
@@ -82,12 +83,14 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
         found, batches, problems = staged(con, settings, raw or settings.folder / "raw", Path(name))
         con.disconnect()
     accounts = {one.raw.file: one for batch in batches for one in batch.accounts}
-    rows = []
+    rows, notes = [], unread.notes(found, raw or settings.folder / "raw")
     for one in found:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
         said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
-        taken = one.match.format.title if one.match else "not recognised"
+        said = "\n".join(filter(None, [said, f"{one.raw.file}: {note}" if (note := notes.pop(one.raw.file, "")) else ""]))
+        taken = f"left out: {doubled.LEAVE_OUT}" if one.left_out else one.match.format.title if one.match else "not recognised"
         rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
+    rows += [(file, "", "not read", 0, 0, 0, f"{file}: {note}") for file, note in notes.items()]
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
 
 
@@ -112,7 +115,7 @@ def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list
     batches, groups, rejected = [], {}, settings.folder / "rejected"
     shutil.rmtree(rejected, ignore_errors=True)
     for one in found:
-        if not one.problem:
+        if not one.problem and not one.left_out:
             groups.setdefault(one.alike, []).append(one)
     for alike in groups.values():
         try:
@@ -137,7 +140,7 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
         what = f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be"
         advice = "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."
         problems[_label(settings, one.raw.file)].append(Problem("the file", what, advice))
-    if too_many or len(accounts) < len(found):
+    if too_many or len(accounts) < sum(not one.left_out for one in found):
         raise IntakeError(problems)
     if not any("orders" in batch.tables for batch in batches):
         raise IntakeError({"the raw folder": [Problem("orders", "no export holds orders", "Put an order export there.")]})
@@ -146,6 +149,7 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
 def _fingerprint(settings: Settings, folder: Path) -> str:
     """A hash of everything the tables rest on."""
     digest = hashlib.sha256()
+    digest.update("".join(unread.unread_files(folder)).encode())
     for raw in read.raw_files(folder):
         digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
     digest.update(settings.model_dump_json(include=RESTS_ON).encode())

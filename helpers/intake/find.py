@@ -1,10 +1,12 @@
 """Which raw file is what: every export with its source in client.toml and the format that takes it."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers.intake import read, recognise
+from helpers.intake import read, recognise, unpack
 from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.doubled import is_payments
 from helpers.settings import Settings, Source
 
 
@@ -20,6 +22,13 @@ class Found:
     path: Path | None = None
     problem: Problem | None = None
     index: int = 0
+    note: str = ""
+
+    @property
+    def left_out(self) -> bool:
+        """Whether client.toml leaves it out: payments whose source is not active. A closed shop's orders stay: they were sold."""
+        off = self.terms is not None and not self.terms.active
+        return off and self.match is not None and is_payments(self.match.format.name)
 
     @property
     def alike(self) -> tuple:
@@ -75,6 +84,8 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
         return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"))
     candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
     try:
+        if raw.kind == "xlsx":
+            return _in_sheets(raw, name, terms, candidates, workbench)
         for path, layout in read.layouts(raw, workbench):
             header = header or list(layout.header)
             best = recognise.recognise(list(layout.header), candidates, terms.columns)
@@ -85,7 +96,41 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
                 layout = replace(layout, encoding=read.whole_file_encoding(path, encodings))
                 if layout.encoding is None:
                     return refused(Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."))
-            return Found(raw, name or best.format.rule("sales_channel") or best.format.name, terms, best, layout, path)
+            return Found(raw, _source_name(name, best), terms, best, layout, path)
     except IntakeError as error:
         return refused(error.listed[0])
     return refused(recognise.not_recognised(header, candidates))
+
+
+def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbench: Path) -> Found:
+    """A workbook: the sheets of one format, read together, orders before all else and many rows before few; the others named."""
+    sheets, fits = unpack.sheets(raw, workbench), {}
+    for sheet in sheets:
+        for layout in read.text_layouts(sheet.path):
+            if best := recognise.recognise(list(layout.header), candidates, terms.columns):
+                fits[sheet] = best, layout
+                break
+    if not fits:
+        header = list(next(read.text_layouts(max(sheets, key=lambda sheet: sheet.rows).path)).header[:-1]) if sheets else []
+        return Found(raw, name, terms, problem=recognise.not_recognised(header, candidates))
+    rows = Counter()
+    for sheet, (best, _layout) in fits.items():
+        rows[best.format.name] += sheet.rows
+    main = max(rows, key=lambda form: ("orders" in candidates[form].tables, rows[form]))
+    mine = [(sheet, fits[sheet][1].skip) for sheet in sheets if sheet in fits and fits[sheet][0].format.name == main]
+    best, layout, path = *fits[mine[0][0]], mine[0][0].path
+    if len(mine) > 1:
+        path = workbench / f"{raw.key}.csv"
+        layout = read.Layout("utf-8", ",", unpack.together(mine, path), 1)
+        best = recognise.match(list(layout.header), candidates[main], terms.columns)
+    read_too = [sheet for sheet, _line in mine]
+    other = {sheet: fits[sheet][0].format.title if sheet in fits else f"{sheet.rows:,} rows" for sheet in sheets if sheet not in read_too}
+    named, only = ", ".join(f"{sheet.title} ({what})" for sheet, what in other.items()), ", ".join(sheet.title for sheet in read_too)
+    note = f"of its sheets only {only} {'is' if len(mine) == 1 else 'are'} read, not {named}"
+    note = f"{note}. If data stand there, save that sheet as a file of its own." if other else ""
+    return Found(raw, _source_name(name, best), terms, best, layout, path, note=note)
+
+
+def _source_name(name: str, best: recognise.Match) -> str:
+    """The source of a file: as client.toml says, else the format's channel."""
+    return name or best.format.rule("sales_channel") or best.format.name

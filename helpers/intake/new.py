@@ -7,14 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-import pandas as pd
-from babel.core import get_global
-from ibis import _
-
-from helpers.intake import build, privacy, read
+from helpers.intake import build, clock, doubled, read, unpack, unread
 from helpers.intake.contract import IntakeError
+from helpers.intake.stores import Store, stores
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
@@ -36,21 +32,6 @@ class NewClient(NamedTuple):
     found: Sequence[str] = ()
 
 
-class Store(NamedTuple):
-    """What a group of order exports says of the store they come from."""
-
-    files: str
-    format: str
-    channel: str
-    orders: int
-    currency: dict[str, int]
-    market: dict[str, int]
-    first: str
-    last: str
-    identified: float
-    zone: str
-
-
 def new_client(name: str, raw: Path | None = None) -> NewClient:
     """Make data/<name> from the template; with a folder of exports, copy them in and fill client.toml from what they hold.
 
@@ -66,77 +47,39 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     _write(folder, {"name": name.replace("-", " ").title()}, "")
     if raw is None:
         return NewClient(folder)
-    given = {one.file for one in read.raw_files(raw)}
-    for file in given:
-        (folder / "raw" / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(raw / file, folder / "raw" / file)
+    given, aside = _copied(raw, folder / "raw")
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
         con = build.open_workbench(Path(scratch), folder / "raw")
         found, batches, problems = build.staged(con, load_settings(name), folder / "raw", Path(scratch))
-        stores = [store for batch in batches if "orders" in batch.tables for store in _stores(con, batch)]
+        shops = stores(con, batches, [one.raw.file for one in found])
+        twice = doubled.remarks(con, sold) if (sold := doubled.sold(batches)) is not None else []
         con.disconnect()
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
-    said = [f"{file}: {title}" for file, title in taken.items()] + ([str(IntakeError(problems))] if problems else [])
+    said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]
+    said += [str(IntakeError(problems))] if problems else []
     supplied = {target for batch in batches for target in batch.tables}
     lacking = {table.replace("_", " "): pages for table, pages in PAGES.items() if table not in supplied}
     missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]
-    if stores:
-        _write(folder, _guesses(stores), _sections(stores, missing))
-    return NewClient(folder, said + [_line(store) for store in stores] + missing)
+    if shops:
+        _write(folder, _guesses(shops), _sections(shops, missing))
+    return NewClient(folder, [*said, *map(_line, shops), *_grouped(shops), *twice, *missing])
 
 
-def _stores(con, batch) -> list[Store]:
-    """A store for each group of files whose names differ in their digits only."""
-    form, groups = batch.match.format, {}
-    for one in batch.accounts:
-        groups.setdefault(re.sub(r"\d+([-_.]\d+)*", "*", one.raw.file), []).append(one.index)
-    stores = []
-    for pattern, indexes in groups.items():
-        mine = batch.tables["orders"].filter(_.file_index.isin(indexes)).mutate(source_name=_.order_id)
-        day, known = mine.ordered_at.cast("date"), privacy.buyer(mine).notnull()
-        facts = con.to_pandas(mine.aggregate(orders=_.count(), first=day.min(), last=day.max(), known=known.sum())).iloc[0]
-        if not facts["orders"]:
-            continue
-        counts = {"currency": {}, "market": {}}
-        for column in counts.keys() & set(mine.columns):
-            rows = con.to_pandas(mine.filter(_[column].notnull()).group_by(column).aggregate(n=_.count()).order_by(_.n.desc(), column))
-            counts[column] = dict(zip(rows[column], rows["n"].tolist(), strict=True))
-        first, last = (f"{pd.Timestamp(facts[name]):%Y-%m-%d}" for name in ("first", "last"))
-        zone, orders = _zone(con, batch, indexes, list(counts["market"])), int(facts["orders"])
-        channel, span = form.rule("sales_channel", form.name), {"first": first, "last": last}
-        stores.append(Store(pattern, form.name, channel, orders, **counts, **span, identified=facts["known"] / orders, zone=zone))
-    return stores
-
-
-def _zone(con, batch, indexes: list[int], markets: list[str]) -> str:
-    """A time zone of the main markets whose offsets are those of the order times, "" if the export has none or none fits."""
-    header = next((spec["ordered_at"] for spec in batch.match.format.tables.values() if isinstance(spec.get("ordered_at"), str)), "")
-    column = batch.match.columns.get(header)
-    if column is None:
-        return ""
-    rows = batch.rows.filter(batch.rows.file_index.isin(indexes))
-    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1)
-    seen = con.to_pandas(rows.select(month=rows[column].substr(0, 7), offset=offset).filter(_.offset != "").distinct().limit(400))
-    if seen.empty or set(seen["offset"].str.replace(":", "")) == {"+0000"}:
-        return ""
-    for market in markets[:5]:
-        for zone in _zones(market):
-            if all(offset.replace(":", "") in _offset(zone, month) for month, offset in seen.itertuples(index=False)):
-                return zone
-    return ""
-
-
-def _zones(market: str) -> list[str]:
-    """The time zones of a country, the one that most of it uses first."""
-    usual = set(get_global("windows_zone_mapping").values())
-    zones = (zone for zone, territory in get_global("zone_territories").items() if territory == market and "/" in zone)
-    return sorted(zones, key=lambda zone: (zone not in usual, zone))
-
-
-def _offset(zone: str, month: str) -> set[str]:
-    """The offsets of a zone on the first and last days of a month."""
-    start = pd.Timestamp(f"{month}-01")
-    return {f"{moment.tz_localize(ZoneInfo(zone)):%z}" for moment in (start, start + pd.offsets.MonthEnd(1) + pd.Timedelta(hours=23))}
+def _copied(raw: Path, target: Path) -> tuple[set[str], list[str]]:
+    """Copy the exports of a folder, those in ZIP archives too; the files, and what is said of archives and of what is not read."""
+    given, said = {one.file for one in read.raw_files(raw)}, []
+    for file in given:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(raw / file, target / file)
+    for file, note in unread.unread_files(raw).items():
+        inside = Path(file).with_suffix("")
+        try:
+            names = unpack.from_zip(raw / file, target / inside, read.SUFFIXES) if file.lower().endswith(".zip") else []
+        except ValueError as error:
+            names, note = [], f"{error}. Unpack it by hand, and put the tables in it beside the others."
+        given |= {str(inside / name) for name in names}
+        said.append(f"{file}: unpacked into raw/{inside}/: {', '.join(names)}" if names else f"{file}: {note}")
+    return given, said
 
 
 def _guesses(stores: list[Store]) -> dict[str, str]:
@@ -144,33 +87,51 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
     currencies = sum((Counter(store.currency) for store in stores), Counter())
     markets = sum((Counter(store.market) for store in stores), Counter())
     own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
-    zones = [*own, *(_zones(max(markets, key=markets.get)) if markets else []), "UTC"]
+    zones = [*own, *(clock.zones(max(markets, key=markets.get)) if markets else []), "UTC"]
     return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
 
 def _line(store: Store) -> str:
     markets = ", ".join(f"{m} {n / store.orders:.0%}" for m, n in list(store.market.items())[:5])
     span = f"{store.orders:,} orders from {store.first} to {store.last}, {', '.join(store.currency)}"
-    return f"{store.files}: {span}; {markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer"
+    return f"{', '.join(store.files)}: {span}; {markets or 'no ship-to country'}; {store.identified:.0%} with a known buyer"
+
+
+def _grouped(shops: list[Store]) -> list[str]:
+    """Which files are read as one store and why, and how to split them or bring stores together."""
+    lines = []
+    for store in shops:
+        if len(store.names) > 1:
+            named = ", ".join(store.names[:3]) + (f" … ({len(store.names)} files)" if len(store.names) > 3 else "")
+            said = f"{named} are read as one store's: {store.why}"
+            lines.append(f"{said}. If they are several stores', give each its own [sources.…] with its files in client.toml.")
+    for form in dict.fromkeys(store.format for store in shops):
+        alike = [", ".join(store.files) for store in shops if store.format == form]
+        if len(alike) > 1:
+            said = f"{'; '.join(alike)} are read as {len(alike)} stores: their names, order numbers or currencies differ"
+            lines.append(f"{said}. If they are one store's, list the files of all under one [sources.…] in client.toml.")
+    return lines
 
 
 def _sections(stores: list[Store], missing: list[str]) -> str:
     """The sources of client.toml as found, and what is missing, as comments."""
     lines, taken = ["# --- where the data come from, as found in the exports ---"], set()
-    for store in stores:
-        stem = Path(store.files).stem.lower().replace("_", " ")
-        part = re.sub(r"\b(orders?|exports?|all|amazon|shopify|csv|txt|xlsx)\b|[^a-z]+", " ", stem).split()
+    for store in sorted(stores, key=lambda store: -max(name.count("/") for name in store.files)):  # a bare name takes those in folders too
         key = re.sub(r"[^a-z0-9]+", "-", store.channel.lower())
+        part = [ascii_part for word in store.words if (ascii_part := re.sub(r"[^a-z0-9]+", "", word))]
         if part and sum(other.channel == store.channel for other in stores) > 1:
             key = "-".join([key, *part])
-        while key in taken:
-            key += "-2"
+        key = next(name for name in (key, *(f"{key}-{k}" for k in range(2, 999))) if name not in taken)
         taken.add(key)
+        files = ", ".join(f'"{_escaped(name)}"' for name in store.files)
+        files = files if len(store.files) == 1 else f"[{files}]"
+        off = [f"# {doubled.LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
-            "", f"# {_line(store)}", f"[sources.{key}]", f'files = "{_escaped(store.files)}"', f'format = "{store.format}"',
+            "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format}"',
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
-            f"covered_through = {store.last}    # raise it if the export reaches further than its last order",
+            f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
+            *(off if doubled.is_payments(store.format) else []),
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 

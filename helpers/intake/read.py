@@ -37,6 +37,11 @@ class Raw:
     sha256: str
     kind: str
 
+    @property
+    def key(self) -> str:
+        """A name for copies made of it: two files of one content are still two files."""
+        return hashlib.sha256(self.file.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -82,21 +87,26 @@ def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
 
 
 def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
-    """The ways the start of a file can be read, likeliest first: each encoding that fits, each early line as the header."""
+    """The ways the start of a file (a workbook comes as its sheets) can be read, likeliest first: by encoding, then header line."""
     path = raw.path
     if raw.kind == "parquet":
         yield path, Layout("", "", tuple(pq.read_schema(path).names), 0)
         return
-    if raw.kind in ("xlsx", "json"):
-        path = workbench / f"{raw.sha256[:16]}.csv"
+    if raw.kind == "json":
+        path = workbench / f"{raw.key}.csv"
         if not path.exists():
-            (unpack.from_xlsx if raw.kind == "xlsx" else unpack.from_json)(raw, path)
+            unpack.from_json(raw, path)
+    yield from ((path, layout) for layout in text_layouts(path))
+
+
+def text_layouts(path: Path) -> Iterator[Layout]:
+    """The ways the start of a file of text can be read."""
     sample = _sample(path)
     encodings = ["utf-16"] if sample[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ENCODINGS
     for encoding in encodings:
         with suppress(UnicodeDecodeError):
             text = codecs.getincrementaldecoder(encoding)().decode(sample).replace("\0", "").removeprefix("\ufeff")
-            yield from ((path, layout) for layout in _header_lines(text, encoding))
+            yield from _header_lines(text, encoding)
 
 
 def is_empty(found) -> bool:
@@ -180,7 +190,7 @@ def _as_utf8(one, workbench: Path) -> Path:
 
 
 def _utf8_name(raw: Raw) -> str:
-    return f"{hashlib.sha256(raw.file.encode()).hexdigest()[:16]}.utf8.csv"
+    return f"{raw.key}.utf8.csv"
 
 
 def _header_lines(text: str, encoding: str) -> Iterator[Layout]:

@@ -7,6 +7,7 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
+from helpers.intake import doubled
 from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
@@ -28,7 +29,8 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
-            covered = (terms and terms.covered_through) or last
+            said = terms.covered_through if terms else None  # of the source; it may reach further than the last order, never less far
+            covered = max((day for day in (said, last) if day), default=None)
             facts = {
                 "file": one.raw.file, "format": batch.match.format.name, "source": batch.source, "sha256": one.raw.sha256,
                 "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected, "rows_ignored": one.ignored,
@@ -58,7 +60,8 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
         (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
          "in the month's bridge, not against a customer's spend."),
     ]  # fmt: skip
-    return [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
+    said = [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
+    return said + doubled.remarks(con, parts["orders"])
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:

@@ -1,63 +1,136 @@
-"""Workbooks and JSON as CSV, so that one reader reads them all."""
+"""Workbooks and JSON as CSV, so that one reader reads them all; and archives as the files in them."""
 
 import csv
 import itertools
 import json
+import shutil
+import stat
 import zipfile
+import zlib
 from datetime import date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import openpyxl
 
 from helpers.intake.contract import IntakeError, Problem
+from helpers.intake.recognise import plain
 
 MAX_UNZIPPED = 4 << 30
 MAX_ZIP_RATIO = 200
 
 
-def from_xlsx(raw, target: Path) -> None:
-    """Every sheet with the first sheet's header, one after the other, with a last column `sheet`."""
+class Sheet(NamedTuple):
+    """A sheet of a workbook as CSV, with a last column `sheet`, and how many filled rows it has."""
+
+    title: str
+    path: Path
+    rows: int
+
+
+def sheets(raw, folder: Path) -> list[Sheet]:
+    """Every sheet of a workbook that holds anything, each as a CSV file in the folder."""
     try:
         with zipfile.ZipFile(raw.path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_UNZIPPED or size > MAX_ZIP_RATIO * max(raw.path.stat().st_size, 1):
-            raise IntakeError({raw.file: [Problem("the file", f"it unpacks to {size:,} bytes", "Export it again as CSV.")]})
+            if bomb := _too_large(archive, raw.path):
+                raise IntakeError({raw.file: [Problem("the file", bomb, "Export it again as CSV.")]})
         book = openpyxl.load_workbook(raw.path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise IntakeError({raw.file: [Problem("the file", f"it is no XLSX workbook ({first_line(error)})")]}) from None
+    found = []
+    for number, sheet in enumerate(book.worksheets):
+        path, count = folder / f"{raw.key}.{number}.csv", 0
+        with path.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            for row in sheet.iter_rows(values_only=True):
+                if any(cells := [_cell(value) for value in row]):
+                    writer.writerow([*cells, sheet.title if count else "sheet"])
+                    count += 1
+        if count:
+            found.append(Sheet(sheet.title, path, count))
+    book.close()
+    return found
+
+
+def together(parts: list[tuple[Sheet, int]], target: Path) -> tuple[str, ...]:
+    """Sheets under one another, each from below its header line (counted from 1), columns of one name in one place; the header."""
+    names, places = [], []
+    for sheet, line in parts:
+        with sheet.path.open(encoding="utf-8", newline="") as file:
+            header = next(itertools.islice(csv.reader(file), line - 1, None))[:-1]
+        keys = [(plain(name), [plain(n) for n in header[:k]].count(plain(name))) for k, name in enumerate(header)]
+        known = {key: k for k, (key, _name) in enumerate(names)}
+        names += [(key, name) for key, name in zip(keys, header, strict=True) if key not in known]
+        places.append([{key: k for k, (key, _name) in enumerate(names)}[key] for key in keys])
     with target.open("w", encoding="utf-8", newline="") as out:
-        writer, first = csv.writer(out), None
-        for sheet in book.worksheets:
-            rows = ([_cell(value) for value in row] for row in sheet.iter_rows(values_only=True))
-            filled = (row for row in rows if any(row))
-            head = next(filled, None)
-            if head is None or (first is not None and head != first):
-                continue
-            if first is None:
-                writer.writerow([*head, "sheet"])
-                first = head
-            writer.writerows([*row, sheet.title] for row in filled)
+        writer = csv.writer(out)
+        writer.writerow([*(name for _key, name in names), "sheet"])
+        for (sheet, line), order in zip(parts, places, strict=True):
+            with sheet.path.open(encoding="utf-8", newline="") as file:
+                for row in itertools.islice(csv.reader(file), line, None):
+                    cells = dict(zip(order, row[:-1], strict=False))
+                    writer.writerow([*(cells.get(k, "") for k in range(len(names))), sheet.title])
+    return (*(name for _key, name in names), "sheet")
+
+
+def from_zip(path: Path, target: Path, suffixes: set[str]) -> list[str]:
+    """Unpack the tables in a ZIP archive into a folder, as regular files under their bare names; the names.
+
+    Raises ValueError when it is no archive, is locked, or unpacks to more than a machine should hold.
+    """
+    taken = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if bomb := _too_large(archive, path):
+                raise ValueError(bomb)
+            for member in archive.infolist():
+                name = PurePosixPath(member.filename.replace("\\", "/")).name
+                link = stat.S_ISLNK(member.external_attr >> 16)
+                if member.is_dir() or link or name.startswith((".", "~$")) or Path(name).suffix.lower() not in suffixes:
+                    continue
+                target.mkdir(parents=True, exist_ok=True)
+                while (target / name).exists():
+                    name = f"{len(taken)} {name}"
+                taken.append(name)
+                with archive.open(member) as inside, (target / name).open("xb") as out:
+                    shutil.copyfileobj(inside, out)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error, OSError) as error:
+        for name in taken:
+            (target / name).unlink(missing_ok=True)
+        raise ValueError(f"it cannot be unpacked ({first_line(error)})") from None
+    return taken
+
+
+def _too_large(archive: zipfile.ZipFile, path: Path) -> str:
+    """What is wrong with an archive that unpacks to more than it should, or nothing. Members never give more than they declare."""
+    size = sum(member.file_size for member in archive.infolist())
+    return f"it unpacks to {size:,} bytes" if size > MAX_UNZIPPED or size > MAX_ZIP_RATIO * max(path.stat().st_size, 1) else ""
 
 
 def from_json(raw, target: Path) -> None:
     """The records of a JSON file or of JSON lines, nested keys joined by dots."""
     try:
-        text = raw.path.read_text(encoding="utf-8-sig")
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError:
-            document = [json.loads(line) for line in text.splitlines() if line.strip()]
-        records = [_flat(record) for record in _records(document) if isinstance(record, dict)]
+        document, _lines = json_document(raw.path)
+        rows = [flat(record) for record in records(document) if isinstance(record, dict)]
     except (ValueError, RecursionError) as error:
         raise IntakeError({raw.file: [Problem("the file", f"it is not JSON ({first_line(error)})")]}) from None
-    names = list(dict.fromkeys(itertools.chain.from_iterable(records)))
+    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, names)
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(rows)
 
 
-def _records(document) -> list:
+def json_document(path: Path) -> tuple[object, bool]:
+    """What a JSON file holds, and whether it does so as a record a line. Raises ValueError when it is not JSON."""
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        return json.loads(text), False
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines() if line.strip()], True
+
+
+def records(document) -> list:
     """The longest list of objects anywhere near the top of the document."""
     if isinstance(document, list):
         return document
@@ -65,14 +138,19 @@ def _records(document) -> list:
     return max(lists, key=len, default=[document])
 
 
-def _flat(record: dict, prefix: str = "") -> dict:
-    flat = {}
+def flat(record: dict, prefix: str = "") -> dict:
+    """A record's values by their keys joined with dots, lists as JSON.
+
+    >>> flat({"id": 1, "buyer": {"email": "a@mail.test"}, "tags": ["x"]})
+    {'id': 1, 'buyer.email': 'a@mail.test', 'tags': '["x"]'}
+    """
+    found = {}
     for key, value in record.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
-    return flat
+            found[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return found
 
 
 def _cell(value) -> str:

@@ -349,6 +349,45 @@ def test_xlsx_with_two_sheets_counts_overlapping_lines_once(shop):
     assert files["rows_ignored"].iloc[0] == 2
 
 
+def test_every_sheet_is_looked_at_and_the_ones_not_read_are_named(shop):
+    """A cover sheet hides nothing; sheets of one format are read together, whatever the order and spelling of their columns."""
+    book = openpyxl.Workbook()
+    book.active.title = "Info"
+    for row in (["Shop", "Exported"], ["acme", "2026"]):
+        book.active.append(row)
+    for title, rows in {
+        "H1": [["order_id", "ordered_at", "currency", "amount"], [7, "2026-03-01", "EUR", 5.5]],
+        "H2": [["Amount", "Order ID", "ordered_at", "currency", "market"], [3, 8, "2026-03-02", "EUR", "FR"], [4, 9, "2026-03-03", "EUR", "AT"]],
+        "Desk": [["ticket_id", "opened_at", "email"], ["T1", "2026-03-01", "anna@mail.test"]],
+    }.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(shop.raw / "orders.xlsx")
+    built = shop.build()
+    orders = shop.table("orders").set_index("order_id")
+    assert orders["net_minor"].to_dict() == {"7": 550, "8": 300, "9": 400} and orders.loc["9", "market"] == "AT"
+    note = "orders.xlsx: of its sheets only H1, H2 are read, not Info (2 rows), Desk (Support tickets). If data stand there, save"
+    (shop.raw / "orders (1).xlsx").write_bytes((shop.raw / "orders.xlsx").read_bytes())
+    assert shop.build().files["rows_read"].tolist() == [3, 3] and len(shop.table("orders")) == 3, "a copy is read as a file of its own"
+    assert note in "\n".join(built.remarks) and note in "\n".join(build.check(shop.settings)["problems"])
+
+
+def test_files_that_are_not_read_are_named(shop):
+    shop.write("orders.csv", GOOD)
+    assert not shop.build().remarks
+    shop.write("old.xls", b"x")
+    shop.write("orders.csv.bak", b"x")
+    with zipfile.ZipFile(shop.raw / "payments.zip", "w") as archive:
+        archive.writestr("unified_payments.csv", "id")
+    built = shop.build()
+    assert not built.reused
+    for said in (built.remarks, build.check(shop.settings)["problems"]):
+        text = "\n".join(said)
+        assert "payments.zip: it is not read: an archive that holds unified_payments.csv. Unpack it here" in text
+        assert "old.xls: it is not read" in text and "Save it as .xlsx or CSV" in text and "orders.csv.bak: it is not read" in text
+
+
 def test_the_key_is_outside_the_data_and_only_its_owners(shop):
     shop.write("orders.csv", GOOD)
     shop.build()
@@ -393,6 +432,37 @@ def test_a_source_whose_file_is_gone_stops_the_run(shop):
     shop.write("orders.csv", GOOD)
     shop.settle('[sources.gone]\nfiles = "other*.csv"\n')
     assert "no file named other*.csv" in problem(shop)
+
+
+def test_coverage_is_the_later_of_the_setting_and_the_last_order(shop):
+    """A setting never holds the monthly job back; it reaches further than the last order, where the export does."""
+    shop.put(orders_csv=exports.SHOPIFY)
+    for said, covered in {"2026-05-31": "2026-07-04", "2026-07-31": "2026-07-31"}.items():
+        shop.settle(f'[sources.eu]\nfiles = "orders*.csv"\ncovered_through = {said}\n')
+        assert {str(day) for day in shop.build().files["covered_through"]} == {covered}
+    shop.put(orders2_csv=exports.SHOPIFY.replace("2026-07-04", "2026-08-31").replace("#1005", "#1006"))
+    assert str(shop.build().files["covered_through"].max()) == "2026-08-31"
+
+
+def test_one_shop_under_two_sources_is_said(shop):
+    """An order counts twice when its number and day stand in two sources of one format; the same number years apart does not."""
+    shop.put(a_csv=exports.SHOPIFY, b_csv=exports.SHOPIFY)
+    shop.settle('[sources.a]\nfiles = "a.csv"\n[sources.b]\nfiles = "b.csv"\n')
+    said = "\n".join(shop.build().remarks)
+    assert "5 orders of a stand in b too, number and day alike (first: #1001), and count twice." in said and "files = [" in said
+    shop.put(b_csv=exports.SHOPIFY.replace("2026-", "2025-"))
+    assert "stand in b too" not in "\n".join(shop.build().remarks)
+
+
+def test_payments_beside_a_shop_are_said_and_left_out_on_request(shop):
+    payment = "ch_9,2026-07-04 09:00,23.80,0.00,eur,true,23.80,1.00,Paid,,Anna@mail.test,Order 1005\n"
+    shop.put(orders_csv=exports.SHOPIFY, payments_csv=exports.STRIPE.splitlines()[0] + "\n" + payment)
+    assert "1 of the 1 payments of stripe" in "\n".join(shop.build().remarks) and len(shop.table("orders")) == 6
+    shop.settle('[sources.stripe]\nfiles = "payments.csv"\nactive = false\n[sources.eu]\nfiles = "orders.csv"\nactive = false\n')
+    built = shop.build()
+    assert "payments.csv: it is left out: [sources.stripe] says active = false." in built.remarks
+    assert len(shop.table("orders")) == 5 and set(built.files["file"]) == {"orders.csv"}, "a closed shop's orders stay"
+    assert build.check(shop.settings).set_index("file").loc["payments.csv", "format"] == "left out: active = false"
 
 
 def test_online_retail_agrees_with_the_raw_file_to_the_penny(shop, shared_data):

@@ -1,6 +1,14 @@
 """Persons: pseudonyms, the way back for an action list, and erasing somebody from everything."""
 
+import csv
+import io
+import json
+import time
+import zipfile
+
 import exports
+import openpyxl
+import pandas as pd
 import pytest
 
 from helpers.intake import contacts, forget, privacy
@@ -83,3 +91,74 @@ def test_contacts_leave_out_the_holdout_and_forget_erases(shop):
 def test_no_list_no_contacts(shop):
     with pytest.raises(ValueError, match="There is no action list for 2026-09"):
         contacts.contacts("acme", "2026-09")
+
+
+def orders_as(kind, shop):
+    """The Shopify export as a workbook with a cover sheet, as JSON or as Parquet."""
+    header, *rows = csv.reader(io.StringIO(exports.SHOPIFY))
+    path = shop.raw / f"orders.{kind}"
+    if kind == "xlsx":
+        book = openpyxl.Workbook()
+        book.active.append(["asked for by", "anna@mail.test"])
+        sheet = book.create_sheet("Orders")
+        for row in (header, *rows):
+            sheet.append(row)
+        sheet.cell(2, 2).hyperlink = "mailto:anna@mail.test"
+        sheet = book.create_sheet("Desk")
+        for row in (["ticket_id", "email", "note"], ["T1", "anna@mail.test", "x"], ["T2", "bert@mail.test", "=1"], ["T3", "dora@mail.test", "y"]):
+            sheet.append(row)
+        sheet["C3"].data_type = "s"
+        book.save(path)
+    elif kind == "json":
+        path.write_text(json.dumps({"orders": [dict(zip(header, row, strict=True)) for row in rows], "by": {"email": "x@mail.test"}}))
+    else:
+        pd.DataFrame(rows, columns=header).astype({"Email": "category"}).to_parquet(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "json", "parquet"])
+def test_orders_stay_for_the_books_whatever_the_kind_of_file(shop, kind):
+    """The person's orders, continuation rows included, lose names and addresses and keep their money; a second time finds nobody."""
+    path = orders_as(kind, shop)
+    shop.settle('[sources.eu]\nfiles = "orders.*"\ntax_included = true\n')
+    shop.build()
+    before = shop.table("orders").set_index("order_id")["net_minor"].to_dict()
+    said = forget.forget("acme", "anna@mail.test")
+    assert f"raw/orders.{kind}: {4 + 2 * (kind == 'xlsx')} rows" in said
+    if kind == "xlsx":
+        book = openpyxl.load_workbook(path)
+        text = str([[cell.value for row in sheet for cell in row] for sheet in book])
+        assert book["Orders"].cell(2, 2).hyperlink is None
+        assert [[cell.value for cell in row] for row in book["Desk"]][1:] == [["T2", "bert@mail.test", "=1"], ["T3", "dora@mail.test", "y"]]
+        assert book["Desk"]["C2"].data_type == "s", "a text does not become a formula"
+    else:
+        text = path.read_text() if kind == "json" else pd.read_parquet(path).to_csv()
+    assert "anna" not in text.lower() and "301234567" not in text and "bert@mail.test" in text
+    shop.build()
+    assert shop.table("orders").set_index("order_id")["net_minor"].to_dict() == before
+    content = path.read_bytes()
+    assert "holds nobody" in forget.forget("acme", "anna@mail.test") and path.read_bytes() == content
+
+
+def test_what_forget_cannot_search_is_named(shop):
+    people_shop(shop)
+    shop.write("old.xls", b"anna@mail.test")
+    shop.write("orders.csv.bak", b"anna@mail.test")
+    shop.write("broken.xlsx", b"PK")
+    with zipfile.ZipFile(shop.raw / "more.zip", "w") as archive:
+        archive.writestr("a.csv", "anna@mail.test")
+    said = forget.forget("acme", "anna@mail.test")
+    assert "Not searched" in said and "raw/more.zip, raw/old.xls, raw/orders.csv.bak, raw/broken.xlsx" in said
+    assert "Not searched" in forget.forget("acme", "nobody@mail.test")
+
+
+def test_forgetting_in_a_long_workbook_takes_seconds(shop):
+    book = openpyxl.Workbook()
+    header, *rows = csv.reader(io.StringIO(exports.SHOPIFY))
+    book.active.append(header)
+    for k in range(2000):
+        book.active.append([f"#{k}", f"p{k % 500}@mail.test", *rows[0][2:]])
+    book.save(shop.raw / "orders.xlsx")
+    began = time.monotonic()
+    assert "raw/orders.xlsx: 4 rows" in forget.forget("acme", "p7@mail.test")
+    assert time.monotonic() - began < 60

@@ -1,0 +1,183 @@
+"""Which order exports are one store's, and what they say of it: orders, currencies, markets, span and clock."""
+
+import itertools
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from ibis import _
+
+from helpers.intake import clock, doubled
+
+COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
+NOT_A_STORE = (  # words of file names that say what and when, not which store
+    r"orders?|exports?|all|sales|report|data|csv|tsv|txt|xlsx|json|amazon|shopify|woocommerce|woo|magento|tiktok|shop|stripe|paypal|unified|"
+    r"payments|activity|transactions|download|bestellungen|commandes|final|latest|new|neu|full|complete|part|teil|copy|kopie|copie|archive?|"
+    r"old|alt|backup|from|to|bis|until|jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mai|okt|dez|(jan|febr)(uary?|uari)|march|april|"
+    r"jun[ei]|jul[iy]|august|(sept|nov|dec|dez)ember|o[ck]tober|spring|summer|autumn|winter|q|h|kw|week|month|year"
+)
+GAP = 0.1
+
+
+class Store(NamedTuple):
+    """What a group of order exports says of the store they come from; `why` says what made them one."""
+
+    files: list[str]
+    names: list[str]
+    format: str
+    channel: str
+    orders: int
+    currency: dict[str, int]
+    market: dict[str, int]
+    first: str
+    last: str
+    identified: float
+    zone: str
+    words: list[str]
+    why: str
+
+
+class File(NamedTuple):
+    """One export as the grouping sees it."""
+
+    name: str
+    first: pd.Timestamp
+    last: pd.Timestamp
+    low: float
+    high: float
+    prefix: str | None
+    currencies: frozenset
+    words: tuple
+
+
+def stores(con, batches: list, files: list[str]) -> list[Store]:
+    """The stores of the staged exports; `files` are all files of the folder, so that no store's pattern takes another's."""
+    found = []
+    for form, several in itertools.groupby(sorted((b for b in batches if "orders" in b.tables), key=_form), key=_form):
+        mine = list(several)
+        orders = con.create_table(f"sold_{form}", doubled.sold(mine))
+        names = {one.index: one.raw.file for batch in mine for one in batch.accounts}
+        facts = _facts(con, orders, names)
+        for indexes, why in _groups(facts, _pairs(con, orders)):
+            found.append(_store(con, mine, orders.filter(_.file_index.isin(indexes)), indexes, facts, files, why))
+    return found
+
+
+def _form(batch) -> str:
+    return batch.match.format.name
+
+
+def _facts(con, orders, names: dict[int, str]) -> dict[int, File]:
+    number = _.order_id.re_extract(r"(\d{1,15})\D*$", 1).nullif("").cast("int64")
+    rows = orders.mutate(prefix=_.order_id.re_extract(r"^\D*", 0), number=number, day=_.ordered_at.date())
+    counted = con.to_pandas(rows.group_by("file_index", "prefix").aggregate(n=_.count()).order_by(_.n.desc(), "prefix"))
+    spans = {"first": _.day.min(), "last": _.day.max(), "low": _.number.min(), "high": _.number.max()}
+    facts = rows.group_by("file_index").aggregate(**spans, n=_.count(), currencies=_.currency.collect(distinct=True))
+    found = {}
+    for row in con.to_pandas(facts.order_by("first", "file_index")).itertuples():
+        top = counted[counted["file_index"] == row.file_index].iloc[0]
+        prefix = top["prefix"] if top["n"] > 0.9 * row.n else None
+        spans = pd.Timestamp(row.first), pd.Timestamp(row.last), row.low, row.high
+        found[int(row.file_index)] = File(name := names[row.file_index], *spans, prefix, frozenset(row.currencies), _words(name))
+    return found
+
+
+def _pairs(con, orders) -> dict[tuple, tuple]:
+    """By two files: the order numbers that stand in both, of the same day and of days apart."""
+    rows, other = orders.select("file_index", "order_id", "ordered_at"), orders.select("file_index", "order_id", "ordered_at").view()
+    both = rows.join(other, [rows.order_id == other.order_id, rows.file_index < other.file_index])
+    near = (rows.ordered_at.epoch_seconds() - other.ordered_at.epoch_seconds()).abs() <= doubled.A_DAY
+    both = both.select(a=rows.file_index, b=other.file_index, near=near)
+    return {(r.a, r.b): (r.near, r.far) for r in con.to_pandas(
+        both.group_by("a", "b").aggregate(near=_.near.sum(), far=(~_.near).sum())).itertuples()}  # fmt: skip
+
+
+def _groups(facts: dict[int, File], pairs: dict) -> list[tuple[list[int], str]]:
+    """The files, by date, each in the first group that some evidence puts it in and none keeps it out of."""
+    groups = []
+    for index, file in facts.items():
+        for members, reasons in groups:
+            judged = [_one_store(facts[other], file, *pairs.get((min(other, index), max(other, index)), (0, 0))) for other in members]
+            if any(same for same, _why in judged) and not any(why.startswith("the same numbers") for _same, why in judged):
+                members.append(index)
+                reasons.append(next(why for same, why in judged if same))
+                break
+        else:
+            groups.append(([index], []))
+    return [(members, ", ".join(dict.fromkeys(reasons))) for members, reasons in groups]
+
+
+def _one_store(a: File, b: File, near: int, far: int) -> tuple[bool, str]:
+    """Whether two exports of one format are one store's, and why.
+
+    >>> jan = File("orders_jan.csv", pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-31"), 1, 90, "#", frozenset({"EUR"}), ())
+    >>> feb = jan._replace(name="orders_feb.csv", first=pd.Timestamp("2026-02-01"), last=pd.Timestamp("2026-02-28"), low=91, high=180)
+    >>> _one_store(jan, feb, 0, 0), _one_store(jan, jan._replace(words=("us",)), 0, 0), _one_store(jan, jan, 0, 60)
+    ((True, 'order numbers go on'), (False, 'other names'), (False, 'the same numbers on other days'))
+    """
+    if far > near:
+        return False, "the same numbers on other days"
+    if near:
+        return True, "order numbers stand in both"
+    early, late = (a, b) if a.first <= b.first else (b, a)
+    gap = late.low - early.high
+    if a.prefix == b.prefix and early.last <= late.first and 0 < gap <= max(100, GAP * (late.high - early.low)):
+        return True, "order numbers go on"
+    if a.prefix is not None and b.prefix is not None and a.prefix != b.prefix:
+        return False, "other prefixes"
+    if a.currencies and b.currencies and not a.currencies & b.currencies:
+        return False, "other currencies"
+    return (False, "other names") if a.words != b.words else (True, "names differ in date or copy only")
+
+
+def _words(file: str) -> tuple:
+    """The words of a file's name that may name a store.
+
+    >>> _words("de/orders-export-2026 (1).csv"), _words("archive/orders_jan.csv"), _words("orders_eu_Q1 - Copy.csv")
+    (('de',), (), ('eu',))
+    """
+    path = Path(file)
+    text = " ".join([*path.parent.parts, re.sub(COPY, "", path.stem, flags=re.IGNORECASE)]).casefold()
+    return tuple(word for word in re.findall(r"[^\W\d_]+", text) if not re.fullmatch(NOT_A_STORE, word))
+
+
+def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File], files: list[str], why: str) -> Store:
+    form = batches[0].match.format
+    total = con.to_pandas(orders.aggregate(n=_.order_id.nunique(), rows=_.count(), known=_.buyer.count())).iloc[0]
+    counts = {}
+    for column in ("currency", "market"):
+        rows = orders.filter(orders[column].notnull()).group_by(column)
+        rows = rows.aggregate(n=_.order_id.nunique()).order_by(_.n.desc(), column)
+        counts[column] = {name: int(n) for name, n in con.to_pandas(rows).itertuples(index=False)}
+    mine = [facts[index] for index in indexes]
+    names = sorted(one.name for one in mine)
+    first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
+    zone = next((zone for batch in batches if (zone := clock.zone_of(con, batch, indexes, list(counts["market"])))), "")
+    words = [word for word in mine[0].words if all(word in one.words for one in mine)]
+    return Store(
+        patterns(names, [file for file in files if file not in names]), names, form.name, form.rule("sales_channel", form.name),
+        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words, why=why,
+    )  # fmt: skip
+
+
+def patterns(names: list[str], others: list[str]) -> list[str]:
+    """Patterns that take these files, next month's too where they can, and none of the others.
+
+    >>> patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), patterns(["a_jan.csv"], ["a_1.csv"])
+    (['orders-*.csv'], ['a_jan.csv'])
+    >>> patterns(["orders_feb.csv", "orders_jan.csv"], ["ads.csv"]), patterns(["orders_1.csv"], ["orders_2.csv"])
+    (['orders_*.csv'], ['orders_1.csv'])
+    """
+    digits = list(dict.fromkeys(re.sub(r"\d+([-_.]\d+)*", "*", name) for name in names))
+    digits = [p for p in digits if not any(q != p and "*" in q and Path(p).match(q) for q in digits)]
+    stems = {re.match(r"([^\W\d_]{3,}[-_ ])?", Path(name).name).group() for name in names}
+    wide = [f"{stems.pop()}*{Path(names[0]).suffix}"] if len(digits) > 1 and len(stems) == 1 and stems != {""} else digits
+    for tried in (wide, digits):
+        if all(_takes(tried, name) for name in names) and not any(_takes(tried, other) for other in others):
+            return tried
+    return names
+
+
+def _takes(tried: list[str], file: str) -> bool:
+    return any(Path(file).match(pattern) for pattern in tried)
