@@ -103,7 +103,10 @@ class Engine(Section):
 
 
 class Source(Section):
-    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs."""
+    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs.
+
+    `statuses` and `types` say what words of the export mean that its format does not know: shipped = "paid".
+    """
 
     files: str | list[str] = ""
     url: str = ""
@@ -115,6 +118,7 @@ class Source(Section):
     currency: str = ""
     time_zone: str = ""
     date_format: str = ""
+    day_first: bool | None = None
     decimal: Literal["", ".", ","] = ""
     tax_included: bool | None = None
     tax_rate: Share | None = None
@@ -122,6 +126,8 @@ class Source(Section):
     active: bool = True
     columns: dict[str, str | int | float | bool] = {}
     where: dict[str, str | list[str]] = {}
+    statuses: dict[str, Literal[schema.ORDER_STATUSES]] = {}
+    types: dict[str, Literal["sale", "refund", "none"]] = {}
 
     @model_validator(mode="after")
     def _files_or_table(self):

@@ -13,6 +13,7 @@ BUILT_IN = Path(__file__).parent / "formats"
 RULES = {
     "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal", "timestamps",
     "day_first", "ignore", "group", "control", "tables", "checks", "once_across", "quote", "numbers", "date_columns", "time_zone",
+    "values", "zone_column",
 }
 
 

@@ -212,6 +212,61 @@ def test_an_ambiguous_day_and_month_is_refused_with_both_readings(shop):
     assert shop.table("acquisition_spend")["date"].astype(str).tolist() == ["2026-03-04", "2026-03-25"]
 
 
+TIKTOK = "Order ID,Order Status,SKU ID,Quantity,SKU Subtotal After Discount,Created Time,Currency,Delivered Time\n"
+WOO = "order_id,order_date,status,order_total,order_currency,customer_email\n"
+
+
+def tiktok(*days: str) -> str:
+    """An export of TikTok Shop with an order on each day."""
+    return TIKTOK + "".join(f"{k},Shipped,1,1,9.00,{day} 10:00:00,EUR,\n" for k, day in enumerate(days, 100))
+
+
+def woo(*days: str, status: str = "completed") -> str:
+    """An export of WooCommerce with an order on each day."""
+    return WOO + "".join(f"{k},{day} 10:00:00,{status},9.00,EUR,a{k}@mail.test\n" for k, day in enumerate(days, 100))
+
+
+def days_of(shop) -> list[str]:
+    """The days of the built orders."""
+    return sorted(shop.table("orders")["order_date"].astype(str))
+
+
+def test_days_that_speak_against_the_documented_order_are_asked_for(shop):
+    """Woo writes month first; 1 to 9 November, day first, would be nine days over nine months, and 12 December is to come."""
+    november = [f"{day}/11/2026" for day in range(1, 10)]
+    shop.write("woo.csv", woo(*november))
+    assert "they are spread over 243 days, the other way over 8" in problem(shop) and "day_first = true" in problem(shop)
+    shop.settle('[sources.w]\nfiles = "woo.csv"\nday_first = true\n')
+    shop.build()
+    assert days_of(shop)[0] == "2026-11-01" and days_of(shop)[-1] == "2026-11-09"
+    shop.settle("")
+    shop.write("woo.csv", woo(*(f"{day[3:5]}/{day[:2]}{day[5:]}" for day in (f"{k:02d}/11/2026" for k in range(1, 10)))))
+    shop.build()
+    assert days_of(shop)[0] == "2026-11-01" and days_of(shop)[-1] == "2026-11-09"
+
+
+def test_a_day_to_come_shows_the_wrong_order(shop):
+    shop.write("tiktok.csv", tiktok("05/12/2026", "05/03/2026"))
+    assert "read day first, as this export usually is, 1 days lie in the future" in problem(shop)
+    shop.write("tiktok.csv", tiktok("12/05/2026", "03/05/2026"))
+    shop.build()
+    assert days_of(shop) == ["2026-05-03", "2026-05-12"]
+
+
+def test_one_day_after_the_twelfth_settles_the_whole_file(shop):
+    shop.write("woo.csv", woo("3/4/2026", "25/3/2026"))
+    shop.build()
+    assert days_of(shop) == ["2026-03-25", "2026-04-03"]
+
+
+def test_an_order_of_the_future_is_rejected_with_its_reason(shop):
+    shop.write("orders.csv", GOOD + "3,2062-01-05,cora@mail.test,DE,EUR,5.00\n")
+    assert "ordered_at: 1 of 3 values is later than 2026-12-02, when this was read, first '2062-01-05' in row 4" in problem(shop)
+    shop.build(max_rejected=0.5)
+    assert len(shop.table("orders")) == 2
+    assert "later than 2026-12-02" in (shop.folder / "rejected" / "orders.csv.csv").read_text()
+
+
 def test_a_meta_row_of_several_days_is_refused(shop):
     shop.write("orders.csv", GOOD)
     shop.write("meta.csv", "Reporting starts,Reporting ends,Campaign name,Amount spent (EUR)\n2026-03-01,2026-03-31,x,10.00\n")
