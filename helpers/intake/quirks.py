@@ -104,8 +104,8 @@ def _numeric_days(con, rows: ir.Table, names: list[str]) -> list[tuple[int, int,
 def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
     """What speaks against the documented order of day and month, "" if nothing: days to come, or days far apart.
 
-    >>> _against([(1, 11, 2025), (2, 11, 2025), (9, 11, 2025)], True), _against([(1, 11, 2025), (9, 11, 2025)], False)[:20]
-    ('', '; read month first, t')
+    >>> _against([(1, 11, 2025), (2, 11, 2025), (9, 11, 2025)], True), _against([(1, 11, 2025), (9, 11, 2025)], False)[:18]
+    ('', '; read month first')
     """
     taken, other = _dates(days, day_first), _dates(days, not day_first)
     order, today = "day first" if day_first else "month first", conversions.today()

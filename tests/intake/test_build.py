@@ -295,6 +295,18 @@ def test_encodings(shop):
     assert {"Münster", "München", "Łódź", "東京テント"} <= set(shop.table("order_lines")["product"])
 
 
+@pytest.mark.parametrize("far", [False, True], ids=["at the start", "beyond the sample"])
+def test_french_in_windows_letters_is_not_japanese(shop, far):
+    """Bytes that can be read as Japanese, too: é and c are one Chinese character. Amazon does come in Japanese."""
+    shop.write("orders.csv", GOOD)
+    plain = "".join(f"1{k},2026-03-31 22:30:00,2026-04-01 08:00:00,anna@mail.test,78,DE,Return\n" for k in range(5_000 if far else 1))
+    shop.write("zendesk.csv", (exports.ZENDESK.splitlines()[0] + "\n" + plain
+                               + "2,2026-03-31 22:30:00,2026-04-01 08:00:00,anna@mail.test,78,DE,Réclamation\n").encode("cp1252"))  # fmt: skip
+    shop.write("amazon.txt", exports.AMAZON.replace('Tent 5" pole', "Réclamation").replace("Köln", "Koeln").encode("cp1252"))
+    shop.build()
+    assert "Réclamation" in set(shop.table("tickets")["reason"]) and "Réclamation" in set(shop.table("order_lines")["product"])
+
+
 def test_nul_bytes_and_a_line_of_ten_megabytes(shop):
     shop.write("orders.csv", GOOD.replace("FR", "F\0R").encode() + b"3,2026-03-03,," + b"x" * 10_000_000 + b",EUR,1.00\n")
     result = shop.build(max_rejected=0.5)
@@ -401,6 +413,29 @@ def test_check_says_what_each_file_was_taken_for(shop):
         found.loc["strange.csv", "format"] == "not recognised"
         and "no known export has the columns a, b" in found.loc["strange.csv", "problems"]
     )
+
+
+def test_an_empty_file_is_called_empty_and_a_source_can_be_left_out(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("empty.csv", "")
+    shop.write("strange.csv", "a,b\n1,2\n")
+    said = problem(shop)
+    assert "data/acme/raw/empty.csv has 1 problem:\n  1. the file: it is empty" in said
+    assert "move it out of raw/, or name it in a source with skip = true" in said
+    shop.settle('[sources.old]\nfiles = ["empty*", "strange*"]\nskip = true\n')
+    assert shop.build().files["file"].tolist() == ["orders.csv"]
+
+
+def test_names_in_a_source_that_are_not_there_are_said_with_what_was_meant(shop):
+    shop.write("orders.csv", GOOD.replace("email", "e mail address").replace("order_id", "Doc No"))
+    shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", emial = "e mail address", category = "Kat" }\n'
+                'where = { ordered_on = "^2026" }\n')  # fmt: skip
+    said = problem(shop)
+    assert "columns: 'emial' is no column that Orders, generic reads. Did you mean email?" in said
+    assert "columns: no file has a column 'Kat'" in said and "where: 'ordered_on' is no column of the file. Did you mean ordered_at?" in said
+    shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", email = "e mail address", category = "=Tents" }\n'
+                'where = { ordered_at = "^2026" }\n')  # fmt: skip
+    assert shop.build().files["rows_accepted"].tolist() == [2]
 
 
 def test_a_source_whose_file_is_gone_stops_the_run(shop):
