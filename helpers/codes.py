@@ -12,14 +12,22 @@ from helpers.money import exponent
 LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "ja", "zh")
 
 
+def nearest(word: str, among) -> str:
+    """The nearest of the words that are known, "" if none is near.
+
+    >>> nearest("Ship", ["Shop", "Order"]), nearest("x", ["Shop"])
+    ('Shop', '')
+    """
+    return next(iter(difflib.get_close_matches(word, sorted(among), n=1)), "")
+
+
 def did_you_mean(word: str, among) -> str:
     """The end of a sentence about a word that is not known: the nearest that is, if one is near.
 
     >>> did_you_mean("Ship", ["Shop", "Order"]), did_you_mean("x", ["Shop"])
     ('. Did you mean Shop?', '.')
     """
-    close = difflib.get_close_matches(word, sorted(among), n=1)
-    return f". Did you mean {close[0]}?" if close else "."
+    return f". Did you mean {close}?" if (close := nearest(word, among)) else "."
 
 
 def currency(code: str) -> str:

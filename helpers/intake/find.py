@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from helpers.codes import nearest
 from helpers.intake import read, recognise
 from helpers.intake.contract import IntakeError, Problem
 from helpers.settings import Settings, Source
@@ -58,7 +59,8 @@ def _with_names_checked(found: list[Found]) -> list[Found]:
         mine = [found[k] for k in places]
         if mine and (wrong := recognise.misnamed(mine[0].terms.columns, mine[0].terms.where, [m.match for m in mine],
                                                  [m.layout.header for m in mine])):  # fmt: skip
-            found[places[0]] = replace(mine[0], problem=Problem(f"[sources.{name}] in client.toml", " ".join(wrong).rstrip("."), ""))
+            what, meant = ("; ".join(what for what, _meant in wrong), " ".join(meant for _what, meant in wrong if meant))
+            found[places[0]] = replace(mine[0], problem=Problem(f"[sources.{name}] in client.toml", what, meant))
     return found
 
 
@@ -86,7 +88,8 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
         return Found(raw, name, terms, problem=problem)
 
     if terms.format and terms.format not in formats:
-        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"))
+        meant = f"Did you mean {close}? " if (close := nearest(terms.format, formats)) else ""
+        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"{meant}Known: {', '.join(sorted(formats))}."))
     candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
     try:
         for path, layout in read.layouts(raw, workbench):

@@ -68,8 +68,10 @@ def date_formats(con, rows: ir.Table, match, terms: Source, usual: tuple[str, ..
         if usually == "ask" or first != second:
             return in_order(formats, first)
         return in_order(formats, usually)
+    if all(a == b for a, b, _year in days):
+        return in_order(formats, True)
     if usually == "ask" or _against(days, usually):
-        a, b, year = min(days)
+        a, b, year = next(day for day in days if day[0] != day[1])
         readings = f"'{a:02d}/{b:02d}/{year}' could be day {a} of month {b} or day {b} of month {a}, and no date in the file settles it"
         advice = "Set day_first = true (day, then month) or day_first = false (month, then day) under [sources.<name>] in client.toml."
         against = "" if usually == "ask" else _against(days, usually)
@@ -113,7 +115,8 @@ def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
     if not taken or future_else > future:
         return ""
     if future > future_else:
-        return f"; read {order}, as this export usually is, {future:,} days lie in the future"
+        lie = "lies" if future == 1 else "lie"
+        return f"; read {order}, as this export usually is, {future:,} of {len(taken):,} days {lie} in the future"
     span, span_else = ((max(read) - min(read)).days for read in (taken, other))
     if span > MONTH_DAYS and span_else * FAR < span:
         return f"; read {order}, as this export usually is, they are spread over {span:,} days, the other way over {span_else:,}"

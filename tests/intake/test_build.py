@@ -247,7 +247,7 @@ def test_days_that_speak_against_the_documented_order_are_asked_for(shop):
 
 def test_a_day_to_come_shows_the_wrong_order(shop):
     shop.write("tiktok.csv", tiktok("05/12/2026", "05/03/2026"))
-    assert "read day first, as this export usually is, 1 days lie in the future" in problem(shop)
+    assert "read day first, as this export usually is, 1 of 2 days lies in the future" in problem(shop)
     shop.write("tiktok.csv", tiktok("12/05/2026", "03/05/2026"))
     shop.build()
     assert days_of(shop) == ["2026-05-03", "2026-05-12"]
@@ -431,8 +431,9 @@ def test_names_in_a_source_that_are_not_there_are_said_with_what_was_meant(shop)
     shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", emial = "e mail address", category = "Kat" }\n'
                 'where = { ordered_on = "^2026" }\n')  # fmt: skip
     said = problem(shop)
-    assert "columns: 'emial' is no column that Orders, generic reads. Did you mean email?" in said
-    assert "columns: no file has a column 'Kat'" in said and "where: 'ordered_on' is no column of the file. Did you mean ordered_at?" in said
+    assert "columns: 'emial' is no column that Orders, generic reads" in said and "For 'emial', did you mean email?" in said
+    assert "columns: no file has a column 'Kat'" in said
+    assert "where: 'ordered_on' is no column of the file" in said and "For 'ordered_on', did you mean ordered_at?" in said
     shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", email = "e mail address", category = "=Tents" }\n'
                 'where = { ordered_at = "^2026" }\n')  # fmt: skip
     assert shop.build().files["rows_accepted"].tolist() == [2]
