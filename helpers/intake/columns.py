@@ -22,7 +22,6 @@ A specification is a header name, or a table with one of these keys:
 
 import math
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -76,14 +75,10 @@ class Reader:
         made = getattr(self, kind)(value, where)
         tables = self.match.format.tables
         if kind in ("date", "moment") and any(spec == tables.get(table, {}).get(column) for table, column in HAPPENED):
-            to_come = ((made.date() if kind == "moment" else made) > ibis.literal(self._latest)).fill_null(False)
-            self._check(where, "future", f"later than {self._latest}, when this was read", to_come, value)
+            latest = conversions.latest(self.source.covered_through)
+            to_come = ((made.date() if kind == "moment" else made) > ibis.literal(latest)).fill_null(False)
+            self._check(where, "future", f"later than {latest}, when this was read", to_come, value)
         return made
-
-    @property
-    def _latest(self):
-        """The last day on which anything can have happened: the day after the build's in UTC, or the last that client.toml covers."""
-        return max(conversions.today() + timedelta(days=1), self.source.covered_through or conversions.today())
 
     def number(self, text: ir.StringValue, where: str) -> ir.FloatingValue:
         """A number written with the file's decimal mark; thousands marks must stand where thousands do."""

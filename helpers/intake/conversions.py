@@ -1,7 +1,7 @@
 """Texts into values, as DuckDB says them: moments, numbers, currencies, countries, whole minor units."""
 
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -144,6 +144,15 @@ def today() -> date:
     """The day of the build by the clock, in UTC; $WORKBOOK_TODAY stands in for it where a test or an old archive needs another."""
     given = os.environ.get("WORKBOOK_TODAY")
     return date.fromisoformat(given) if given else datetime.now(UTC).date()
+
+
+def latest(covered_through: date | None = None) -> date:
+    """The last day on which anything can have happened: the day after the build's in UTC, or the last that client.toml covers.
+
+    >>> latest(date(2999, 12, 31))
+    datetime.date(2999, 12, 31)
+    """
+    return max(today() + timedelta(days=1), covered_through or today())
 
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:

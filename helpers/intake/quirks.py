@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
@@ -110,8 +110,8 @@ def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
     ('', '; read month first')
     """
     taken, other = _dates(days, day_first), _dates(days, not day_first)
-    order, today = "day first" if day_first else "month first", conversions.today()
-    future, future_else = (sum(day > today + timedelta(days=1) for day in read) for read in (taken, other))
+    order, latest = "day first" if day_first else "month first", conversions.latest()
+    future, future_else = (sum(day > latest for day in read) for read in (taken, other))
     if not taken or future_else > future:
         return ""
     if future > future_else:
