@@ -25,7 +25,7 @@ EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sente
 ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
 RawFolder = Annotated[Path | None, typer.Option("--raw", help="Read the raw exports from this folder instead.")]
-MaxRejected = Annotated[float | None, typer.Option(help="Share of a file's rows that may be rejected, such as 0.02.")]
+MaxRejected = Annotated[float | None, typer.Option(min=0, max=1, help="Share of a file's rows that may be rejected, such as 0.02.")]
 Month = Annotated[str, typer.Argument(help="The list's month, as 2026-10.")]
 
 
@@ -109,11 +109,18 @@ def check(
 ) -> None:
     """Read the raw exports, say what each was taken for, build the tables and propose a churn window."""
     from helpers.intake import build
+    from helpers.intake.contract import IntakeError
     from helpers.settings import load_settings
 
     settings = load_settings(client)
-    _print_files(build.check(settings, raw))
-    built = _build(settings, raw, max_rejected)
+    found = build.check(settings, raw)
+    _print_files(found, [source.files for source in settings.sources.values() if source.skip])
+    try:
+        built = _build(settings, raw, max_rejected)
+    except IntakeError as error:
+        _print_problems(found, str(error))
+        raise
+    _print_problems(found)
     through = _covered(settings, built)
     out.print(f"Tables built. The exports cover every day to {through:%Y-%m-%d}.")
     if settings.churn_window_days == "auto":
@@ -189,7 +196,7 @@ def _build(settings, raw, max_rejected):
     if not built.reused:
         rows = built.files.drop_duplicates("file")["rows_read"].sum()
         err.print(f"Read {rows:,} rows of {built.files['file'].nunique()} files, {time.monotonic() - began:.0f} s.")
-    for remark in built.remarks:
+    for remark in [*built.remarks, *settings.placeholders()]:
         err.print(f"Note: {remark}", style="dim", markup=False)
     return built.files
 
@@ -198,7 +205,7 @@ def _covered(settings, files):
     """The last day that the exports of every active source of client.toml cover (of every file, when it names none)."""
     import pandas as pd
 
-    active = {name for name, source in settings.sources.items() if source.active}
+    active = {name for name, source in settings.sources.items() if source.active and not source.skip}
     of = files[files["source"].isin(active)] if active else files
     days = pd.to_datetime(of["covered_through"]).groupby(of["source"]).max().dropna()
     if days.empty:
@@ -223,7 +230,7 @@ def _propose_window(settings, as_of, keep: bool) -> None:
         out.print(f"Proposed: {line}. Write it into {path}, so that churn does not move because the window does:")
         out.print(f"  workbook check {settings.client} --keep-window", style="bold", markup=False)
         return
-    text, found = re.subn(r"(?m)^churn_window_days\s*=.*$", line, path.read_text(encoding="utf-8"), count=1)
+    text, found = re.subn(r"(?m)^churn_window_days\s*=.*$", line, path.read_text(encoding="utf-8-sig"), count=1)
     path.write_text(text if found else f"{line}\n{text}", encoding="utf-8")
     out.print(f"{path} now says {line}.", markup=False)
 
@@ -239,13 +246,20 @@ def _last_day(settings, files, month: str, as_of: str):
     return periods.month_end(month or periods.last_complete_month(_covered(settings, files)))
 
 
-def _print_files(found) -> None:
+def _print_files(found, left_out: list) -> None:
     table = Table(box=None, pad_edge=False)
     for heading, side in {"file": "left", "read as": "left", "rows": "right", "rejected": "right"}.items():
         table.add_column(heading, justify=side)
     for row in found.itertuples():
         table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
     out.print(table)
-    for problem in found["problems"]:
-        if problem:
-            out.print(problem, style="yellow", markup=False)
+    for files in left_out:
+        out.print(f"Left out, as client.toml says: {files if isinstance(files, str) else ', '.join(files)}", markup=False)
+
+
+def _print_problems(found, said: str = "") -> None:
+    """What is wrong with each file, under its name; a file that an error names already is not named again."""
+    for row in found.itertuples():
+        if row.problems and f"/raw/{row.file} has " not in said:
+            lines = row.problems.splitlines()
+            out.print("\n".join([f"{row.file}:", *(f"  {line}" for line in lines)]), style="yellow", markup=False)

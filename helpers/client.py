@@ -32,7 +32,7 @@ HOW_TO_SUPPLY = {
 
 
 class NotCovered(ValueError):
-    """as_of is later than an active source's export reaches: unseen orders would read as churn."""
+    """as_of is before the first order, or later than an active source's export reaches: unseen orders would read as churn."""
 
 
 class NotBuilt(ValueError):
@@ -188,20 +188,29 @@ def _refuse_outdated(client: Client) -> None:
 
 
 def _refuse_uncovered(client: Client) -> None:
-    active = [name for name, source in client.settings.sources.items() if source.active]
-    files = client.tables["files"].filter(_.source.isin(active), _.covered_through.notnull())
+    """Raise NotCovered for a day before the first order, or after the last that the exports of orders cover."""
+    orders, files = client.tables["orders"], client.tables["files"].filter(_.covered_through.notnull())
+    sold = orders.group_by("source").agg(first=_.order_date.min(), last=_.order_date.max()).to_pandas()
     covered = files.group_by("source").agg(through=_.covered_through.max()).to_pandas()
-    short = covered[pd.to_datetime(covered["through"]) < pd.Timestamp(client.as_of)]
-    if len(short):  # a quiet help desk is no missing order
-        sells = client.tables["orders"].select("source").distinct().to_pandas()["source"]
-        short = short[short["source"].isin(sells)]
-    if len(short):
-        named = ", ".join(f"{row.source} ends on {row.through:%Y-%m-%d}" for row in short.itertuples())
-        raise NotCovered(
-            f"The report is asked for as of {client.as_of}, but {named}. Orders not seen would read as churn. Export "
-            f"again, or set covered_through under [sources.…] in data/{client.settings.client}/client.toml if nothing "
-            "was sold since."
-        )
+    covered = covered[covered["source"].isin(sold["source"])]  # a quiet help desk is no missing order
+    if sold.empty:
+        return
+    ends = covered["through"] if len(covered) else sold["last"]
+    first, last = (pd.Timestamp(day).date() for day in (sold["first"].min(), ends.max()))
+    span = f"The report is asked for as of {client.as_of}, but the orders run from {first} to {last}"
+    if client.as_of < first:
+        raise NotCovered(f"{span}: there is nothing to report on yet. Choose a later month.")
+    sources = {name: source for name, source in client.settings.sources.items() if not source.skip}
+    active = [name for name, source in sources.items() if source.active]
+    named = covered[covered["source"].isin(active)]
+    short = named[pd.to_datetime(named["through"]) < pd.Timestamp(client.as_of)]
+    if client.as_of <= last and short.empty or (sources and not active):
+        return  # of shops that are all closed nothing more is to come
+    ends = ", ".join(f"{row.source} ends on {row.through:%Y-%m-%d}" for row in short.itertuples())
+    raise NotCovered(
+        f"{span}{f'; {ends}' if ends else ''}. Orders not seen would read as churn. Export again, or set covered_through under "
+        f"[sources.…] in data/{client.settings.client}/client.toml if nothing was sold since."
+    )
 
 
 def _refuse_unknown_market(client: Client) -> None:

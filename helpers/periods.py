@@ -26,9 +26,12 @@ def month_start(day: str | date) -> date:
     >>> month_start("2026-10")
     datetime.date(2026, 10, 1)
     """
-    if isinstance(day, str) and len(day) == 7:
-        day = f"{day}-01"
-    return as_date(day).replace(day=1)
+    if isinstance(day, date):
+        return day.replace(day=1)
+    try:
+        return date.fromisoformat(f"{day}-01" if len(day) == len("2026-10") else day).replace(day=1)
+    except ValueError:
+        raise ValueError(f"'{day}' is not a month. Write it as 2026-10.") from None
 
 
 def month_end(day: str | date) -> date:

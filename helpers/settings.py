@@ -1,18 +1,15 @@
 """A client's settings: `data/<client>/client.toml` as a typed object, and the folders that belong to the client."""
 
-import difflib
 import os
 import re
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from helpers import schema
-from helpers.money import exponent
+from helpers import codes, schema
 
 NOTEBOOKS = (
     "00_data_check", "01_cohort_retention", "02_churn_rate", "03_retention_cost", "04_clv_to_cac",
@@ -20,6 +17,9 @@ NOTEBOOKS = (
 )
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Currency, Country = Annotated[str, AfterValidator(codes.currency)], Annotated[str, AfterValidator(codes.country)]
+Zone = Annotated[str, AfterValidator(codes.time_zone)]
+LANGUAGES = tuple(sorted(path.name for path in (Path(__file__).parent / "report" / "language").iterdir() if path.is_dir()))
 
 
 class SettingsError(ValueError):
@@ -36,7 +36,7 @@ class Margin(Section):
     """Contribution margin as a share of net sales, all fees and costs of goods included."""
 
     rate: Annotated[float, Field(gt=0, le=1)]
-    by_market: dict[str, Share] = {}
+    by_market: dict[Country, Share] = {}
     by_category: dict[str, Share] = {}
 
 
@@ -61,7 +61,7 @@ class Benchmark(Section):
 
     low: Positive = 15
     high: Positive = 30
-    currency: str = "USD"
+    currency: Currency = "USD"
     period: str = "not stated by its source"
 
 
@@ -103,7 +103,10 @@ class Engine(Section):
 
 
 class Source(Section):
-    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs."""
+    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs.
+
+    `statuses` and `types` say what words of the export mean that its format does not know: shipped = "paid".
+    """
 
     files: str | list[str] = ""
     url: str = ""
@@ -112,16 +115,20 @@ class Source(Section):
     sales_channel: str = ""
     acquisition_channel: str = ""
     market: str = ""
-    currency: str = ""
-    time_zone: str = ""
-    date_format: str = ""
+    currency: Annotated[str, AfterValidator(lambda code: code and codes.currency(code))] = ""
+    time_zone: Annotated[str, AfterValidator(lambda zone: zone and codes.time_zone(zone))] = ""
+    date_format: Annotated[str, AfterValidator(codes.date_format)] = ""
+    day_first: bool | None = None
     decimal: Literal["", ".", ","] = ""
     tax_included: bool | None = None
     tax_rate: Share | None = None
     covered_through: date | None = None
     active: bool = True
+    skip: bool = False
     columns: dict[str, str | int | float | bool] = {}
-    where: dict[str, str | list[str]] = {}
+    where: dict[str, Annotated[str | list[str], AfterValidator(codes.condition)]] = {}
+    statuses: dict[str, Literal[schema.ORDER_STATUSES]] = {}
+    types: dict[str, Literal["sale", "refund", "none"]] = {}
 
     @model_validator(mode="after")
     def _files_or_table(self):
@@ -157,9 +164,9 @@ class Settings(Section):
     """Everything a client.toml says. Money thresholds are in the reporting currency unless they name another."""
 
     name: str
-    currency: str
-    time_zone: str
-    language: str = "en"
+    currency: Currency
+    time_zone: Zone
+    language: Annotated[str, AfterValidator(lambda name: codes.one_of(name, LANGUAGES))] = "en"
     history_complete: bool = False
     data_start: date | None = None
     churn_window_days: Annotated[int, Field(ge=7, le=1095)] | Literal["auto"] = "auto"
@@ -178,19 +185,14 @@ class Settings(Section):
     sources: dict[str, Source] = {}
     client: str = Field(exclude=True)
 
-    @field_validator("currency")
-    @classmethod
-    def _known_currency(cls, code: str) -> str:
-        exponent(code)
-        return code
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            suggestion = _did_you_mean(zone, available_timezones())
-            raise ValueError(f"'{zone}' is not a time zone such as Europe/Berlin{suggestion}")
-        return zone
+    def placeholders(self) -> list[str]:
+        """A sentence for each value that still is the template's and that only the client knows: the margin."""
+        path = self.folder / "client.toml"
+        text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+        if not re.search(r"(?m)^rate\s*=\s*0\.30?\s*#\s*FILL IN", text):
+            return []
+        return [f"margin.rate is still the template's placeholder, {self.margin.rate:.0%}: every value of a customer rests on it. Write "
+                f"the client's own into data/{self.client}/client.toml, or take the words FILL IN away if it is theirs."]  # fmt: skip
 
     @property
     def folder(self) -> Path:
@@ -235,7 +237,7 @@ def load_settings(client: str) -> Settings:
         known = ", ".join(sorted(name for name in found if not name.startswith("_"))) or "none"
         raise SettingsError(f"There is no client '{client}'. Known: {known}. Make it with: workbook new {client}")
     try:
-        return Settings(client=client, **tomllib.loads(path.read_text(encoding="utf-8")))
+        return Settings(client=client, **tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"data/{client}/client.toml is not TOML: {error}") from None
     except ValidationError as error:
@@ -245,17 +247,12 @@ def load_settings(client: str) -> Settings:
 
 
 def _explain(problem: dict) -> str:
-    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    place = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "the file"
     if problem["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting{_did_you_mean(str(problem['loc'][-1]), _all_keys())}"
+        return f"{place}: there is no such setting{codes.did_you_mean(str(problem['loc'][-1]), _all_keys())}"
     if problem["type"] == "missing":
         return f"{place}: required, and not there."
     return f"{place}: {problem['msg'].removeprefix('Value error, ')} (written: {problem['input']!r})."
-
-
-def _did_you_mean(word: str, among) -> str:
-    close = difflib.get_close_matches(word, sorted(among), n=1)
-    return f". Did you mean {close[0]}?" if close else "."
 
 
 def _all_keys() -> set[str]:

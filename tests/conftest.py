@@ -20,6 +20,7 @@ from helpers.metrics import occasions as purchase_occasions
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("steady")
 
+os.environ.setdefault("WORKBOOK_TODAY", "2026-12-01")  # the day the tests' exports are read on: none of their days is to come
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

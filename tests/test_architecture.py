@@ -15,7 +15,7 @@ HELPERS = ROOT / "helpers"
 MODULES = sorted(path for path in HELPERS.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LEVELS = [
-    {"periods", "money", "schema", "estimates"},
+    {"periods", "money", "schema", "estimates", "codes"},
     {"settings"},
     {"intake", "demo"},
     {"metrics"},

@@ -84,6 +84,7 @@ def test_the_path_is_printed_and_only_a_whole_report_is_a_success(run, built):
     (["report", "nobody"], "There is no client 'nobody'. Known: tiny."),
     (["report", "../tiny"], "'../tiny' cannot be a client name"),
     (["report", "tiny", "--month", "2026-10", "--as-of", "2026-10-01"], "Give either --month or --as-of, not both."),
+    (["report", "tiny", "--month", "2026-13"], "'2026-13' is not a month. Write it as 2026-10."),
     (["report", "tiny", "--as-of", "31/10/2026"], "'31/10/2026' is not a date. Write it as 2026-10-31."),
 ])  # fmt: skip
 def test_an_error_is_a_sentence(run, built, arguments, said):
@@ -91,6 +92,31 @@ def test_an_error_is_a_sentence(run, built, arguments, said):
     assert done.exit_code == 1
     assert said in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_share_is_between_none_and_all(run, built):
+    done = run("check", "tiny", "--max-rejected", "-1")
+    assert done.exit_code == 2 and "max-rejected" in done.output and "Traceback" not in done.output
+
+
+def test_check_says_in_which_file_a_problem_is(run, project, monkeypatch):
+    """Under the limit, under the file's name; over it the error says it once. What is left out is said too."""
+    monkeypatch.setenv("WORKBOOK_KEYS", str(project / "keys"))
+    raw = project / "data" / "tiny" / "raw"
+    raw.mkdir()
+    orders = "order_id,ordered_at,currency,amount\n" + "".join(f"{k},2026-03-01,EUR,1\n" for k in range(200))
+    (raw / "a.csv").write_text(orders + "x,soon,EUR,1\n")
+    (raw / "old.csv").write_text("a,b\n1,2\n")
+    toml = project / "data" / "tiny" / "client.toml"
+    toml.write_text(toml.read_text() + '[sources.old]\nfiles = "old.csv"\nskip = true\n')
+    done = run("check", "tiny")
+    assert done.exit_code == 0, done.output
+    assert "a.csv:\n  ordered_at: 1 of 201 values is not a date" in done.output and "Left out, as client.toml says: old.csv" in done.output
+    (raw / "b.csv").write_text("a,b\n1,2\n")
+    (raw / "c.csv").write_text("")
+    done = run("check", "tiny")
+    assert done.exit_code == 1 and done.output.count("no known export has the columns a, b") == 1
+    assert "raw/c.csv has 1 problem:\n  1. the file: it is empty" in done.output
 
 
 def test_debug_shows_where_an_error_arose(run, built):

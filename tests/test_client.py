@@ -65,6 +65,19 @@ def test_a_day_beyond_the_export_stops_and_names_the_export(acme):
         clients.open_client("acme", "2026-07-01")
 
 
+@pytest.mark.parametrize("sources", ['[sources.shop]\nfiles = "orders.csv"', ""], ids=["named", "unnamed"])
+@pytest.mark.parametrize("day", ["2020-01-31", "2027-06-30"])
+def test_a_day_outside_the_orders_names_both_ends(acme, day, sources):
+    (acme / "client.toml").write_text(TOML.split("[sources")[0] + sources)
+    with pytest.raises(clients.NotCovered, match="the orders run from 2025-11-05 to 2026-06-30"):
+        clients.open_client("acme", day)
+
+
+def test_closed_shops_have_no_end(acme):
+    (acme / "client.toml").write_text(TOML + "active = false\n")
+    assert clients.open_client("acme", "2026-08-31").as_of == date(2026, 8, 31)
+
+
 def test_a_quiet_help_desk_does_not_stop_the_run(acme, table):
     (acme / "client.toml").write_text(TOML + '[sources.desk]\nfiles = "tickets.csv"\n')
     desk = FILE | dict(file="tickets.csv", source="desk", covered_through=date(2026, 5, 1))

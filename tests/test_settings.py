@@ -77,3 +77,37 @@ def test_a_source_has_files_or_a_database_and_not_both(write_client):
 def test_the_clients_that_come_with_the_project_load(client, monkeypatch):
     monkeypatch.delenv("WORKBOOK_HOME", raising=False)
     assert settings.load_settings(client).sources
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ("by_market = { Germany = 0.3 }", "by_market.Germany: 'Germany' is not an ISO 3166 country code such as DE. Did you mean DE?"),
+    ('[sources.a]\nfiles = "x"\ncurrency = "Euro"', "a.currency: 'Euro' is not an ISO 4217 currency code such as EUR. Did you mean EUR?"),
+    ('[sources.a]\nfiles = "x"\ntime_zone = "Berlin"', "Did you mean Europe/Berlin?"),
+    ('[sources.a]\nfiles = "x"\nwhere = { status = "(paid" }', "'(paid' is no regular expression: missing )"),
+    ('[sources.a]\nfiles = "x"\nwhere = { status = "^(?!x)" }', "looks ahead or behind"),
+    ('[sources.a]\nfiles = "x"\ndate_format = "DD/MM/YYYY"', "names no part of a date"),
+    ('[sources.a]\nfiles = "x"\nstatuses = { shipped = "payed" }', "Input should be 'paid', 'delivered'"),
+])  # fmt: skip
+def test_what_a_code_was_meant_to_be_is_suggested(write_client, wrong, said):
+    write_client(MINIMAL + wrong)
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load_settings("acme")
+    assert said in str(caught.value)
+
+
+def test_a_language_without_texts_is_refused(write_client):
+    write_client('language = "de"\n' + MINIMAL)
+    with pytest.raises(settings.SettingsError, match="language: there is no 'de' yet; there is en"):
+        settings.load_settings("acme")
+
+
+def test_a_byte_order_mark_is_no_mistake(write_client):
+    write_client("\ufeff" + MINIMAL)
+    assert settings.load_settings("acme").name == "Acme"
+
+
+def test_a_margin_left_as_the_template_has_it_is_said(write_client):
+    write_client(MINIMAL)
+    assert settings.load_settings("acme").placeholders() == []
+    write_client(MINIMAL.replace("rate = 0.4", "rate = 0.30    # FILL IN, then remove this remark"))
+    assert "margin.rate is still the template's placeholder, 30%" in settings.load_settings("acme").placeholders()[0]

@@ -9,6 +9,8 @@ A specification is a header name, or a table with one of these keys:
     {first = [a, b]}                          the first that is not empty
     {sum = [a, b]}, {minus = [a, b]}, {product = [a, b]}, {negative = a}, {absolute = a}     numbers
     {of = a, map = {Shipped = "paid"}, otherwise = b}       words for words, any case; without otherwise a stranger is rejected
+    {of = a, patterns = {sale = "regex"}}     the first word whose pattern the text matches; a stranger is rejected
+    {value = "kind"}                          what the format says under [values]
     {of = a, extract = "regex"}               the first group, null when it does not match
     {join = [a, b], with = " "}               texts joined
     {filled = a}, {of = a, matches = "regex"}, {of = a, above = 0}, {of = a, below = 0}, {different = [a, b]}, {all = [..]}, {any = [..]},
@@ -24,14 +26,17 @@ from dataclasses import dataclass, field
 import ibis
 import ibis.expr.types as ir
 
-from helpers.intake import conversions
+from helpers.intake import contract, conversions
 from helpers.intake.contract import NOTHING, Check
 from helpers.intake.recognise import Match, is_constant, plain
 from helpers.intake.targets import DTYPES
+from helpers.schema import ORDER_STATUSES
 from helpers.settings import Source
 
 YES, NO = ("true", "yes", "1", "y", "t", "x", "是"), ("false", "no", "0", "n", "f", "否")
-MAX_WORDS = 5_000
+MAX_WORDS, MAX_STRANGERS = 5_000, 20
+HAPPENED = {("orders", "ordered_at"), ("refunds", "refund_date"), ("refunds", "refunded_at"), ("tickets", "opened_at")}  # never to come
+NAMES = {"zone": "time zone"}
 TEXT = "text of "  # a column without the spaces around it, null when nothing is left
 
 
@@ -49,6 +54,7 @@ class Reader:
     checks: list[Check] = field(default_factory=list)
     parsed: dict = field(default_factory=dict)
     written: dict = field(default_factory=dict)
+    listed: dict = field(default_factory=dict)
 
     def value(self, spec) -> ir.Value:
         """The expression of a specification, text unless its key makes it a number or a condition."""
@@ -66,7 +72,13 @@ class Reader:
         value, kind = self.value(spec), "number" if kind == "money" else kind
         if kind == "text" or not isinstance(value, ir.StringValue):
             return value.cast(DTYPES[kind])
-        return getattr(self, kind)(value, where)
+        made = getattr(self, kind)(value, where)
+        tables = self.match.format.tables
+        if kind in ("date", "moment") and any(spec == tables.get(table, {}).get(column) for table, column in HAPPENED):
+            latest = conversions.latest(self.source.covered_through)
+            to_come = ((made.date() if kind == "moment" else made) > ibis.literal(latest)).fill_null(False)
+            self._check(where, "future", f"later than {latest}, when this was read", to_come, value)
+        return made
 
     def number(self, text: ir.StringValue, where: str) -> ir.FloatingValue:
         """A number written with the file's decimal mark; thousands marks must stand where thousands do."""
@@ -78,6 +90,8 @@ class Reader:
         aware, naive = self._timestamps()
         stamp = _with_offset(text)
         zone = self.source.time_zone or self.match.format.rule("time_zone") or self.time_zone
+        if not self.source.time_zone and (named := self.value(self.match.format.rule("zone_column", ""))).op() != NOTHING.op():
+            zone = self._looked_up(named, self.match.format.rule("zone_column"), "zone", conversions.zones()).fill_null(zone)
         value = conversions.to_utc(zone, conversions.wall_clock(stamp, naive))
         value = ibis.coalesce(conversions.moment_with_offset(stamp, aware), value) if aware else value
         return self._parsed(where, "date", "not a date", text, conversions.plausible(value))
@@ -115,7 +129,7 @@ class Reader:
         if text.op() not in self.written:
             self.written[text.op()] = self.con.to_pandas(self.rows.select(text=text).distinct().limit(MAX_WORDS))["text"].tolist()
         known = {word: words[plain(word)] for word in self.written[text.op()] if isinstance(word, str) and plain(word) in words}
-        return self._parsed(where, kind, f"not a known {kind}", text, conversions.in_words(text, known))
+        return self._parsed(where, kind, f"not a known {NAMES.get(kind, kind)}", text, conversions.in_words(text, known))
 
     def _parsed(self, where: str, kind: str, what: str, text: ir.StringValue, value: ir.Value) -> ir.Value:
         """The value of a text, with the check that it has one; kept, so that each text is parsed once (staging.parsed_once)."""
@@ -159,11 +173,36 @@ class Reader:
 
     def _mapped(self, spec):
         text = self.value(spec["of"])
-        value = conversions.in_words(text.lower(), {str(k).casefold(): v for k, v in spec["map"].items()})
+        words = {str(k).casefold(): v for k, v in spec["map"].items()}
+        if statuses := set(words.values()) <= set(ORDER_STATUSES):
+            words |= {k.casefold(): v for k, v in self.source.statuses.items()}
+        value = conversions.in_words(text.lower(), words)
         if "otherwise" in spec:
             return ibis.coalesce(value, self.value(spec["otherwise"])).nullif("")
-        self._check(_label(spec["of"]), "value", "not a value this format knows", text.notnull() & value.isnull(), text)
-        return value.nullif("")
+        return self._known(spec, text, value, "status" if statuses else "value", words).nullif("")
+
+    def _sorted(self, spec):
+        text = self.value(spec["of"])
+        said = conversions.in_words(text.lower(), {key.casefold(): word for key, word in self.source.types.items()})
+        value = ibis.coalesce(said, ibis.cases(*((text.re_search(pattern), word) for word, pattern in spec["patterns"].items())))
+        return self._known(spec, text, value, "type", ())
+
+    def _known(self, spec, text, value, kind: str, words) -> ir.StringValue:
+        """The word of a text, with the check that there is one, which says the strange texts and how often each stands."""
+        strange = text.notnull() & value.isnull()
+        what = f"not known{self._strangers(text, strange)}" + (f"; known are {', '.join(words)}" if words else "")
+        self._check(_label(spec["of"]), kind, what, strange, text)
+        return value
+
+    def _strangers(self, text: ir.StringValue, strange: ir.BooleanValue) -> str:
+        """The texts no word is known for, with their counts, as ": 'shipped' (12 rows)"; none where they could name a person."""
+        if text.op() not in self.listed and not isinstance(text, ir.Scalar):
+            self.listed[text.op()], before = "", len(self.checks)
+            ignored = ibis.or_(ibis.literal(False), *(self.value(rule).fill_null(False) for rule in self.match.format.rule("ignore", [])))
+            del self.checks[before:]
+            counts = self.rows.filter(strange, ~ignored).group_by(text=text).aggregate(n=ibis._.count()).order_by(ibis.desc("n"), "text")
+            self.listed[text.op()] = contract.counted(self.con.to_pandas(counts.limit(MAX_STRANGERS + 1)), MAX_STRANGERS)
+        return self.listed.get(text.op(), "")
 
     def _once(self, spec):
         group = ibis.window(group_by=[self.rows.file_index, self.value(self.match.format.rule("group"))])
@@ -192,6 +231,8 @@ class Reader:
         "negative": lambda self, spec: -self._numeric(spec["negative"]),
         "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),
         "map": _mapped,
+        "patterns": _sorted,
+        "value": lambda self, spec: self.value(self.match.format.rule("values")[spec["value"]]),
         "extract": lambda self, spec: self.value(spec["of"]).re_extract(spec["extract"], 1).nullif(""),
         "join": lambda self, spec: ibis.literal(spec.get("with", "")).join([self.value(part) for part in spec["join"]]),
         "filled": lambda self, spec: self.value(spec["filled"]).notnull(),

@@ -8,13 +8,21 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from helpers.schema import ORDER_STATUSES
+
 ADVICE = {
     "date": "Write them as 2026-02-28, or set date_format under [sources.<name>] in client.toml.",
+    "future": "Correct the year, or say in which order day and month stand: day_first = true or false under [sources.<name>].",
     "number": "Write them as 1234.56, or set decimal under [sources.<name>] in client.toml.",
     "empty": "Fill them in; the workbook never invents a value.",
     "currency": "Use ISO 4217 codes such as EUR, or set currency under [sources.<name>] in client.toml.",
     "country": "Use ISO codes such as DE or country names, or leave the cell empty.",
     "value": "Use one of the values listed.",
+    "status": "Say what they are under [sources.<name>.statuses] in client.toml, as in: shipped = \"paid\". "
+    f"The words are {', '.join(ORDER_STATUSES)}.",
+    "type": "Say what they are under [sources.<name>.types] in client.toml, as in: \"Gift sent\" = \"none\". "
+    "The words are sale, refund and none.",
+    "zone": "Set time_zone under [sources.<name>] in client.toml; it then holds for all times of the source.",
     "flag": "Write yes or no.",
     "sum": "Export the file again, whole.",
     "line": "Open the file there: a value with a separator or a line break must stand in quotes.",
@@ -116,6 +124,19 @@ def defused(cell: str) -> str:
     """
     risky = isinstance(cell, str) and cell[:1] in "=+-@\t\r" and not re.fullmatch(r"[-+]?[\d.,]*", cell)
     return f"'{cell}" if risky else cell
+
+
+def counted(texts: pd.DataFrame, most: int) -> str:
+    """Texts and how many rows hold each, if they are few and so kinds of something; a text that may be a name is left out.
+
+    >>> counted(pd.DataFrame({"text": ["on loan", "shipped", "Anna Muster"], "n": [3, 1, 1]}), 20)
+    ": 'on loan' (3), 'shipped' (1), …"
+    """
+    if texts.empty or len(texts) > most:
+        return ""
+    plain = [(text, n) for text, n in texts[["text", "n"]].values.tolist() if re.fullmatch(r"[^\W\d][\w -]{0,59}", text)]
+    kinds = [f"'{text}' ({n:,})" for text, n in plain if n > 1 or " " not in text]
+    return f": {', '.join(kinds + ['…'] * (len(kinds) < len(texts)))}"
 
 
 def _shown(text) -> str:

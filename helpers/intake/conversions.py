@@ -1,6 +1,9 @@
 """Texts into values, as DuckDB says them: moments, numbers, currencies, countries, whole minor units."""
 
+import os
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from zoneinfo import available_timezones
 
 import ibis
 import ibis.expr.types as ir
@@ -18,6 +21,11 @@ COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel kno
     "taiwan": "TW", "uae": "AE", "channelislands": "JE", "mainlandchina": "CN", "中国大陆": "CN", "香港": "HK", "台湾": "TW", "na": "NA",
     "unspecified": "", "unknown": "", "europeancommunity": "", "westindies": "", "international": "",
 }
+ZONES = {  # abbreviations that mean one offset wherever they are written; CST, IST and AST mean several
+    "UTC": 0, "GMT": 0, "WET": 0, "BST": 1, "WEST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3,
+    "EDT": -4, "EST": -5, "CDT": -5, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8, "HST": -10,
+    "SGT": 8, "HKT": 8, "AWST": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
+}  # fmt: skip
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
     '[A-Z]{0,2}[$]|[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
@@ -98,6 +106,17 @@ def countries() -> dict[str, str]:
     return names | iso3 | codes | COUNTRY_NAMES
 
 
+@cache
+def zones() -> dict[str, str]:
+    """Time zones by name and by abbreviation, plain, to a name DuckDB knows.
+
+    >>> zones()["europeberlin"], zones()["pdt"], zones()["cest"]
+    ('Europe/Berlin', 'Etc/GMT+7', 'Etc/GMT-2')
+    """
+    names = {plain(name): name for name in available_timezones()}
+    return names | {plain(short): f"Etc/GMT{-hours:+d}" for short, hours in ZONES.items()}
+
+
 def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
     """The word that a text stands for, null for a stranger.
 
@@ -119,6 +138,21 @@ def known_currencies() -> list[str]:
 def plausible(moment: ir.TimestampValue) -> ir.TimestampValue:
     """The moment if its year is one an export can hold, else null."""
     return moment.year().between(1990, 2100).ifelse(moment, ibis.null(moment.type()))
+
+
+def today() -> date:
+    """The day of the build by the clock, in UTC; $WORKBOOK_TODAY stands in for it where a test or an old archive needs another."""
+    given = os.environ.get("WORKBOOK_TODAY")
+    return date.fromisoformat(given) if given else datetime.now(UTC).date()
+
+
+def latest(covered_through: date | None = None) -> date:
+    """The last day on which anything can have happened: the day after the build's in UTC, or the last that client.toml covers.
+
+    >>> latest(date(2999, 12, 31))
+    datetime.date(2999, 12, 31)
+    """
+    return max(today() + timedelta(days=1), covered_through or today())
 
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:

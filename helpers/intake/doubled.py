@@ -8,7 +8,7 @@ from ibis import _
 from helpers.intake import privacy
 
 PAYMENTS = ("stripe", "paypal")  # how the names of formats begin that are the record of a payment, seldom that of the sale
-LEAVE_OUT = "active = false"  # what leaves a source of payments out, in client.toml
+LEAVE_OUT = "skip = true"  # what leaves a source out, in client.toml
 A_DAY = 86_400
 DOUBLED = 0.5
 

@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from helpers.codes import nearest
 from helpers.intake import read, recognise, unpack
 from helpers.intake.contract import IntakeError, Problem
-from helpers.intake.doubled import is_payments
 from helpers.settings import Settings, Source
+
+JAPANESE = "cp932"
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,8 @@ class Found:
 
     @property
     def left_out(self) -> bool:
-        """Whether client.toml leaves it out: payments whose source is not active. A closed shop's orders stay: they were sold."""
-        off = self.terms is not None and not self.terms.active
-        return off and self.match is not None and is_payments(self.match.format.name)
+        """Whether client.toml leaves it out; what forgets a person looks into it all the same."""
+        return self.terms is not None and self.terms.skip
 
     @property
     def alike(self) -> tuple:
@@ -45,16 +46,29 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
     for raw in read.raw_files(folder):
         name, terms = _source_of(raw.file, settings)
         taken.add(name)
-        found.append(_recognised(raw, name, terms, formats, workbench))
+        one = _recognised(raw, name, terms, formats, workbench)
+        found.append(replace(one, problem=None) if terms.skip else one)
     for name, terms in settings.sources.items():
         if terms.active and terms.url:
             found.append(_from_database(name, terms, formats, workbench))
-        elif terms.active and name not in taken:
+        elif terms.active and not terms.skip and name not in taken:
             pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
             advice = "Put the export there, or set active = false for a source that has ended."
             problem = Problem(f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/", advice)
             found.append(Found(read.Raw(folder / pattern, pattern, "", "csv"), name, terms, problem=problem))
-    return [replace(one, index=index) for index, one in enumerate(found)]
+    return [replace(one, index=index) for index, one in enumerate(_with_names_checked(found))]
+
+
+def _with_names_checked(found: list[Found]) -> list[Found]:
+    """The files; the first of a source whose columns or conditions in client.toml name what is not there says so."""
+    for name in {one.source for one in found if one.terms.columns or one.terms.where}:
+        places = [k for k, one in enumerate(found) if one.source == name and one.match]
+        mine = [found[k] for k in places]
+        if mine and (wrong := recognise.misnamed(mine[0].terms.columns, mine[0].terms.where, [m.match for m in mine],
+                                                 [m.layout.header for m in mine])):  # fmt: skip
+            what, meant = ("; ".join(what for what, _meant in wrong), " ".join(meant for _what, meant in wrong if meant))
+            found[places[0]] = replace(mine[0], problem=Problem(f"[sources.{name}] in client.toml", what, meant))
+    return found
 
 
 def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
@@ -81,7 +95,8 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
         return Found(raw, name, terms, problem=problem)
 
     if terms.format and terms.format not in formats:
-        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"Known: {', '.join(sorted(formats))}"))
+        meant = f"Did you mean {close}? " if (close := nearest(terms.format, formats)) else ""
+        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"{meant}Known: {', '.join(sorted(formats))}."))
     candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
     try:
         if raw.kind == "xlsx":
@@ -89,11 +104,10 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
         for path, layout in read.layouts(raw, workbench):
             header = header or list(layout.header)
             best = recognise.recognise(list(layout.header), candidates, terms.columns)
-            if best is None:
+            if best is None or (layout.encoding == JAPANESE and not _is_japanese(path, best.format)):
                 continue
             if raw.kind == "csv":
-                encodings = [layout.encoding, *best.format.rule("encodings", ["utf-8", "cp1252"])]
-                layout = replace(layout, encoding=read.whole_file_encoding(path, encodings))
+                layout = replace(layout, encoding=_encoding(path, best.format, layout.encoding))
                 if layout.encoding is None:
                     return refused(Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."))
             return Found(raw, _source_name(name, best), terms, best, layout, path)
@@ -134,3 +148,29 @@ def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbe
 def _source_name(name: str, best: recognise.Match) -> str:
     """The source of a file: as client.toml says, else the format's channel."""
     return name or best.format.rule("sales_channel") or best.format.name
+
+
+def _encoding(path: Path, form: recognise.Format, of_header: str) -> str | None:
+    """The encoding of a whole file: its header's, else the first of the format's that makes sense; Japanese only if it is."""
+    encodings = [of_header, *form.rule("encodings", ["utf-8", "cp1252"])]
+    encoding = read.whole_file_encoding(path, encodings)
+    if encoding == JAPANESE and not _is_japanese(path, form):
+        return read.whole_file_encoding(path, [one for one in encodings if one != JAPANESE])
+    return encoding
+
+
+def _is_japanese(path: Path, form: recognise.Format) -> bool:
+    """Whether a file that can be read as Shift-JIS is: most of its wide characters are common ones, which Windows text that
+    is misread as Japanese never has, and unless the format is known to come in Japanese there is kana among them."""
+    common = wide = 0
+    kana = JAPANESE in form.rule("encodings", [])
+    try:
+        with path.open(encoding=JAPANESE) as text:
+            for line in text:
+                found = [c for c in line if ord(c) > 0x2000 and not "｡" <= c <= "ﾟ"]
+                wide += len(found)
+                common += sum(c.encode(JAPANESE)[0] < 0xA0 for c in found)
+                kana = kana or any("ぁ" <= c <= "ヺ" for c in found)
+    except UnicodeDecodeError:
+        return False
+    return kana and 2 * common > wide

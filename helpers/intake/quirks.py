@@ -1,12 +1,18 @@
 """The few things a table of columns cannot say, each named in the format file that needs it."""
 
 import re
+from contextlib import suppress
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
+from helpers.intake import conversions
 from helpers.intake.contract import IntakeError, Problem
 from helpers.settings import Source
+
+MONTHS, MONTH_DAYS = 12, 31
+FAR = 2  # times as far apart: days read in the wrong order scatter over the year
 
 
 def once_across(con, rows: ir.Table, match, name: str) -> ir.Table:
@@ -43,22 +49,86 @@ def decimal_mark(con, rows: ir.Table, match) -> str:
 def date_formats(con, rows: ir.Table, match, terms: Source, usual: tuple[str, ...]) -> tuple[str, ...]:
     """The date formats to try: client.toml's, else the format file's with day and month in the order the dates allow.
 
-    A format file says day_first = "ask" where the account's language decides. Refused when both orders fit every date.
+    A format file says day_first = "ask" where the account's language decides: refused when both orders fit every date. With
+    true or false that order is the documented one, and refused when the dates speak against it. Dots always stand day first.
     """
     form = match.format
     formats = tuple(form.rule("timestamps", usual))
     if terms.date_format:
         return (terms.date_format, *(f for f in formats if "%z" in f))
+    if terms.day_first is not None:
+        return in_order(formats, terms.day_first)
     names = [match.columns[h] for h in form.rule("date_columns", []) if h in match.columns]
-    if form.rule("day_first") != "ask" or not names:
+    usually = form.rule("day_first")
+    days = _numeric_days(con, rows, names) if usually is not None else []
+    if not days:
         return formats
-    part = {k: [rows[n].re_extract(r"^(\d{1,2})[/.-](\d{1,2})[/.-]\d{2,4}", k).nullif("").cast("int64") for n in names] for k in (1, 2)}
-    first, second = (ibis.greatest(*(p.max().fill_null(0) for p in part[k])) for k in (1, 2))
-    found = con.to_pandas(rows.aggregate(first=first, second=second, sample=rows[names[0]].min(where=part[1][0].notnull()))).iloc[0]
-    if found["first"] and found["first"] <= 12 and found["second"] <= 12:
-        a, b = (int(number) for number in re.split(r"[/.-]", found["sample"])[:2])
-        readings = f"could be day {a} of month {b} or day {b} of month {a}, and no date in the file settles it"
-        advice = 'Set date_format = "%d/%m/%Y" or "%m/%d/%Y" under [sources.<name>] in client.toml.'
-        raise IntakeError({form.name: [Problem(names[0], f"'{found['sample'][:10]}' {readings}", advice)]})
-    wrong = "%d{}%m" if found["first"] <= 12 else "%m{}%d"
-    return tuple(f for f in formats if not any(wrong.format(mark) in f for mark in "/.-")) if found["first"] else formats
+    first, second = (max(day[part] for day in days) > MONTHS for part in (0, 1))
+    if first or second:
+        if usually == "ask" or first != second:
+            return in_order(formats, first)
+        return in_order(formats, usually)
+    if all(a == b for a, b, _year in days):
+        return in_order(formats, True)
+    if usually == "ask" or _against(days, usually):
+        a, b, year = next(day for day in days if day[0] != day[1])
+        readings = f"'{a:02d}/{b:02d}/{year}' could be day {a} of month {b} or day {b} of month {a}, and no date in the file settles it"
+        advice = "Set day_first = true (day, then month) or day_first = false (month, then day) under [sources.<name>] in client.toml."
+        against = "" if usually == "ask" else _against(days, usually)
+        raise IntakeError({form.name: [Problem(names[0], readings + against, advice)]})
+    return in_order(formats, usually)
+
+
+def in_order(formats: tuple[str, ...], day_first: bool) -> tuple[str, ...]:
+    """Date formats with day and month in one order; formats with dots, or that begin with the year, stay as they are.
+
+    >>> in_order(("%m/%d/%Y %H:%M", "%Y-%m-%d"), True)
+    ('%d/%m/%Y %H:%M', '%Y-%m-%d')
+    """
+    wanted = r"%d\1%m\2" if day_first else r"%m\1%d\2"
+    turned = tuple(dict.fromkeys(re.sub(r"^%[dm]([/-])%[dm]([/-])", wanted, f) for f in formats))
+    if any(f.startswith(("%d/", "%m/")) for f in turned):
+        return turned
+    day = "%d/%m/%Y" if day_first else "%m/%d/%Y"
+    return (*turned, f"{day} %H:%M:%S", f"{day} %H:%M", day)
+
+
+def _numeric_days(con, rows: ir.Table, names: list[str]) -> list[tuple[int, int, int]]:
+    """The different days written as 03/04/2026 or 3-4-26, as the three numbers."""
+    found = set()
+    for name in names:
+        day = rows[name].re_extract(r"^\s*(\d{1,2}[/-]\d{1,2}[/-]\d{2,4})\b", 1).nullif("")
+        texts = con.to_pandas(rows.select(day=day).distinct().filter(ibis._.day.notnull()))["day"]
+        found |= {tuple(int(part) for part in re.split("[/-]", text)) for text in texts}
+    return sorted((a, b, year + 2000 if year < 100 else year) for a, b, year in found)
+
+
+def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
+    """What speaks against the documented order of day and month, "" if nothing: days to come, or days far apart.
+
+    >>> _against([(1, 11, 2025), (2, 11, 2025), (9, 11, 2025)], True), _against([(1, 11, 2025), (9, 11, 2025)], False)[:18]
+    ('', '; read month first')
+    """
+    taken, other = _dates(days, day_first), _dates(days, not day_first)
+    order, latest = "day first" if day_first else "month first", conversions.latest()
+    future, future_else = (sum(day > latest for day in read) for read in (taken, other))
+    if not taken or future_else > future:
+        return ""
+    if future > future_else:
+        lie = "lies" if future == 1 else "lie"
+        return f"; read {order}, as this export usually is, {future:,} of {len(taken):,} days {lie} in the future"
+    span, span_else = ((max(read) - min(read)).days for read in (taken, other))
+    if span > MONTH_DAYS and span_else * FAR < span:
+        return f"; read {order}, as this export usually is, they are spread over {span:,} days, the other way over {span_else:,}"
+    if span > MONTH_DAYS and span_else <= FAR * span:
+        return f"; read {order}, as this export usually is, or the other way, they are spread over {span:,} days and {span_else:,}"
+    return ""
+
+
+def _dates(days: list[tuple[int, int, int]], day_first: bool) -> list[date]:
+    found = []
+    for a, b, year in days:
+        day, month = (a, b) if day_first else (b, a)
+        with suppress(ValueError):
+            found.append(date(year, month, day))
+    return found

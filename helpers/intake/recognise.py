@@ -7,12 +7,15 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.codes import nearest
 from helpers.intake.contract import Problem
 
+LEAVE_OUT = "If it is not for the workbook, move it out of raw/, or name it in a source with skip = true."
 BUILT_IN = Path(__file__).parent / "formats"
 RULES = {
     "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal", "timestamps",
-    "day_first", "ignore", "group", "control", "tables", "checks", "once_across", "quote", "numbers", "date_columns", "less_tax", "time_zone",
+    "day_first", "ignore", "group", "control", "tables", "checks", "once_across", "quote", "numbers", "date_columns", "less_tax",
+    "time_zone", "values", "zone_column",
 }
 
 
@@ -126,14 +129,36 @@ def recognise(header: list[str], formats: dict[str, Format], crosswalk: dict[str
 
 def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
     """Why no format took a file: the nearest one and the columns it misses."""
-    nearest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
-    if not nearest.columns:
+    if not any(name.strip() for name in header):
+        return Problem("the file", "it is empty", f"Export it again. {LEAVE_OUT}")
+    closest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
+    if not closest.columns:
         shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
-        advice = "Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md)."
+        advice = f"Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md). {LEAVE_OUT}"
         return Problem("the file", f"no known export has the columns {shown}", advice)
-    lacks = f"but these columns are missing: {', '.join(nearest.missing)}"
-    advice = "Export it again with them, or name the columns under [sources.<name>.columns] in client.toml."
-    return Problem("the file", f"not recognised. Nearest is {nearest.format.title} ({nearest.format.name}), {lacks}", advice)
+    lacks = f"but these columns are missing: {', '.join(closest.missing)}"
+    advice = f"Export it again with them, or name the columns under [sources.<name>.columns] in client.toml. {LEAVE_OUT}"
+    return Problem("the file", f"not recognised. Nearest is {closest.format.title} ({closest.format.name}), {lacks}", advice)
+
+
+def misnamed(columns: dict, where: dict, matches: list[Match], headers: list[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """What is wrong with the columns and conditions that client.toml gives a source, whose files these are, and what was meant.
+
+    A name of ours must be one that a format of the files reads, a name of theirs must stand in a file, and a condition
+    must be on a column that every file has: it would leave out the whole of another.
+    """
+    rules = [one.format.rules for one in matches]
+    ours = {name for one in rules for name in (*headers_in(one), *one.get("aliases", {}), *one.get("header_patterns", {}))}
+    theirs, read = {name for header in headers for name in header}, {plain(name) for name in [*ours, *where]}
+    plainly, constant = {plain(name) for name in theirs}, {name for name, value in columns.items() if is_constant(value)}
+    known = set.intersection(*(set(one.columns) for one in matches)) | constant
+    wrong = [(f"columns: '{name}' is no column that {matches[0].format.title} reads", name, ours)
+             for name in columns if plain(name) not in read]  # fmt: skip
+    wrong += [(f"columns: no file has a column '{columns[name]}'", columns[name], theirs)
+              for name in columns.keys() - constant if plain(columns[name]) not in plainly]  # fmt: skip
+    wrong += [(f"where: '{name}' is no column of {'every file' if len(matches) > 1 else 'the file'}", name, known)
+              for name in where if name not in known]  # fmt: skip
+    return sorted((what, f"For '{name}', did you mean {close}?" if (close := nearest(name, among)) else "") for what, name, among in wrong)
 
 
 def headers_in(spec) -> set[str]:

@@ -45,6 +45,7 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     (fractions), change_constant_low, change_constant_high, and the buyers behind each, an order without identity being one:
     n (now), before_n, change_n and change_constant_n (the fewer of both). A currency not sold in last year keeps this year's
     rate. The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
+    Raises NotEnoughData when nothing was sold in the trailing 12 months.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
     >>> found[["market", "change", "change_constant", "n", "before_n"]].round(2).values.tolist()
@@ -56,6 +57,8 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start), group=group).agg(
         rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()
     ).execute()  # fmt: skip
+    if not sums["now"].any():
+        raise NotEnoughData(f"Nothing was sold in the 12 months to {as_of:%Y-%m-%d}: there is no order value to compare with a year ago.")
     sums["market"] = _as_shown(sums["market"], names)
     old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)].copy()
     rates = old.groupby("currency")[["rc", "minor"]].sum()

@@ -233,6 +233,61 @@ def test_an_ambiguous_day_and_month_is_refused_with_both_readings(shop):
     assert shop.table("acquisition_spend")["date"].astype(str).tolist() == ["2026-03-04", "2026-03-25"]
 
 
+TIKTOK = "Order ID,Order Status,SKU ID,Quantity,SKU Subtotal After Discount,Created Time,Currency,Delivered Time\n"
+WOO = "order_id,order_date,status,order_total,order_currency,customer_email\n"
+
+
+def tiktok(*days: str) -> str:
+    """An export of TikTok Shop with an order on each day."""
+    return TIKTOK + "".join(f"{k},Shipped,1,1,9.00,{day} 10:00:00,EUR,\n" for k, day in enumerate(days, 100))
+
+
+def woo(*days: str, status: str = "completed") -> str:
+    """An export of WooCommerce with an order on each day."""
+    return WOO + "".join(f"{k},{day} 10:00:00,{status},9.00,EUR,a{k}@mail.test\n" for k, day in enumerate(days, 100))
+
+
+def days_of(shop) -> list[str]:
+    """The days of the built orders."""
+    return sorted(shop.table("orders")["order_date"].astype(str))
+
+
+def test_days_that_speak_against_the_documented_order_are_asked_for(shop):
+    """Woo writes month first; 1 to 9 November, day first, would be nine days over nine months, and 12 December is to come."""
+    november = [f"{day}/11/2026" for day in range(1, 10)]
+    shop.write("woo.csv", woo(*november))
+    assert "they are spread over 243 days, the other way over 8" in problem(shop) and "day_first = true" in problem(shop)
+    shop.settle('[sources.w]\nfiles = "woo.csv"\nday_first = true\n')
+    shop.build()
+    assert days_of(shop)[0] == "2026-11-01" and days_of(shop)[-1] == "2026-11-09"
+    shop.settle("")
+    shop.write("woo.csv", woo(*(f"{day[3:5]}/{day[:2]}{day[5:]}" for day in (f"{k:02d}/11/2026" for k in range(1, 10)))))
+    shop.build()
+    assert days_of(shop)[0] == "2026-11-01" and days_of(shop)[-1] == "2026-11-09"
+
+
+def test_a_day_to_come_shows_the_wrong_order(shop):
+    shop.write("tiktok.csv", tiktok("05/12/2026", "05/03/2026"))
+    assert "read day first, as this export usually is, 1 of 2 days lies in the future" in problem(shop)
+    shop.write("tiktok.csv", tiktok("12/05/2026", "03/05/2026"))
+    shop.build()
+    assert days_of(shop) == ["2026-05-03", "2026-05-12"]
+
+
+def test_one_day_after_the_twelfth_settles_the_whole_file(shop):
+    shop.write("woo.csv", woo("3/4/2026", "25/3/2026"))
+    shop.build()
+    assert days_of(shop) == ["2026-03-25", "2026-04-03"]
+
+
+def test_an_order_of_the_future_is_rejected_with_its_reason(shop):
+    shop.write("orders.csv", GOOD + "3,2062-01-05,cora@mail.test,DE,EUR,5.00\n")
+    assert "ordered_at: 1 of 3 values is later than 2026-12-02, when this was read, first '2062-01-05' in row 4" in problem(shop)
+    shop.build(max_rejected=0.5)
+    assert len(shop.table("orders")) == 2
+    assert "later than 2026-12-02" in (shop.folder / "rejected" / "orders.csv.csv").read_text()
+
+
 def test_a_meta_row_of_several_days_is_refused(shop):
     shop.write("orders.csv", GOOD)
     shop.write("meta.csv", "Reporting starts,Reporting ends,Campaign name,Amount spent (EUR)\n2026-03-01,2026-03-31,x,10.00\n")
@@ -279,6 +334,18 @@ def test_encodings(shop):
         shop.write(f"amazon_{k}.txt", text.encode(encoding))
     shop.build()
     assert {"Münster", "München", "Łódź", "東京テント"} <= set(shop.table("order_lines")["product"])
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["at the start", "beyond the sample"])
+def test_french_in_windows_letters_is_not_japanese(shop, far):
+    """Bytes that can be read as Japanese, too: é and c are one Chinese character. Amazon does come in Japanese."""
+    shop.write("orders.csv", GOOD)
+    plain = "".join(f"1{k},2026-03-31 22:30:00,2026-04-01 08:00:00,anna@mail.test,78,DE,Return\n" for k in range(5_000 if far else 1))
+    shop.write("zendesk.csv", (exports.ZENDESK.splitlines()[0] + "\n" + plain
+                               + "2,2026-03-31 22:30:00,2026-04-01 08:00:00,anna@mail.test,78,DE,Réclamation\n").encode("cp1252"))  # fmt: skip
+    shop.write("amazon.txt", exports.AMAZON.replace('Tent 5" pole', "Réclamation").replace("Köln", "Koeln").encode("cp1252"))
+    shop.build()
+    assert "Réclamation" in set(shop.table("tickets")["reason"]) and "Réclamation" in set(shop.table("order_lines")["product"])
 
 
 def test_nul_bytes_and_a_line_of_ten_megabytes(shop):
@@ -428,6 +495,30 @@ def test_check_says_what_each_file_was_taken_for(shop):
     )
 
 
+def test_an_empty_file_is_called_empty_and_a_source_can_be_left_out(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("empty.csv", "")
+    shop.write("strange.csv", "a,b\n1,2\n")
+    said = problem(shop)
+    assert "data/acme/raw/empty.csv has 1 problem:\n  1. the file: it is empty" in said
+    assert "move it out of raw/, or name it in a source with skip = true" in said
+    shop.settle('[sources.old]\nfiles = ["empty*", "strange*"]\nskip = true\n')
+    assert shop.build().files["file"].tolist() == ["orders.csv"]
+
+
+def test_names_in_a_source_that_are_not_there_are_said_with_what_was_meant(shop):
+    shop.write("orders.csv", GOOD.replace("email", "e mail address").replace("order_id", "Doc No"))
+    shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", emial = "e mail address", category = "Kat" }\n'
+                'where = { ordered_on = "^2026" }\n')  # fmt: skip
+    said = problem(shop)
+    assert "columns: 'emial' is no column that Orders, generic reads" in said and "For 'emial', did you mean email?" in said
+    assert "columns: no file has a column 'Kat'" in said
+    assert "where: 'ordered_on' is no column of the file" in said and "For 'ordered_on', did you mean ordered_at?" in said
+    shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", email = "e mail address", category = "=Tents" }\n'
+                'where = { ordered_at = "^2026" }\n')  # fmt: skip
+    assert shop.build().files["rows_accepted"].tolist() == [2]
+
+
 def test_a_source_whose_file_is_gone_stops_the_run(shop):
     shop.write("orders.csv", GOOD)
     shop.settle('[sources.gone]\nfiles = "other*.csv"\n')
@@ -458,11 +549,11 @@ def test_payments_beside_a_shop_are_said_and_left_out_on_request(shop):
     payment = "ch_9,2026-07-04 09:00,23.80,0.00,eur,true,23.80,1.00,Paid,,Anna@mail.test,Order 1005\n"
     shop.put(orders_csv=exports.SHOPIFY, payments_csv=exports.STRIPE.splitlines()[0] + "\n" + payment)
     assert "1 of the 1 payments of stripe" in "\n".join(shop.build().remarks) and len(shop.table("orders")) == 6
-    shop.settle('[sources.stripe]\nfiles = "payments.csv"\nactive = false\n[sources.eu]\nfiles = "orders.csv"\nactive = false\n')
+    shop.settle('[sources.stripe]\nfiles = "payments.csv"\nskip = true\n[sources.eu]\nfiles = "orders.csv"\nactive = false\n')
     built = shop.build()
-    assert "payments.csv: it is left out: [sources.stripe] says active = false." in built.remarks
+    assert "payments.csv: it is left out: [sources.stripe] says skip = true." in built.remarks
     assert len(shop.table("orders")) == 5 and set(built.files["file"]) == {"orders.csv"}, "a closed shop's orders stay"
-    assert build.check(shop.settings).set_index("file").loc["payments.csv", "format"] == "left out: active = false"
+    assert build.check(shop.settings).set_index("file").loc["payments.csv", "format"] == "left out: skip = true"
 
 
 def test_online_retail_agrees_with_the_raw_file_to_the_penny(shop, shared_data):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers.intake import recognise, sales
+from helpers.intake.contract import IntakeError
 
 
 def order(shop, source, number):
@@ -195,3 +196,52 @@ def test_constant_amounts_in_the_reporting_currency(everything):
     assert len(joined) == len(orders)
     factor = joined["currency"].map({"EUR": 1.0, "USD": 1.0, "JPY": 100.0})
     assert (joined["net_rc"] - joined["net_minor"] * factor * joined["rate"]).abs().max() <= 0.5 + 1e-6
+
+
+GERMAN = '''"Datum","Uhrzeit","Zeitzone","Name","Typ","Status","Währung","Brutto","Gebühr","Netto","Absender E-Mail-Adresse","Transaktionscode",\
+"Zugehöriger Transaktionscode","Ländervorwahl","Auswirkung auf Guthaben"
+"13.09.2026","23:30:00","PDT","X","PayPal Express-Zahlung","Abgeschlossen","EUR","1.050,00","-1,50","1.048,50","a@mail.test","G1","","DE","Haben"
+"14.09.2026","12:00:00","CEST","X","Handyzahlung","Ausstehend","EUR","50,00","-1,50","48,50","b@mail.test","G2","","AT","Haben"
+"20.09.2026","10:00:00","CEST","X","Rückzahlung","Abgeschlossen","EUR","-20,00","0,60","-19,40","shop@mail.test","R1","G1","DE","Soll"
+"21.09.2026","10:00:00","CEST","X","Allgemeine Abbuchung","Abgeschlossen","EUR","-500,00","0,00","-500,00","","W1","","DE","Soll"
+"22.09.2026","10:00:00","CEST","X","Bankgutschrift auf PayPal-Konto","Abgeschlossen","EUR","300,00","0,00","300,00","","D1","","DE","Haben"
+"22.09.2026","10:00:00","CEST","X","Allgemeine Währungsumrechnung","Abgeschlossen","EUR","250,00","0,00","250,00","","D2","","DE","Haben"
+"22.09.2026","10:00:00","CEST","X","Einbehaltung für offene Autorisierung","Ausstehend","EUR","70,00","0,00","70,00","","H1","","DE","Memo"
+'''
+
+
+def test_paypal_in_german(shop):
+    """Sales and refunds are read; transfers, conversions and holds are neither; each row's own clock counts (23:30 in PDT is 8:30)."""
+    shop.write("Download.csv", GERMAN)
+    files = shop.build().files.iloc[0]
+    orders, refunds = shop.table("orders").set_index("order_id"), shop.table("refunds")
+    assert orders[["gross_minor", "market", "status"]].values.tolist() == [[105_000, "DE", "paid"], [5_000, "AT", "pending"]]
+    assert str(orders.loc["G1", "ordered_at"]) == "2026-09-14 06:30:00+00:00"
+    assert refunds[["order_id", "amount_minor"]].values.tolist() == [["G1", 2_000]]
+    assert (files["rows_read"], files["rows_ignored"], files["rows_rejected"]) == (3, 4, 0)
+
+
+def test_an_unknown_paypal_type_is_said_and_can_be_named(shop):
+    shop.write("Download.csv", GERMAN.replace("Handyzahlung", "Neues"))
+    with pytest.raises(IntakeError) as caught:
+        shop.build()
+    assert "Type: 1 of 3 values is not known: 'Neues' (1), first" in str(caught.value) and "[sources.<name>.types]" in str(caught.value)
+    shop.settle('[sources.pp]\nfiles = "Down*"\n[sources.pp.types]\nneues = "sale"\n')
+    shop.build()
+    assert len(shop.table("orders")) == 2
+    shop.write("Download.csv", GERMAN.replace("CEST", "IST"))
+    with pytest.raises(IntakeError, match="TimeZone: 2 of 3 values are not a known time zone"):
+        shop.build()
+
+
+def test_states_of_the_shops_own_are_listed_and_can_be_named(shop):
+    header = "order_id,order_date,status,order_total,order_currency\n"
+    shop.write("woo.csv", header + "".join(f"{k},2026-05-0{k},{s},9,EUR\n" for k, s in enumerate(["shipped", "shipped", "paid-out", "completed"], 1)))
+    with pytest.raises(IntakeError) as caught:
+        shop.build()
+    said = str(caught.value)
+    assert "status: 3 of 4 values are not known: 'shipped' (2), 'paid-out' (1); known are completed, processing, on-hold" in said
+    assert 'shipped = "paid"' in said and "paid, delivered, cancelled, refused, pending" in said
+    shop.settle('[sources.w]\nfiles = "woo.csv"\n[sources.w.statuses]\nShipped = "delivered"\npaid-out = "pending"\n')
+    shop.build()
+    assert shop.table("orders").sort_values("order_id")["status"].tolist() == ["delivered", "delivered", "pending", "delivered"]

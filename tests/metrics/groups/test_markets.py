@@ -189,6 +189,12 @@ def test_constant_currency_takes_the_exchange_rate_out(table):
     assert (found["value"], found["before"], found["at_constant"]) == (8000, 9600, 9600)
 
 
+def test_where_nothing_was_sold_there_is_no_order_value_to_compare(table):
+    for rows in ([], orders_of([("a", "GB", "2024-12-10")]), orders_of([("a", "GB", "2021-12-10")])):
+        with pytest.raises(NotEnoughData, match="Nothing was sold in the 12 months to 2026-06-30"):
+            market_mix.constant_currency(table("orders", rows), AS_OF)
+
+
 def test_an_order_value_counts_the_buyers_behind_it(table):
     """Twelve orders of three customers and two of nobody knows whom; the year before, one customer bought twice."""
     def order(k, who, day):
