@@ -103,7 +103,7 @@ def woo(*orders):
     return "\n".join([exports.WOO.splitlines()[0], *(row.format(*order) for order in orders), ""])
 
 
-JAN, FEB = woo((1, "1/5/2026"), (2, "1/6/2026")), woo((3, "2/5/2026"), (4, "2/6/2026"))
+JAN, FEB = woo((1, "1/5/2026"), (2, "1/16/2026")), woo((3, "2/5/2026"), (4, "2/16/2026"))
 
 
 def test_copies_months_and_archives_of_one_store_are_one_source(empty, tmp_path):
