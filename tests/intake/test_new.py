@@ -127,7 +127,7 @@ def test_stores_with_numbers_of_their_own_stay_apart(empty, tmp_path):
 
 def test_payments_beside_their_shop_are_warned_of(empty, tmp_path):
     paid = exports.STRIPE.splitlines()[0] + "\n" + "".join(
-        f"ch_{k},2026-01-{k + 4:02d} 11:00,10.00,0.00,eur,true,10.00,1.00,Paid,,c{k}@mail.test,Order {k}\n" for k in (1, 2)
+        f"ch_{k},2026-01-{(5, 16)[k - 1]:02d} 11:00,10.00,0.00,eur,true,10.00,1.00,Paid,,c{k}@mail.test,Order {k}\n" for k in (1, 2)
     )
     said, sources = found_in(tmp_path, orders_csv=JAN, unified_payments_csv=paid)
     assert "2 of the 2 payments of stripe with a known buyer" in said and "(first: ch_1 on 2026-01-05, order 1)" in said
