@@ -100,3 +100,9 @@ def test_what_amazon_counts_is_shown_apart(tiny):
     assert "8.3%" in words(folder / "01_cohort_retention.html")
     told = [row for row in ran.metrics("tiny", MONTH) if row["metric"] == "marketplace_repeat_share"]
     assert [(row["n"], row["period"], row["value"]) for row in told] == [(36, "2026-03", 0.0833)]
+
+
+def test_a_margin_nobody_filled_in_is_named(tiny):
+    """`workbook new` writes a placeholder, on which every value of a customer would rest."""
+    _, folder = tiny
+    assert "still the template's placeholder" in words(folder / "00_data_check.html").replace("&#x27;", "'")
