@@ -10,6 +10,7 @@ from babel.core import get_global
 from babel.numbers import get_currency_precision
 from currency_converter import CURRENCY_FILE
 
+OWN_RATES = "client fx.csv"  # the source of a rate that the client gave
 ECB = "ECB reference rates"
 MAX_RATE_AGE_DAYS = 7
 
@@ -79,7 +80,7 @@ def _daily_rates(currency: str, reporting: str, days: pd.DataFrame, own: pd.Data
     if currency == reporting:
         return days.assign(currency=currency, rate=1.0, rate_date=days["date"], source="same currency")
     known = _own_rates(currency, own)
-    source = "client fx.csv"
+    source = OWN_RATES
     if known is None:
         known, source = _cross_rates(currency, reporting, days), ECB
     known = known.assign(rate_date=known["date"]).sort_values("date")

@@ -222,7 +222,7 @@ TABLES: dict[str, Table] = {
         _day("first_date", "first day in the file"),
         _day("covered_through", "last day the export covers"),
         _text("currency", "ISO 4217 code of the totals"),
-        _count("raw_minor", "money in the file, minor units, as read"),
+        _count("raw_minor", "money in the file, minor units, as read, without what another file's newer version stands for"),
         _count("table_minor", "the same money as it stands in the tables"),
     )),
 }

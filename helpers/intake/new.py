@@ -15,13 +15,13 @@ from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
 PAGES = {
-    "retention_costs": "03 and 05 (retention_costs.csv)",
+    "retention_costs": "03, 05 and 08 (retention_costs.csv)",
     "acquisition_spend": "03, 04 and 05 (the ad platforms' daily exports)",
-    "surveys": "08 (surveys.csv)",
+    "surveys": "03, 05 and 08 (surveys.csv)",
     "campaigns": "07 (campaigns.csv)",
-    "tickets": "06 and 08 (the help desk's export)",
+    "tickets": "06 (the help desk's export)",
     "engagement": "06 (engagement.csv)",
-    "subscriptions": "02, revenue churn (subscriptions.csv)",
+    "subscriptions": "02 and 04, recurring revenue (subscriptions.csv)",
 }
 
 

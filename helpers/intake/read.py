@@ -173,7 +173,8 @@ def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, st
     by_name = {path: [] for path, *_rest in lines}
     for path, line, kind, text in lines:
         by_name[path].append((int(line), str(kind).lower(), text or ""))
-    return {one.index: by_name[path] for one in accounts for path in by_name if Path(path).name in (one.raw.path.name, _utf8_name(one.raw))}
+    own = {one.index: (str(one.raw.path), _utf8_name(one.raw)) for one in accounts}  # two folders may hold files of one name
+    return {index: by_name[path] for index, (whole, copy) in own.items() for path in by_name if path == whole or Path(path).name == copy}
 
 
 def _as_utf8(one, workbench: Path) -> Path:

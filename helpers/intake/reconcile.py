@@ -25,7 +25,7 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
     rows, remarks = [], []
     orders = con.read_parquet(folder / "orders.parquet")
     for batch in batches:
-        spans, stand = _spans(con, batch, settings), _standing(con, batch, orders)
+        spans, stand, elsewhere = _spans(con, batch, settings), _standing(con, batch, orders), _elsewhere(con, batch)
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
@@ -36,8 +36,10 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
                 "rows_read": one.read, "rows_accepted": one.read - one.rejected, "rows_rejected": one.rejected, "rows_ignored": one.ignored,
                 "first_date": first, "covered_through": covered,
             }  # fmt: skip
-            mine = stand[stand["file_index"] == one.index].drop(columns="file_index")
-            money = one.money.merge(mine, on="currency", how="outer").fillna(0).astype({"raw_minor": "int64", "table_minor": "int64"})
+            mine, newer = (each[each["file_index"] == one.index].drop(columns="file_index") for each in (stand, elsewhere))
+            money = one.money.merge(mine, on="currency", how="outer").merge(newer, on="currency", how="left").fillna(0)
+            money = money.astype(dict.fromkeys(["raw_minor", "table_minor", "elsewhere_minor"], "int64"))
+            money["raw_minor"] -= money.pop("elsewhere_minor")
             rows += [facts | line for line in money.sort_values("currency").to_dict("records")] or [facts]
             off = money[money["raw_minor"] != money["table_minor"]] if not one.rejected else money.head(0)
             remarks += [
@@ -94,6 +96,24 @@ def _standing(con, batch, orders) -> pd.DataFrame:
         return pd.DataFrame(columns=["file_index", "currency", "table_minor"])
     rows = _counting(con, batch, target).filter(_.currency.notnull())
     return con.to_pandas(rows.group_by("file_index", "currency").aggregate(table_minor=_[AMOUNT[target]].sum()))
+
+
+def _elsewhere(con, batch) -> pd.DataFrame:
+    """file_index, currency, elsewhere_minor: a batch's money that another file's version stands for, and is no loss."""
+    if "orders" in batch.tables:
+        mine = con.table("orders").filter(_.source == batch.source).select("order_id", "file_index")
+        older = batch.tables["orders"].anti_join(mine, ["order_id", "file_index"])
+        given = [older[name].fill_null(0) if name in older.columns else 0 for name in ("gross_minor", "discount_minor")]
+        rows = older.select("file_index", "currency", amount=given[0] - given[1])
+        if f"{LEFT_OUT}refunds" in con.list_tables() and "refunds" in batch.tables:  # a ledger's negative lines
+            refunds = batch.tables["refunds"].semi_join(con.table(f"{LEFT_OUT}refunds"), ["file_index", "row"])
+            rows = rows.union(refunds.select("file_index", "currency", amount=-_.amount_minor))
+        return con.to_pandas(rows.group_by("file_index", "currency").aggregate(elsewhere_minor=_.amount.sum()))
+    target = next((t for t in AMOUNT if t in batch.tables and f"{LEFT_OUT}{t}" in con.list_tables()), None)
+    if target is None:
+        return pd.DataFrame(columns=["file_index", "currency", "elsewhere_minor"])
+    rows = batch.tables[target].semi_join(con.table(f"{LEFT_OUT}{target}"), ["file_index", "row"])
+    return con.to_pandas(rows.group_by("file_index", "currency").aggregate(elsewhere_minor=_[AMOUNT[target]].sum()))
 
 
 def _counting(con, batch, target: str):

@@ -9,12 +9,12 @@ TELLING = ("first_acquisition_channel", "first_product_category", "first_discoun
 USES = {  # notebook → optional tables it reads; without them its sections say what is missing
     "01_cohort_retention": (),
     "02_churn_rate": ("subscriptions",),
-    "03_retention_cost": ("retention_costs", "acquisition_spend"),
-    "04_clv_to_cac": ("acquisition_spend",),
+    "03_retention_cost": ("retention_costs", "acquisition_spend", "surveys"),
+    "04_clv_to_cac": ("acquisition_spend", "subscriptions"),
     "05_market_comparison": ("retention_costs", "acquisition_spend", "surveys"),
-    "06_customers_at_risk": ("engagement", "tickets", "surveys"),
+    "06_customers_at_risk": ("engagement", "tickets"),
     "07_campaign_effect": ("campaigns",),
-    "08_customer_voice": ("surveys", "surveys_sent", "tickets"),
+    "08_customer_voice": ("surveys", "surveys_sent", "retention_costs"),
 }
 
 

@@ -144,6 +144,25 @@ def test_a_tax_that_the_format_has_taken_off_is_not_taken_off_again(shop):
     assert shop.table("orders").set_index("order_id").loc["501", "net_minor"] == 5_000
 
 
+def test_an_order_that_a_newer_export_holds_is_no_money_lost(shop):
+    """Two exports that overlap: each order once, the older file's copy is no difference, and one remark tells of it."""
+    shop.write("orders_1.csv", GOOD)
+    shop.write("orders_2.csv", f"{HEADER}\n2,2026-03-02,bert@mail.test,FR,EUR,25.00\n3,2026-03-09,cora@mail.test,DE,EUR,30.00\n")
+    result = shop.build()
+    assert sorted(shop.table("orders")["net_minor"]) == [1_000, 2_500, 3_000]
+    assert result.files.set_index("file")[["raw_minor", "table_minor"]].to_numpy().tolist() == [[1_000, 1_000], [5_500, 5_500]]
+    assert [remark for remark in result.remarks if "minor units were read" in remark] == []
+
+
+def test_a_broken_line_is_of_its_own_file_where_two_folders_hold_files_of_one_name(shop):
+    (shop.raw / "2025").mkdir()
+    shop.write("2025/orders.csv", GOOD)
+    shop.write("orders.csv", GOOD.replace("\n1,", "\n3,").replace("\n2,", "\n4,") + "5,2026-03-03,a@mail.test,DE,EUR,1.00,one,too,many\n")
+    files = shop.build(max_rejected=0.9).files.set_index("file")
+    assert files.loc["2025/orders.csv", ["rows_read", "rows_rejected"]].tolist() == [2, 0]
+    assert files.loc["orders.csv", "rows_rejected"] == 1
+
+
 def test_undated_refunds_do_not_repeat_dated_ones(shop):
     shop.write("orders.csv", f"{HEADER},refunded\n1,2026-03-01,,DE,EUR,100.00,30.00\n")
     shop.write("refunds.csv", "order_id,refund_date,amount,currency\n1,2026-03-05,20.00,EUR\n9,2026-03-05,5.00,EUR\n")

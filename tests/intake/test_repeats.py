@@ -111,14 +111,14 @@ def test_spend_of_two_kinds_in_two_files_both_counts(shop):
 
 
 def test_spend_of_the_same_campaign_and_day_is_the_newer_exports(shop):
-    """Whatever the file is called: the newer has seen more days. What is left out is said, and the account shows it."""
+    """Whatever the file is called: the newer has seen more days. What is left out is said, and is no money lost."""
     shop.write("orders.csv", GOOD)
     shop.write("b.csv", META + "2026-03-01,DE spring,10.00\n2026-03-01,DE summer,1.00\n")
     shop.write("a.csv", META + "2026-03-01,DE spring,12.00\n2026-03-02,DE spring,11.00\n")
     result = shop.build()
     assert sorted(shop.table("acquisition_spend")["amount_minor"]) == [100, 1100, 1200]
     assert said(result, "b.csv: 1 ad spend row (10.00 EUR) is left out, as a.csv holds the same day")
-    assert result.files.set_index("file").loc["b.csv", ["raw_minor", "table_minor"]].tolist() == [1100, 100]
+    assert result.files.set_index("file").loc["b.csv", ["raw_minor", "table_minor"]].tolist() == [100, 100]
 
 
 def test_a_campaign_split_by_market_replaces_the_same_without(shop):
@@ -163,7 +163,7 @@ def test_overlapping_paypal_downloads_count_once(shop):
     shop.write("Download (1).csv", text)
     result = shop.build()
     assert shop.table("orders").equals(orders) and shop.table("refunds").equals(refunds) and len(refunds)
-    assert result.files["table_minor"].sum() == result.files["raw_minor"].sum() // 2
+    assert result.files["table_minor"].sum() == result.files["raw_minor"].sum() > 0, "the copy is no money lost"
 
 
 @pytest.mark.parametrize("older, newer", [("orders_9.csv", "orders_10.csv"), ("orders.csv", "orders (1).csv"), ("b.csv", "a.csv")])
