@@ -108,7 +108,7 @@ def test_an_empty_list_is_issued_too(shop):
 
 
 def test_a_month_is_no_path(shop):
-    with pytest.raises(ValueError, match="not a date"):
+    with pytest.raises(ValueError, match="not a month"):
         actions.list_path(shop(), "../../etc/passwd")
 
 
