@@ -46,6 +46,16 @@ class Estimate(NamedTuple):
     n: int = 0
 
 
+def magnitude(difference: Estimate) -> Estimate:
+    """How large a difference is, whichever way it points: for sentences that say the way in words.
+
+    >>> magnitude(Estimate(-0.03, -0.05, -0.01, 90))
+    Estimate(value=0.03, low=0.01, high=0.05, n=90)
+    """
+    value, low, high, n = difference
+    return difference if value >= 0 else Estimate(-value, -high, -low, n)
+
+
 def proportion(successes: int, n: int) -> Estimate:
     """The share successes / n with its 95 % Wilson interval; all nan for n = 0.
 

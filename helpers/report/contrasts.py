@@ -42,7 +42,7 @@ def tell(sheet, pairs: pd.DataFrame, difference: str, **said) -> None:
 def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     """A sentence on whether an effect differs between groups by more than chance: the text key_differ or key_alike.
 
-    groups: rows as for `experiments.spread`; name: how to write a group. Nothing is said of a single one.
+    groups: rows as for `experiments.heterogeneity`; name: how to write a group. Nothing is said of a single one.
 
     >>> class Sheet:
     ...     def say(self, key, apart, **values):
@@ -53,7 +53,7 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     """
     if len(groups) < 2:
         return
-    spread = experiments.spread(groups, by)
-    own = Estimate(*groups.set_index(by).loc[spread.apart, ["value", "low", "high", "n"]])
-    said = {"p": spread.p_value, "apart": name(spread.apart), "own": own, "rest": spread.rest}
-    sheet.say(f"{key}_differ" if spread.p_value < ALPHA else f"{key}_alike", **said)
+    found = experiments.heterogeneity(groups, by)
+    own = Estimate(*groups.set_index(by).loc[found.apart, ["value", "low", "high", "n"]])
+    said = {"p": found.p_value, "apart": name(found.apart), "own": own, "rest": found.rest}
+    sheet.say(f"{key}_differ" if found.p_value < ALPHA else f"{key}_alike", **said)

@@ -110,16 +110,6 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     return table.merge(sizes, on=["campaign_id", *by])
 
 
-def size(difference: Estimate) -> Estimate:
-    """How large a difference is, whichever way it points: for sentences that say the way in words.
-
-    >>> size(Estimate(-0.03, -0.05, -0.01, 90))
-    Estimate(value=0.03, low=0.01, high=0.05, n=90)
-    """
-    value, low, high, n = difference
-    return difference if value >= 0 else Estimate(-value, -high, -low, n)
-
-
 def verdict(effect) -> str:
     """Whether a campaign "worked", "harmed", or is "unsure": by which side of zero the interval of its effect lies on.
 

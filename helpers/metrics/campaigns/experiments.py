@@ -18,10 +18,10 @@ RATIO_ALARM = 0.001  # Fabijan et al. 2019: a stricter level than 5 %, since it 
 LEAST_EXPERIMENTS = 3  # fewer experiments than this say nothing about how far assumptions can be trusted
 
 
-class Spread(NamedTuple):
+class Heterogeneity(NamedTuple):
     """Whether the effect differs between groups: p_value (Cochran's Q), the group furthest from the others, and those pooled.
 
-    >>> Spread(0.2, "JP", Estimate(0.01)).apart
+    >>> Heterogeneity(0.2, "JP", Estimate(0.01)).apart
     'JP'
     """
 
@@ -30,7 +30,7 @@ class Spread(NamedTuple):
     rest: Estimate
 
 
-def spread(groups: pd.DataFrame, by: str) -> Spread:
+def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
     """Does an effect differ between groups by more than chance? Cochran's Q test that all have the same one.
 
     A group that alone is clear of zero need not differ from the others, so the groups are tested together, and the one
@@ -39,7 +39,7 @@ def spread(groups: pd.DataFrame, by: str) -> Spread:
     groups: two rows or more of `effect.effects` for one outcome, with the column `by`, value, low, high and n.
 
     >>> groups = pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [0.0, 0.02, 0.16], "n": 900})
-    >>> found = spread(groups.assign(low=groups["value"] - 0.05, high=groups["value"] + 0.05), "market")
+    >>> found = heterogeneity(groups.assign(low=groups["value"] - 0.05, high=groups["value"] + 0.05), "market")
     >>> round(found.p_value, 5), found.apart, round(found.rest.value, 3)
     (1e-05, 'JP', 0.01)
     """
@@ -51,7 +51,7 @@ def spread(groups: pd.DataFrame, by: str) -> Spread:
     k = int(np.argmax(np.abs(value - means) / np.hypot(np.sqrt(variance), errors)))
     pooled = Estimate(means[k], means[k] - Z_95 * errors[k], means[k] + Z_95 * errors[k], int(groups["n"].to_numpy()[others[k]].sum()))
     homogeneity = combine_effects(value, variance).test_homogeneity()
-    return Spread(float(homogeneity.pvalue), groups[by].iloc[k], pooled)
+    return Heterogeneity(float(homogeneity.pvalue), groups[by].iloc[k], pooled)
 
 
 def sample_ratio(n_treated: int, n_holdout: int, planned_holdout: float) -> tuple[float, float]:
