@@ -114,7 +114,7 @@ def check(
 
     settings = load_settings(client)
     found = build.check(settings, raw)
-    _print_files(found, [source.files for source in settings.sources.values() if source.skip])
+    _print_files(found)
     try:
         built = _build(settings, raw, max_rejected)
     except IntakeError as error:
@@ -246,15 +246,13 @@ def _last_day(settings, files, month: str, as_of: str):
     return periods.month_end(month or periods.last_complete_month(_covered(settings, files)))
 
 
-def _print_files(found, left_out: list) -> None:
+def _print_files(found) -> None:
     table = Table(box=None, pad_edge=False)
     for heading, side in {"file": "left", "read as": "left", "rows": "right", "rejected": "right"}.items():
         table.add_column(heading, justify=side)
     for row in found.itertuples():
         table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
     out.print(table)
-    for files in left_out:
-        out.print(f"Left out, as client.toml says: {files if isinstance(files, str) else ', '.join(files)}", markup=False)
 
 
 def _print_problems(found, said: str = "") -> None:

@@ -159,7 +159,7 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     NotCovered when as_of is later than an active source's export reaches.
     """
     if not gc.get_freeze_count():
-        gc.freeze()  # imported modules hold half a million objects that are never garbage: need not be walked again and again
+        gc.freeze()  # what imports left is never garbage: the collector need not walk a quarter of a million objects again and again
     settings = load_settings(client)
     engine = engines.chosen(settings.engine)
     folder = engine.tables or settings.folder / "tables"

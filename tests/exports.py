@@ -1,5 +1,8 @@
 """A small synthetic file in the shape of each export, by file name: what the platforms give, with invented people."""
 
+HEADER = "order_id,ordered_at,email,market,currency,amount"  # of a plain file of orders
+GOOD = f"{HEADER}\n1,2026-03-01,anna@mail.test,DE,EUR,10.00\n2,2026-03-02,bert@mail.test,FR,EUR,20.00\n"
+
 SHOPIFY = """Name,Email,Financial Status,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Discount Code,Discount Amount,Created at,\
 Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Lineitem discount,Shipping Name,Shipping Country,Shipping Phone,Cancelled at,\
 Payment Method,Refunded Amount,Tags,Source

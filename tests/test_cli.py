@@ -111,7 +111,7 @@ def test_check_says_in_which_file_a_problem_is(run, project, monkeypatch):
     toml.write_text(toml.read_text() + '[sources.old]\nfiles = "old.csv"\nskip = true\n')
     done = run("check", "tiny")
     assert done.exit_code == 0, done.output
-    assert "a.csv:\n  ordered_at: 1 of 201 values is not a date" in done.output and "Left out, as client.toml says: old.csv" in done.output
+    assert "a.csv:\n  ordered_at: 1 of 201 values is not a date" in done.output and "left out: skip = true" in done.output
     (raw / "b.csv").write_text("a,b\n1,2\n")
     (raw / "c.csv").write_text("")
     done = run("check", "tiny")

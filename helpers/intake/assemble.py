@@ -81,9 +81,9 @@ def _full(batch: Batch, target: str, versions: dict[int, int]) -> ir.Table:
     """A batch's rows with every column of the target, null where the export has none, in one order."""
     rows = batch.tables[target]
     columns = {name: rows[name].cast(dtype) if name in rows.columns else ibis.null(dtype) for name, dtype in stored(target).items()}
-    names = {"source_name": batch.source, "format_name": batch.match.format.name}
     version = rows.file_index.cases(*((one.index, versions[one.index]) for one in batch.accounts)).cast("int64")
-    return rows.select("row", "file_index", version=version, **columns, **{name: ibis.literal(value) for name, value in names.items()})
+    origin = {name: ibis.literal(value) for name, value in batch.origin.items()}
+    return rows.select("row", "file_index", version=version, **columns, **origin)
 
 
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:

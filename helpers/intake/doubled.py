@@ -7,37 +7,26 @@ from ibis import _
 
 from helpers.intake import privacy
 
-PAYMENTS = ("stripe", "paypal")  # how the names of formats begin that are the record of a payment, seldom that of the sale
 LEAVE_OUT = "skip = true"  # what leaves a source out, in client.toml
 A_DAY = 86_400
 DOUBLED = 0.5
 
 
-def is_payments(form: str) -> bool:
-    """Whether a format, by its name, lists payments and not a shop's orders.
-
-    >>> is_payments("stripe_payments"), is_payments("shopify_orders")
-    (True, False)
-    """
-    return form.startswith(PAYMENTS)
-
-
 def sold(batches: list) -> ir.Table | None:
-    """source_name, format_name, file_index, order_id, ordered_at, buyer, currency, market of every staged order; None without any."""
+    """source_name, format_name, payments, file_index, order_id, ordered_at, buyer, currency, market of every staged order, or None."""
     parts = []
     for batch in batches:
         if "orders" in batch.tables:
-            rows = batch.tables["orders"].mutate(source_name=ibis.literal(batch.source), format_name=ibis.literal(batch.match.format.name))
+            rows = batch.tables["orders"].mutate(**{name: ibis.literal(value) for name, value in batch.origin.items()})
             given = {c: rows[c] if c in rows.columns else ibis.null("string") for c in ("currency", "market")}
-            facts = rows.select("source_name", "format_name", "file_index", "order_id", "ordered_at", buyer=privacy.buyer(rows), **given)
-            parts.append(facts)
+            parts.append(rows.select(*batch.origin, "file_index", "order_id", "ordered_at", buyer=privacy.buyer(rows), **given))
     return ibis.union(*parts) if parts else None
 
 
 def remarks(con, orders: ir.Table) -> list[str]:
     """What counts twice, in sentences that say how many, an example, and what to do.
 
-    orders needs source_name, format_name, order_id, ordered_at and buyer. Two shops may give the same number to orders of
+    orders needs source_name, format_name, payments, order_id, ordered_at and buyer. Two shops may give the same number to orders of
     different days: only a number that stands in both within a day is one order.
     """
     return [*_shared_orders(con, orders), *_payments(con, orders)]
@@ -65,9 +54,9 @@ def _shared_orders(con, orders: ir.Table) -> list[str]:
 def _payments(con, orders: ir.Table) -> list[str]:
     """Sources of payments of which, while the shops' exports run, most were made by somebody who bought there within a day."""
     known = orders.filter(orders.buyer.startswith("e:")).mutate(day=_.ordered_at.date())
-    bought = known.filter(~_is_payment(known)).group_by("buyer", "day", shop="source_name").aggregate(bought=_.order_id.min())
+    bought = known.filter(~known.payments).group_by("buyer", "day", shop="source_name").aggregate(bought=_.order_id.min())
     first, last = con.to_pandas(bought.aggregate(first=_.day.min(), last=_.day.max())).iloc[0]
-    paid = known.filter(_is_payment(known))
+    paid = known.filter(known.payments)
     if pd.isna(first) or not con.to_pandas(paid.count()):
         return []
     paid = paid.filter(paid.day.between(pd.Timestamp(first).date(), pd.Timestamp(last).date()))
@@ -86,10 +75,6 @@ def _payments(con, orders: ir.Table) -> list[str]:
         for row in con.to_pandas(found.order_by("source_name")).itertuples()
         if row.n >= DOUBLED * total[row.source_name]
     ]
-
-
-def _is_payment(orders: ir.Table) -> ir.BooleanValue:
-    return ibis.or_(*(orders.format_name.startswith(name) for name in PAYMENTS))
 
 
 def _apart(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.NumericValue:

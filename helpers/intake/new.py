@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.intake import build, clock, doubled, read, unpack, unread
+from helpers.intake import build, doubled, read, time_zones, unpack, unread
 from helpers.intake.contract import IntakeError
 from helpers.intake.stores import Store, stores
 from helpers.settings import checked_name, client_folder, load_settings
@@ -87,7 +87,7 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
     currencies = sum((Counter(store.currency) for store in stores), Counter())
     markets = sum((Counter(store.market) for store in stores), Counter())
     own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
-    zones = [*own, *(clock.zones(max(markets, key=markets.get)) if markets else []), "UTC"]
+    zones = [*own, *(time_zones.zones(max(markets, key=markets.get)) if markets else []), "UTC"]
     return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
 
@@ -131,7 +131,7 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
-            *(off if doubled.is_payments(store.format) else []),
+            *(off if store.payments else []),
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 

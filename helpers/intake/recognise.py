@@ -15,7 +15,7 @@ BUILT_IN = Path(__file__).parent / "formats"
 RULES = {
     "name", "title", "sales_channel", "required", "any_of", "aliases", "optional", "header_patterns", "encodings", "decimal", "timestamps",
     "day_first", "ignore", "group", "control", "tables", "checks", "once_across", "quote", "numbers", "date_columns", "less_tax",
-    "time_zone", "values", "zone_column",
+    "payments", "time_zone", "values", "zone_column",
 }
 
 

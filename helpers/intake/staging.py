@@ -48,6 +48,12 @@ class Batch:
     tables: dict[str, ir.Table] = field(default_factory=dict)
     rows: ir.Table | None = None
 
+    @property
+    def origin(self) -> dict:
+        """What every row of it shares: its source, its format, and whether that lists payments and not a shop's sales."""
+        form = self.match.format
+        return {"source_name": self.source, "format_name": form.name, "payments": form.rule("payments", False)}
+
 
 def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path) -> Batch:
     """Read files of one source, format and layout into typed tables, set aside the rows that break the contract, and count."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 from ibis import _
 
-from helpers.intake import clock, doubled
+from helpers.intake import doubled, time_zones
 
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
 NOT_A_STORE = (  # words of file names that say what and when, not which store
@@ -35,6 +35,7 @@ class Store(NamedTuple):
     identified: float
     zone: str
     words: list[str]
+    payments: bool
     why: str
 
 
@@ -153,11 +154,12 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     mine = [facts[index] for index in indexes]
     names = sorted(one.name for one in mine)
     first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
-    zone = next((zone for batch in batches if (zone := clock.zone_of(con, batch, indexes, list(counts["market"])))), "")
+    zone = next((zone for batch in batches if (zone := time_zones.zone_of(con, batch, indexes, list(counts["market"])))), "")
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
         patterns(names, [file for file in files if file not in names]), names, form.name, form.rule("sales_channel", form.name),
-        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words, why=why,
+        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words,
+        payments=form.rule("payments", False), why=why,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers.intake import build
+from helpers.intake.contract import IntakeError
 from helpers.settings import load_settings
 
 
@@ -33,6 +34,12 @@ class Shop:
     def write(self, name: str, content: str | bytes) -> None:
         """Write one raw file."""
         (self.raw / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def problem(self, **options) -> str:
+        """The message a build fails with."""
+        with pytest.raises(IntakeError) as caught:
+            self.build(**options)
+        return str(caught.value)
 
     @property
     def settings(self):

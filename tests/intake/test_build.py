@@ -14,22 +14,12 @@ import ibis
 import openpyxl
 import pandas as pd
 import pytest
+from exports import GOOD, HEADER
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from helpers.intake import build, read, staging
 from helpers.intake.contract import IntakeError
-
-HEADER = "order_id,ordered_at,email,market,currency,amount"
-GOOD = f"{HEADER}\n1,2026-03-01,anna@mail.test,DE,EUR,10.00\n2,2026-03-02,bert@mail.test,FR,EUR,20.00\n"
-
-
-def problem(shop, **options) -> str:
-    """The message a build fails with."""
-    with pytest.raises(IntakeError) as caught:
-        shop.build(**options)
-    return str(caught.value)
-
 
 # Known values
 
@@ -38,7 +28,7 @@ def test_all_problems_of_a_file_in_one_message(shop):
     shop.write(
         "orders.csv", f"{HEADER}\n1,31/02/2026,a@mail.test,DE,EUR,10.00\n2,2026-03-02,,Atlantis,GPB,ten\n3,2026-03-03,,DE,EUR,1.00\n"
     )
-    said = problem(shop)
+    said = shop.problem()
     assert "data/acme/raw/orders.csv has 5 problems:" in said
     assert "ordered_at: 1 of 3 values is not a date, first '31/02/2026' in row 2." in said
     assert "Write them as 2026-02-28" in said
@@ -68,13 +58,13 @@ def test_one_bad_row_sets_its_whole_order_aside(shop):
 def test_an_unknown_file_names_the_nearest_format_and_what_it_lacks(shop):
     shop.write("orders.csv", GOOD)
     shop.write("export.csv", "Name,Email,Financial Status,Currency,Subtotal,Created at,Lineitem quantity\n")
-    said = problem(shop)
+    said = shop.problem()
     assert "Nearest is Shopify orders (shopify_orders), but these columns are missing: Total, Lineitem price" in said
 
 
 def test_currency_without_rates_is_an_error_and_fx_csv_the_cure(shop):
     shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,AE,AED,100.00\n")
-    assert "AED is not among the ECB's reference rates" in problem(shop)
+    assert "AED is not among the ECB's reference rates" in shop.problem()
     shop.write("fx.csv", "date,currency,rate\n2026-02-27,AED,0.25\n")
     shop.build()
     assert shop.table("orders")["net_rc"].tolist() == [2500]
@@ -246,7 +236,7 @@ def test_money_equals_a_sum_of_decimals_over_the_text(shop):
 def test_an_ambiguous_day_and_month_is_refused_with_both_readings(shop):
     shop.write("orders.csv", GOOD)
     shop.write("google.csv", "Day,Campaign,Clicks,Currency code,Cost\n03/04/2026,x,1,EUR,1.00\n")
-    assert "could be day 3 of month 4 or day 4 of month 3" in problem(shop)
+    assert "could be day 3 of month 4 or day 4 of month 3" in shop.problem()
     shop.write("google.csv", "Day,Campaign,Clicks,Currency code,Cost\n03/04/2026,x,1,EUR,1.00\n03/25/2026,x,1,EUR,1.00\n")
     shop.build()
     assert shop.table("acquisition_spend")["date"].astype(str).tolist() == ["2026-03-04", "2026-03-25"]
@@ -275,7 +265,7 @@ def test_days_that_speak_against_the_documented_order_are_asked_for(shop):
     """Woo writes month first; 1 to 9 November, day first, would be nine days over nine months, and 12 December is to come."""
     november = [f"{day}/11/2026" for day in range(1, 10)]
     shop.write("woo.csv", woo(*november))
-    assert "they are spread over 243 days, the other way over 8" in problem(shop) and "day_first = true" in problem(shop)
+    assert "they are spread over 243 days, the other way over 8" in shop.problem() and "day_first = true" in shop.problem()
     shop.settle('[sources.w]\nfiles = "woo.csv"\nday_first = true\n')
     shop.build()
     assert days_of(shop)[0] == "2026-11-01" and days_of(shop)[-1] == "2026-11-09"
@@ -287,7 +277,7 @@ def test_days_that_speak_against_the_documented_order_are_asked_for(shop):
 
 def test_a_day_to_come_shows_the_wrong_order(shop):
     shop.write("tiktok.csv", tiktok("05/12/2026", "05/03/2026"))
-    assert "read day first, as this export usually is, 1 of 2 days lies in the future" in problem(shop)
+    assert "read day first, as this export usually is, 1 of 2 days lies in the future" in shop.problem()
     shop.write("tiktok.csv", tiktok("12/05/2026", "03/05/2026"))
     shop.build()
     assert days_of(shop) == ["2026-05-03", "2026-05-12"]
@@ -301,7 +291,7 @@ def test_one_day_after_the_twelfth_settles_the_whole_file(shop):
 
 def test_an_order_of_the_future_is_rejected_with_its_reason(shop):
     shop.write("orders.csv", GOOD + "3,2062-01-05,cora@mail.test,DE,EUR,5.00\n")
-    assert "ordered_at: 1 of 3 values is later than 2026-12-02, when this was read, first '2062-01-05' in row 4" in problem(shop)
+    assert "ordered_at: 1 of 3 values is later than 2026-12-02, when this was read, first '2062-01-05' in row 4" in shop.problem()
     shop.build(max_rejected=0.5)
     assert len(shop.table("orders")) == 2
     assert "later than 2026-12-02" in (shop.folder / "rejected" / "orders.csv.csv").read_text()
@@ -310,20 +300,20 @@ def test_an_order_of_the_future_is_rejected_with_its_reason(shop):
 def test_a_meta_row_of_several_days_is_refused(shop):
     shop.write("orders.csv", GOOD)
     shop.write("meta.csv", "Reporting starts,Reporting ends,Campaign name,Amount spent (EUR)\n2026-03-01,2026-03-31,x,10.00\n")
-    assert "the end of more than one day" in problem(shop)
+    assert "the end of more than one day" in shop.problem()
 
 
 def test_a_settlement_that_does_not_add_up_is_refused(shop):
     shop.write("orders.csv", GOOD)
     shop.write("settlement.txt", exports.SETTLEMENT.replace("69,55", "70,55"))
-    assert "do not add up to its total-amount" in problem(shop)
+    assert "do not add up to its total-amount" in shop.problem()
 
 
 def test_lines_with_too_many_values_and_unclosed_quotes_are_rejected_not_cut(shop):
     shop.write("orders.csv", GOOD + "3,2026-03-03,,DE,EUR,1,50\n")
-    assert "more values than the header has columns" in problem(shop)
+    assert "more values than the header has columns" in shop.problem()
     shop.write("orders.csv", GOOD + '3,2026-03-03,"cora@mail.test,DE,EUR,1.00\n4,2026-03-03,,DE,EUR,1.00\n5,2026-03-03,,DE,EUR,1.00\n')
-    assert "unclosed quote" in problem(shop)
+    assert "unclosed quote" in shop.problem()
 
 
 def test_a_stray_quote_that_swallows_most_of_a_file_refuses_it(shop):
@@ -331,12 +321,12 @@ def test_a_stray_quote_that_swallows_most_of_a_file_refuses_it(shop):
     lines = [f"{k},2026-03-01,,DE,EUR,1.00,Tent {k}" for k in range(60_000)]
     lines[302] = lines[302].replace("Tent", '"Tent')
     shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
-    said = problem(shop, max_rejected=1.0)
+    said = shop.problem(max_rejected=1.0)
     assert "line 304: an unclosed quote opens in it and swallows the 59,697 lines to line 60,001." in said and "remove the quote" in said
     lines[500] = lines[500].replace("Tent 500", '"Tent, ""large"""')
     shop.write("orders.csv", f"{HEADER},product\n" + "\n".join(lines) + "\n")
     shop.write("other.csv", f"{HEADER},product\n" + lines[0] + "\n")
-    said = problem(shop, max_rejected=1.0)
+    said = shop.problem(max_rejected=1.0)
     assert "swallows the 198 lines to line 502" in said and "other.csv" not in said
 
 
@@ -378,13 +368,13 @@ def test_zip_bombs_links_and_broken_workbooks_are_refused(shop, tmp_path):
     with zipfile.ZipFile(shop.raw / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * 20_000_000)
     shop.write("broken.xlsx", b"PK not a workbook")
-    said = problem(shop)
+    said = shop.problem()
     assert "it unpacks to 20,000,000 bytes" in said and "it is no XLSX workbook" in said
     (shop.raw / "bomb.xlsx").unlink()
     (shop.raw / "broken.xlsx").unlink()
     (tmp_path / "secret.csv").write_text(GOOD)
     (shop.raw / "link.csv").symlink_to(tmp_path / "secret.csv")
-    assert "a link that leaves the folder" in problem(shop)
+    assert "a link that leaves the folder" in shop.problem()
 
 
 def test_formulas_and_scripts_stay_text(shop):
@@ -413,7 +403,7 @@ def test_a_failed_build_leaves_the_last_good_tables(shop):
     shop.write("orders.csv", GOOD)
     shop.build()
     shop.write("orders.csv", "nothing\n")
-    problem(shop)
+    shop.problem()
     assert len(shop.table("orders")) == 2
     assert not [p for p in shop.folder.iterdir() if p.name.startswith(".build-")]
 
@@ -518,7 +508,7 @@ def test_an_empty_file_is_called_empty_and_a_source_can_be_left_out(shop):
     shop.write("orders.csv", GOOD)
     shop.write("empty.csv", "")
     shop.write("strange.csv", "a,b\n1,2\n")
-    said = problem(shop)
+    said = shop.problem()
     assert "data/acme/raw/empty.csv has 1 problem:\n  1. the file: it is empty" in said
     assert "move it out of raw/, or name it in a source with skip = true" in said
     shop.settle('[sources.old]\nfiles = ["empty*", "strange*"]\nskip = true\n')
@@ -529,7 +519,7 @@ def test_names_in_a_source_that_are_not_there_are_said_with_what_was_meant(shop)
     shop.write("orders.csv", GOOD.replace("email", "e mail address").replace("order_id", "Doc No"))
     shop.settle('[sources.a]\nfiles = "orders*"\ncolumns = { order_id = "Doc No", emial = "e mail address", category = "Kat" }\n'
                 'where = { ordered_on = "^2026" }\n')  # fmt: skip
-    said = problem(shop)
+    said = shop.problem()
     assert "columns: 'emial' is no column that Orders, generic reads" in said and "For 'emial', did you mean email?" in said
     assert "columns: no file has a column 'Kat'" in said
     assert "where: 'ordered_on' is no column of the file" in said and "For 'ordered_on', did you mean ordered_at?" in said
@@ -541,7 +531,7 @@ def test_names_in_a_source_that_are_not_there_are_said_with_what_was_meant(shop)
 def test_a_source_whose_file_is_gone_stops_the_run(shop):
     shop.write("orders.csv", GOOD)
     shop.settle('[sources.gone]\nfiles = "other*.csv"\n')
-    assert "no file named other*.csv" in problem(shop)
+    assert "no file named other*.csv" in shop.problem()
 
 
 def test_coverage_is_the_later_of_the_setting_and_the_last_order(shop):

@@ -2,18 +2,7 @@
 
 import exports
 import pytest
-
-from helpers.intake.contract import IntakeError
-
-HEADER = "order_id,ordered_at,email,market,currency,amount"
-GOOD = f"{HEADER}\n1,2026-03-01,anna@mail.test,DE,EUR,10.00\n2,2026-03-02,bert@mail.test,FR,EUR,20.00\n"
-
-
-def problem(shop, **options) -> str:
-    """The message a build fails with."""
-    with pytest.raises(IntakeError) as caught:
-        shop.build(**options)
-    return str(caught.value)
+from exports import GOOD
 
 
 def said(result, *words) -> bool:
@@ -75,7 +64,7 @@ def test_an_order_written_twice_in_a_row_counts_once(shop):
 def test_a_row_per_order_that_differs_is_set_aside_with_its_twin(shop):
     shop.write("orders.csv", GOOD)
     shop.write("stripe.csv", exports.STRIPE + lines(exports.STRIPE, 2).replace("Paid", "Refunded"))
-    assert "id: 2 of" in problem(shop) and "one row per order" in problem(shop)
+    assert "id: 2 of" in shop.problem() and "one row per order" in shop.problem()
     shop.build(max_rejected=0.9)
     assert not shop.table("orders").duplicated(["source", "order_id"]).any()
 
@@ -83,7 +72,7 @@ def test_a_row_per_order_that_differs_is_set_aside_with_its_twin(shop):
 def test_an_order_in_two_currencies_is_set_aside(shop):
     """100 EUR and 5,000 JPY are no 5,100 of anything."""
     shop.write("orders.csv", GOOD + "3,2026-03-03,,DE,EUR,100.00\n3,2026-03-03,,DE,JPY,5000\n")
-    assert "order_id: 2 of 4 values are of an order in several currencies" in problem(shop)
+    assert "order_id: 2 of 4 values are of an order in several currencies" in shop.problem()
     shop.build(max_rejected=0.5)
     assert shop.table("orders")["order_id"].tolist() == ["1", "2"]
 
