@@ -34,10 +34,14 @@ def repeat_share(aggregates: ir.Table) -> pd.DataFrame:
 
 
 def names_no_buyer(orders: ir.Table) -> bool:
-    """Whether any order comes from a channel that tells nothing of its buyers (identity_scope "none", as Amazon's reports are).
+    """Whether a whole sales channel tells nothing of its buyers (identity_scope "none" throughout, as Amazon's reports are).
+
+    A shop where some buyers stay unnamed is none.
 
     >>> import ibis
-    >>> names_no_buyer(ibis.memtable({"identity_scope": ["email", "none"]}))
-    True
+    >>> sold = ibis.memtable({"sales_channel": ["shop", "shop", "amazon"], "identity_scope": ["email", "none", "none"]})
+    >>> names_no_buyer(sold), names_no_buyer(sold.filter(sold.sales_channel == "shop"))
+    (True, False)
     """
-    return not orders.filter(_.identity_scope == "none").limit(1).execute().empty
+    named = orders.group_by("sales_channel").agg(named=(_.identity_scope != "none").any()).execute()["named"]
+    return not named.all()
