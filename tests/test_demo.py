@@ -268,7 +268,7 @@ class TestThroughTheWorkbook:
         shares = told.set_index("first_acquisition_channel")["n"] / told["n"].sum()
         assert shares.to_dict() == pytest.approx((own / own.sum()).to_dict(), abs=0.002)
         categories = firsts.group_by("first_product_category").agg(n=_.count()).execute()
-        assert set(categories["first_product_category"].dropna()) == set(world()["categories"])
+        assert set(categories["first_product_category"].dropna()) == set(world()["products"])
 
     def test_amazon_buyers_the_till_and_the_marketplace_import_are_nobody(self, shop):
         nobody = shop.orders.filter(_.customer_id.isnull()).group_by("sales_channel").agg(n=_.count()).execute()
@@ -342,7 +342,7 @@ class TestThroughTheWorkbook:
 
     def test_what_goes_with_recommending_stands_in_the_order_of_its_weights(self, shop):
         found = promoters.drivers(shop.table("surveys")).set_index("question")["value"]
-        weights = pd.DataFrame(world()["questions"]).loc["weight"]
+        weights = pd.Series(world()["questions"]["weight"])
         assert found.sort_values().index.tolist() == weights.sort_values().index.tolist()
 
     def test_cost_per_customer_is_the_simulated_one(self, shop, books, demo_truth):

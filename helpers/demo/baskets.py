@@ -64,13 +64,12 @@ def _timed(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _lines(orders: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    goods, categories, rise = catalogue(), world()["categories"], world()["price_rise"]
+    goods, categories, rise = catalogue(), world()["categories"]["share"], world()["price_rise"]
     more = rng.poisson(orders["market"].map(fact("lines")) * orders["taste"].fillna(1))
     size = np.select([orders["renewal"], orders["person"] == WHOLESALE], [1, 3], 1 + np.minimum(more, 5))
     at = np.repeat(np.arange(len(orders)), size)
     head = orders.iloc[at]
-    shares = [facts["share"] for facts in categories.values()]
-    category = pd.Series(rng.choice(list(categories), len(at), p=shares), head.index)
+    category = pd.Series(rng.choice(list(categories), len(at), p=list(categories.values())), head.index)
     faithful = head["first_order"] | (rng.random(len(at)) < 0.25)
     category = head["category"].where(faithful).fillna(category).to_numpy()
     item = np.zeros(len(at), int)

@@ -37,7 +37,7 @@ def retention_costs(orders: pd.DataFrame, seed: int) -> pd.DataFrame:
     rng, rise, push, rows = np.random.default_rng([seed, 6]), world()["price_rise"], pushes(seed), []
     for month, active in _served(orders).iterrows():
         for name, line in world()["costs"].items():
-            euro = {"": line["each"] * active.sum() + line["fixed"] * (active.sum() / 4500) ** 0.5}
+            euro = {"": line["each"] * active.sum() + line.get("fixed", 0) * (active.sum() / 4500) ** 0.5}
             channel = line.get("channel", "")
             if channel:
                 euro = {m: line["each"] * active[m] * push[str(month)[:7], m, channel] for m in active.index}
@@ -61,15 +61,15 @@ def _served(orders: pd.DataFrame) -> pd.DataFrame:
     for end in pd.date_range(FIRST, periods=36, freq="ME"):
         near = orders[known & (day <= end) & (day > end - pd.DateOffset(months=5))]
         rows[end] = near.drop_duplicates("person")["market"].value_counts()
-    return pd.DataFrame(rows).T.reindex(columns=list(world()["markets"])).fillna(0)
+    return pd.DataFrame(rows).T.reindex(columns=list(fact("share"))).fillna(0)
 
 
 def ad_spend(orders: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Media euro a day by market and channel: the planned cost of winning one times the customers won that month."""
     rng, won = np.random.default_rng([seed, 7]), orders[orders["first_order"]]
-    month, cost = text(won["day"]).str[:7].rename("month"), {c: row["cost"] for c, row in world()["channels"].items()}
+    month = text(won["day"]).str[:7].rename("month")
     plan = won.groupby([month, "market", "channel"]).size().rename("won").reset_index()
-    each = plan["market"].map(fact("cac")) * plan["channel"].map(cost)
+    each = plan["market"].map(fact("cac")) * plan["channel"].map(world()["channels"]["cost"])
     drift = 0.9 + 0.2 * plan["month"].rank(method="dense") / plan["month"].nunique()
     plan["euro"] = plan["won"] * each * drift * rng.lognormal(0, 0.08, len(plan))
     days = pd.DataFrame({"date": moments(np.arange(LAST + 1))})

@@ -23,8 +23,8 @@ LETTERS = str.maketrans({"ø": "o", "ß": "ss", "ı": "i", "'": ""})
 def world() -> dict:
     """Everything assumed about the invented seller: the tables of `world.toml`.
 
-    >>> sorted(world()["markets"])
-    ['AE', 'DE', 'GB', 'JP', 'US']
+    >>> world()["channels"]["share"]["email"]
+    0.06
     """
     return tomllib.loads(resources.files("helpers.demo").joinpath("world.toml").read_text("utf-8"))
 
@@ -35,7 +35,7 @@ def fact(key: str) -> dict:
     >>> fact("currency")["JP"]
     'JPY'
     """
-    return {code: market[key] for code, market in world()["markets"].items()}
+    return world()["markets"][key]
 
 
 def number(day: date) -> int:
@@ -75,21 +75,21 @@ def people(customers: int, seed: int) -> pd.DataFrame:
     >>> people(50, 1)["email"].str.contains("example").all()
     np.True_
     """
-    rng, markets = np.random.default_rng([seed, 1]), world()["markets"]
-    table = pd.DataFrame({"market": np.sort(rng.choice(list(markets), customers, p=list(fact("share").values())))})
+    rng, share = np.random.default_rng([seed, 1]), fact("share")
+    table = pd.DataFrame({"market": np.sort(rng.choice(list(share), customers, p=list(share.values())))})
     table["first"], days = 0, np.arange(LAST + 1)
-    for code, facts in markets.items():
-        here, opened = table["market"] == code, number(facts["opened"])
-        weight = np.where(days >= opened, _season(facts)[days] * (0.6 + 0.8 * (days - opened) / LAST), 0)
+    for code, day in fact("opened").items():
+        here, opened = table["market"] == code, number(day)
+        weight = np.where(days >= opened, _season(code)[days] * (0.6 + 0.8 * (days - opened) / LAST), 0)
         table.loc[here, "first"] = rng.choice(days, here.sum(), p=weight / weight.sum())
     shape, gap, leave, certainty = (table["market"].map(fact(key)) for key in ("shape", "gap", "leave", "certainty"))
     table["rate"] = rng.gamma(shape, 1 / (shape * gap))
     share = rng.beta(leave * certainty, (1 - leave) * certainty)
     table["leave"] = np.log(share / (1 - share))
     for name, key in (("channel", "channels"), ("category", "categories")):
-        shares = {row: facts["share"] for row, facts in world()[key].items()}
+        shares = world()[key]["share"]
         table[name] = rng.choice(list(shares), customers, p=list(shares.values()))
-        table["leave"] += table[name].map({row: facts["shift"] for row, facts in world()[key].items()})
+        table["leave"] += table[name].map(world()[key]["shift"])
     table["welcome"] = rng.random(customers) < world()["welcome_share"]
     table["leave"] += world()["welcome_shift"] * table["welcome"]
     table["guest"] = rng.random(customers) < world()["guest_share"]
@@ -100,16 +100,17 @@ def people(customers: int, seed: int) -> pd.DataFrame:
     return _named(table, rng)
 
 
-def _season(market: dict) -> np.ndarray:
+def _season(market: str) -> np.ndarray:
     """Purchase intensity of every simulated day, about 1.0 on average over a year."""
-    return np.array(market["season"])[moments(np.arange(END + 1)).month - 1] / np.mean(market["season"])
+    weights = np.array(fact("season")[market])
+    return weights[moments(np.arange(END + 1)).month - 1] / weights.mean()
 
 
 def _named(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     names = world()["names"]
     for part in ("first", "last"):
         draws = zip(table["market"], rng.integers(0, 1 << 30, len(table)), strict=True)
-        table[f"{part}_name"] = [names[m][part][d % len(names[m][part])] for m, d in draws]
+        table[f"{part}_name"] = [names[part][m][d % len(names[part][m])] for m, d in draws]
     plain = (table["first_name"] + "." + table["last_name"]).str.lower().str.translate(LETTERS).str.normalize("NFKD")
     plain = plain.str.encode("ascii", "ignore").str.decode("ascii") + table.index.astype(str)
     return table.assign(email=plain + "@" + rng.choice(DOMAINS, len(table)))
@@ -122,7 +123,7 @@ def purchases(folk: pd.DataFrame, seed: int) -> pd.DataFrame:
     for good with a chance that late parcels, refusals and the price rise move. `nth` is 0 for renewals.
     """
     rng, rise = np.random.default_rng([seed, 2]), world()["price_rise"]
-    clocks = {code: np.concatenate([[0], np.cumsum(_season(facts))]) for code, facts in world()["markets"].items()}
+    clocks = {code: np.concatenate([[0], np.cumsum(_season(code))]) for code in fact("season")}
     rise_day, market = number(rise["day"]), folk["market"].to_numpy()
     late_share, cod_share = (folk["market"].map(fact(key)).to_numpy() for key in ("late", "cod"))
     rate, leave = folk["rate"].to_numpy(), folk["leave"].to_numpy()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from helpers.demo.people import FIRST, fact, moments, text, world
+from helpers.demo.people import FIRST, fact, text, world
 
 UNPAID = {"organic": 0.45, "paid_search": 0.42}  # of the later orders no retention channel brings; the rest: nobody knows
 
@@ -16,7 +16,7 @@ def pushes(seed: int) -> pd.Series:
     """
     rng, unsteady = np.random.default_rng([seed, 153]), world()["flights"]
     months = text(pd.Series(pd.date_range(FIRST, periods=36, freq="MS"))).str[:7]
-    cells = pd.MultiIndex.from_product([months, world()["markets"], world()["reach"]], names=["month", "market", "channel"])
+    cells = pd.MultiIndex.from_product([months, fact("share"), world()["reach"]], names=["month", "market", "channel"])
     return pd.Series(rng.lognormal(-(unsteady**2) / 2, unsteady, len(cells)), cells)
 
 
@@ -30,9 +30,9 @@ def visits(orders: pd.DataFrame, seed: int) -> pd.Series:
     'email'
     """
     rng, push = np.random.default_rng([seed, 154]), pushes(seed).unstack("channel")
-    month = text(pd.Series(moments(orders["day"]), orders.index)).str[:7]
+    month = text(orders["day"]).str[:7]
     push = push.reindex(pd.MultiIndex.from_arrays([month, orders["market"]])).fillna(1.0).set_axis(orders.index)
-    share = pd.DataFrame(fact("reach")).T.reindex(orders["market"]).set_axis(orders.index)
+    share = pd.DataFrame(fact("reach")).reindex(orders["market"]).set_axis(orders.index)
     chance = share * push ** pd.Series(world()["reach"])
     rest = (1 - chance.sum(axis=1)).clip(lower=0.05)
     chance = chance.assign(**{name: rest * part for name, part in UNPAID.items()})

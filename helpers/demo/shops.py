@@ -120,8 +120,7 @@ def _tags(orders: pd.DataFrame) -> pd.Series:
 
 def _delivery(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
     """Invented names, streets and telephone numbers reserved for fiction, the same for billing and shipping."""
-    places = {key: orders["market"].map({code: n[key] for code, n in world()["names"].items()})
-              for key in ("street", "city", "zip", "phone")}
+    places = {key: orders["market"].map(world()["names"][key]) for key in ("street", "city", "zip", "phone")}
     buyer = orders["person"].map(folk["first_name"] + " " + folk["last_name"]).fillna("Northlight Kunde")
     street = places["street"] + " " + (orders.index % 190 + 1).astype(str)
     phone = places["phone"] + (orders.index % 100 + 100).astype(str)

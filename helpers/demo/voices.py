@@ -69,14 +69,14 @@ def surveys(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> tuple[pd.Dat
     rng = np.random.default_rng([seed, 9])
     asked = orders[(orders["person"] >= 0) & (orders["status"] == "delivered") & (orders["day"] > 365)]
     asked = asked[rng.random(len(asked)) < 0.30].reset_index(drop=True)
-    count, sent, questions = len(asked), asked["delivered"] + 3, pd.DataFrame(world()["questions"])
+    count, sent, questions = len(asked), asked["delivered"] + 3, world()["questions"]
     kind = pd.Series(rng.choice(["nps", "csat", "ces"], count, p=[0.6, 0.25, 0.15]))
     low, top = kind.map({"nps": 0, "csat": 1, "ces": 1}), kind.map({"nps": 10, "csat": 5, "ces": 7})
     loyal = 1 / (1 + np.exp(asked["person"].map(folk["leave"])))
-    thought = pd.DataFrame(rng.normal(0, 1, (count, questions.shape[1])), columns=questions.columns)
+    thought = pd.DataFrame(rng.normal(0, 1, (count, len(questions["mean"]))), columns=list(questions["mean"]))
     thought["delivery"] -= 1.2 * asked["late"]
     mood = 8.2 + 4.5 * (loyal - 0.8) - 0.2 * asked["late"] + asked["market"].map(fact("praise"))
-    mood += thought @ questions.loc["weight"] + rng.normal(0, 1.2, count)
+    mood += thought @ pd.Series(questions["weight"]) + rng.normal(0, 1.2, count)
     day = sent + rng.integers(0, 6, count)
     answered = (rng.random(count) < 0.16 + 0.02 * (mood - 5).clip(0, 5)) & (day <= LAST)
     number = asked.index.astype(str).str.zfill(6)
@@ -86,7 +86,7 @@ def surveys(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> tuple[pd.Dat
     answers = who.assign(survey_id=kind + "-" + text(sent).str[:4], kind=kind, market=asked["market"], score=score,
                          answered_date=text(day), scale_min=low, scale_max=top, direction="higher", comment=comment)
     scored = [answers[kind == "nps"].assign(kind=name, score=5 - (5 - mean - thought[name]).clip(0, 4), scale_min=1,
-                                            scale_max=5, comment="") for name, mean in questions.loc["mean"].items()]
+                                            scale_max=5, comment="") for name, mean in questions["mean"].items()]
     scored = [rows[answered[rows.index] & (rng.random(len(rows)) < 0.9)] for rows in scored]
     answers = pd.concat([answers[answered], *scored])
     answers["score"] = answers["score"].round().astype(int)
