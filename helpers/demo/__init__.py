@@ -43,7 +43,7 @@ def write_demo(folder: Path, customers: int = CUSTOMERS, seed: int = SEED) -> tu
         "subscriptions": voices.subscriptions(orders, folk, seed),
     }
     for name, frame in plain.items():
-        shops.write_rows(frame, folder / f"{name}.csv")
+        frame.to_csv(folder / f"{name}.csv", index=False)
     return every, spend, costs, answers, fx
 
 
@@ -51,12 +51,10 @@ def _write_shops(folder: Path, orders: pd.DataFrame, lines: pd.DataFrame, folk: 
     table = shops.shopify_orders(orders, lines, folk)
     store = table["Name"].str[:3].map({"#EU": "eu", "#NW": "world"})
     for (name, year), rows in table.groupby([store, table["Created at"].str[:4]]):
-        shops.write_rows(rows, folder / f"orders_export_{name}_{year}.csv")
+        rows.to_csv(folder / f"orders_export_{name}_{year}.csv", index=False)
     for name in shops.STORES:
-        shops.write_rows(shops.shopify_customers(folk, orders, name), folder / f"customers_export_{name}.csv")
+        shops.shopify_customers(folk, orders, name).to_csv(folder / f"customers_export_{name}.csv", index=False)
     amazon = shops.amazon_orders(orders, lines, len(folk), seed)
     for year, rows in amazon.groupby(amazon["purchase-date"].str[:4]):
-        path = folder / f"amazon_all_orders_{year}.txt"
-        shops.write_rows(rows, path, "\t")
-        if year == "2024":  # older flat files of this account came in the Windows code page
-            path.write_bytes(path.read_text("utf-8").encode("cp1252"))
+        encoding = "cp1252" if year == "2024" else "utf-8"  # older flat files of this account came in the Windows code page
+        rows.to_csv(folder / f"amazon_all_orders_{year}.txt", sep="\t", index=False, encoding=encoding)

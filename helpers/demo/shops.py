@@ -1,11 +1,8 @@
 """The shops' own exports: Shopify orders and customers of two stores, Amazon All Orders of one account."""
 
-import re
 import tomllib
 from importlib import resources
-from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 
@@ -51,15 +48,6 @@ def typed(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.Series:
     return plain.where(orders["typing"] == 0, plain.str.title().where(orders["typing"] == 1, spaced))
 
 
-def write_rows(frame: pd.DataFrame, path: Path, separator: str = ",") -> None:
-    """Write a frame as a CSV file: empty where null or blank, quoted only where it must be."""
-    filled = frame.dropna(axis="columns", how="all")
-    cells = (f"nullif(\"{name}\"::VARCHAR, '')" if name in filled else "NULL" for name in frame)
-    named = ", ".join(f'{cell} AS "{name}"' for cell, name in zip(cells, frame, strict=True))
-    duckdb.from_df(filled).project(named).to_csv(str(path), sep=separator, header=True)
-    path.write_bytes(re.sub(rb'"(#\w+)"', rb"\1", path.read_bytes()))  # platforms do not quote #1001, DuckDB does
-
-
 def shopify_orders(orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
     """The 79 columns of a Shopify order export, newest order first, one row per line.
 
@@ -83,7 +71,8 @@ def shopify_orders(orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame
 
 def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
     status, person, currency, shown = orders["status"], orders["person"], orders["currency"], orders["refund_shown"]
-    stamp = pd.concat([_local(rows["at"], STORES[store]) for store, rows in orders.groupby("store")]).sort_index()
+    stamp = pd.concat([rows["at"].dt.tz_convert(STORES[store]).dt.strftime("%Y-%m-%d %H:%M:%S %z")
+                       for store, rows in orders.groupby("store")]).sort_index()
     void, due = status.isin(["cancelled", "refused"]), status == "pending"
     paid = np.select([void, due, shown >= orders["total"], shown > 0], ["voided", "pending", "refunded", "partially_refunded"], "paid")
     method = np.select([person == TILL, orders["cod"], orders.index % 4 == 0],
@@ -102,14 +91,6 @@ def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
         "Source": np.select([orders["renewal"], person == TILL, person == IMPORTED], ["subscription_contract", "pos", "2329312"], "web"),
         "Tax 1 Name": orders["market"] + " " + (100 * orders["rate"]).round(1).astype(str) + "%",
     })
-
-
-def _local(at: pd.Series, zone: str) -> pd.Series:
-    """Shop-local time with its offset, which changes with summer time: 2026-07-01 20:15:00 +0200."""
-    local = at.dt.tz_convert(zone).dt.tz_localize(None)
-    hours = (local - at.dt.tz_localize(None)).dt.total_seconds() // 3600
-    text = pd.Series(np.datetime_as_string(local.to_numpy(), unit="s"), at.index).str.replace("T", " ")
-    return text + hours.map({h: f" {int(h) * 100:+05d}" for h in hours.unique()})
 
 
 def _tags(orders: pd.DataFrame) -> pd.Series:
