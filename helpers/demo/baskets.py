@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from helpers.demo.people import LAST, campaign, fact, moments, number, purchases, world
-from helpers.demo.reach import visits
+from helpers.demo.ledger import visits
+from helpers.demo.people import LAST, USUAL, campaign, fact, moments, number, purchases, world
 from helpers.money import exponent
 
 COUPONS = {0.10: "VIP10", 0.15: "SEASON15"}
@@ -14,11 +14,7 @@ NEVER = 1 << 20
 
 
 def catalogue() -> pd.DataFrame:
-    """One row per product: sku, product, category, price in euro with tax.
-
-    >>> catalogue().loc[0, "sku"]
-    'NL-101'
-    """
+    """One row per product: sku, product, category, price in euro with tax."""
     rows = [(f"NL-{c}{k:02d}", name, category, price) for c, (category, goods) in enumerate(world()["products"].items(), 1)
             for k, (name, price) in enumerate(goods.items(), 1)]
     return pd.DataFrame(rows, columns=["sku", "product", "category", "price"])
@@ -33,11 +29,9 @@ def all_orders(folk: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFram
     bought = purchases(folk, seed)
     arms, extra = campaign(bought, seed)
     rng = np.random.default_rng([seed, 4])
-    strays = [pd.DataFrame({"person": who, "day": rng.integers(0, LAST + 1, int(len(folk) * share)), "nth": 0,
-                            "home": "GB" if who == IMPORTED else "DE"}) for who, share in PER_CUSTOMER.items()]
+    strays = [pd.DataFrame(USUAL | {"person": who, "day": rng.integers(0, LAST + 1, int(len(folk) * share)),
+                                    "home": "GB" if who == IMPORTED else "DE"}) for who, share in PER_CUSTOMER.items()]
     orders = pd.concat([bought, extra, *strays], ignore_index=True)
-    flags = ["late", "cod", "refused", "renewal", "extra"]
-    orders[flags] = orders[flags].eq(True)
     orders = orders.join(folk[["market", "channel", "category", "welcome", "guest", "taste", "promo"]], on="person")
     orders["market"] = orders["market"].fillna(orders.pop("home"))
     orders = _timed(orders, rng)
@@ -105,8 +99,7 @@ def _money(orders: pd.DataFrame, lines: pd.DataFrame, rng: np.random.Generator) 
     orders["total"] = due + orders["tax"].where(~included, 0)
     goods_tax = np.round(orders["tax"] * orders["subtotal"] / due).where(included, 0).astype(int)
     orders["net"] = orders["subtotal"] - goods_tax
-    orders["goods"] = np.round(orders["shelf"] * orders["net"] / orders["subtotal"]).astype(int)
-    return orders.assign(discount=orders["goods"] - orders["net"])
+    return orders.assign(discount=np.round(orders["shelf"] * orders["net"] / orders["subtotal"]).astype(int) - orders["net"])
 
 
 def _aftermath(orders: pd.DataFrame, lines: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

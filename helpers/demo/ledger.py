@@ -1,4 +1,4 @@
-"""Costs and advertising: the retention ledger, the ad platforms' exports, and the dirham's exchange rate."""
+"""Costs and advertising: the retention ledger, what its channels bring, the ad platforms' exports, the dirham's rate."""
 
 from pathlib import Path
 
@@ -6,26 +6,41 @@ import numpy as np
 import pandas as pd
 
 from helpers.demo.people import FIRST, LAST, fact, moments, text, world
-from helpers.demo.reach import pushes
 from helpers.money import exchange_rates
 
 AED_PER_USD = 3.6725  # the official peg
-# rough on purpose: invoices are agreed in round prices
-EURO_PRICE = {"EUR": 1.0, "USD": 1.1, "GBP": 0.86, "JPY": 162.0, "AED": 4.0}
-TIKTOK = {"since": "2025-01-01", "share": 0.35, "markets": ["DE", "GB", "US"]}
-FIXED_SPEND = {("paid_search", "agency"): 0.05, ("paid_social", "agency"): 0.06, ("team", "salary"): 0.14,
-               ("team", "tool"): 0.03}  # shares of the media spend of an average month
 
 
 def dirham_rates() -> pd.DataFrame:
-    """fx.csv: what one dirham is worth in euro on each day of the calendar, by the peg to the dollar.
-
-    >>> dirham_rates().columns.tolist()
-    ['date', 'currency', 'rate']
-    """
+    """fx.csv: what one dirham is worth in euro on each day of the calendar, by the peg to the dollar."""
     dollar = exchange_rates(["USD"], "EUR", FIRST, moments([LAST])[0].date())
     rate = (dollar["rate"] / AED_PER_USD).round(6)
     return pd.DataFrame({"date": text(dollar["date"]), "currency": "AED", "rate": rate})
+
+
+def _pushes(seed: int) -> pd.DataFrame:
+    """Spend beside the usual of its channel (columns), by month and market: flights of a campaign, about 1 on average."""
+    rng, unsteady = np.random.default_rng([seed, 153]), world()["flights"]
+    months = pd.period_range(FIRST, periods=36, freq="M").astype(str)
+    cells = pd.MultiIndex.from_product([months, fact("share")])
+    draws = rng.lognormal(-(unsteady**2) / 2, unsteady, (len(cells), len(world()["reach"])))
+    return pd.DataFrame(draws, cells, list(world()["reach"]))
+
+
+def visits(orders: pd.DataFrame, seed: int) -> pd.Series:
+    """The channel that brought each order, were it a later one; blank where nobody can tell.
+
+    A channel brings its market's share of the later orders × (spend / usual) ^ elasticity: the response that the page
+    on retention cost looks for.
+    """
+    rng, month = np.random.default_rng([seed, 154]), text(orders["day"]).str[:7]
+    push = _pushes(seed).reindex(pd.MultiIndex.from_arrays([month, orders["market"]])).fillna(1.0).set_axis(orders.index)
+    share = pd.DataFrame(fact("reach")).reindex(orders["market"]).set_axis(orders.index)
+    chance = (share * push ** pd.Series(world()["reach"])).sort_index(axis="columns")
+    rest = (1 - chance.sum(axis=1)).clip(lower=0.05)
+    chance = chance.assign(**{name: rest * part for name, part in world()["unpaid"].items()})
+    place = (rng.random(len(orders))[:, None] > chance.cumsum(axis=1).to_numpy()).sum(axis=1)
+    return pd.Series(np.array([*chance, None], object)[place], orders.index)
 
 
 def retention_costs(orders: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -34,25 +49,23 @@ def retention_costs(orders: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     What is staffed and paid follows the customers of the last five months; support costs more after the price rise.
     """
-    rng, rise, push, rows = np.random.default_rng([seed, 6]), world()["price_rise"], pushes(seed), []
+    rng, rise, push, rows = np.random.default_rng([seed, 6]), world()["price_rise"], _pushes(seed), []
     for month, active in _served(orders).iterrows():
         for name, line in world()["costs"].items():
             euro = {"": line["each"] * active.sum() + line.get("fixed", 0) * (active.sum() / 4500) ** 0.5}
-            channel = line.get("channel", "")
-            if channel:
-                euro = {m: line["each"] * active[m] * push[str(month)[:7], m, channel] for m in active.index}
-            elif line["allocation"] == "direct":
-                euro = {m: line["each"] * active[m] * cost for m, cost in fact("service_cost").items()}
+            if line["allocation"] == "direct":
+                times = push.loc[str(month)[:7], line["channel"]] if "channel" in line else pd.Series(fact("service_cost"))
+                euro = line["each"] * active * times
                 if name == "support" and month >= pd.Timestamp(rise["day"]):
                     euro[rise["market"]] *= rise["support_factor"]
             for market, amount in euro.items():
                 currency = fact("currency")[market] if line["currency"] == "own" else line["currency"]
-                amount = round(amount * rng.normal(1, 0.04) * EURO_PRICE[currency], 0 if currency == "JPY" else 2)
-                rows.append({"month": month, "category": line["category"], "component": line.get("component", name), "market": market,
-                             "channel": channel, "amount": amount, "currency": currency,
-                             "existing_share": line["existing_share"], "allocation": line["allocation"]})
+                amount = round(amount * rng.normal(1, 0.04) * world()["invoiced"][currency], 0 if currency == "JPY" else 2)
+                rows.append({"component": name, "channel": ""} | line | {
+                    "month": month, "market": market, "amount": amount, "currency": currency})
     table = pd.DataFrame(rows).query("amount > 0")
-    return table.assign(month=text(table["month"]), source="bookkeeping")
+    return table.assign(month=text(table["month"]), source="bookkeeping")[[
+        "month", "category", "component", "market", "channel", "amount", "currency", "existing_share", "allocation", "source"]]
 
 
 def _served(orders: pd.DataFrame) -> pd.DataFrame:
@@ -85,9 +98,10 @@ def write_ads(spend: pd.DataFrame, folder: Path) -> None:
     table = spend.assign(day=text(spend["date"]), clicks=(spend["euro"] * 1.4).round())
     table["country"] = table["market"].map(fact("country"))
     search, social = table[table["channel"] == "paid_search"], table[table["channel"] == "paid_social"]
-    shared = (social["day"] >= TIKTOK["since"]) & social["market"].isin(TIKTOK["markets"])
-    short = social[shared].assign(euro=social["euro"] * TIKTOK["share"])
-    dollars = social["euro"] * (1 - TIKTOK["share"] * shared) * EURO_PRICE["USD"]
+    tiktok = world()["tiktok"]
+    shared = (social["date"] >= pd.Timestamp(tiktok["since"])) & social["market"].isin(tiktok["markets"])
+    short = social[shared].assign(euro=social["euro"] * tiktok["share"])
+    dollars = social["euro"] * (1 - tiktok["share"] * shared) * world()["invoiced"]["USD"]
     lines = {
         "google_ads_report.csv": [
             "Campaign performance", '"November 1, 2023 - October 31, 2026"',
@@ -117,7 +131,7 @@ def other_spend(spend: pd.DataFrame) -> pd.DataFrame:
     rest = rest.groupby(["month", "channel", "campaign", "market"])["euro"].sum().reset_index().assign(kind="media")
     paid = spend["euro"].sum() / spend["month"].nunique()
     fixed = [pd.DataFrame({"month": spend["month"].unique(), "channel": channel, "kind": kind, "euro": paid * share})
-             for (channel, kind), share in FIXED_SPEND.items()]
+             for kind, shares in world()["overhead"].items() for channel, share in shares.items()]
     table = pd.concat([rest, *fixed]).sort_values(["month", "kind", "channel", "market"], ignore_index=True)
     table = table.assign(date=table["month"] + "-01", amount=table["euro"].round(2), currency="EUR")
     return table[["date", "channel", "campaign", "market", "amount", "currency", "kind"]]

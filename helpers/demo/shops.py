@@ -8,7 +8,6 @@ import pandas as pd
 
 from helpers.demo.baskets import IMPORTED, TILL, WHOLESALE, catalogue
 from helpers.demo.people import LAST, fact, moments, world
-from helpers.money import exponent
 
 STORES = {"eu": "Europe/Berlin", "world": "America/New_York"}
 ADDRESSES = {WHOLESALE: "einkauf.huettenwerk@shop.example.org", TILL: "", IMPORTED: "noreply@marketplace.example.com"}
@@ -16,33 +15,19 @@ ON_CONTINUATION = ("Name", "Email", "Created at", "Vendor")  # beside the Lineit
 
 
 def headers(platform: str) -> list[str]:
-    """The columns of a platform's export, in its order.
-
-    >>> len(headers("shopify")), headers("amazon")[:2]
-    (79, ['amazon-order-id', 'merchant-order-id'])
-    """
+    """The columns of a platform's export, in its order."""
     written = tomllib.loads(resources.files("helpers.demo").joinpath("columns.toml").read_text("utf-8"))
     return written[platform].replace("\n", "").split(",")
 
 
-def amounts(minor: pd.Series, currency: pd.Series) -> pd.Series:
-    """Minor units as the platforms print them.
-
-    >>> amounts(pd.Series([1990, 1990]), pd.Series(["EUR", "JPY"])).tolist()
-    ['19.90', '1990']
-    """
-    places = currency.map({code: exponent(code) for code in currency.unique()})
+def _amounts(minor: pd.Series, places: pd.Series) -> pd.Series:
+    """Minor units as the platforms print them: 19.90 and, without places, 1990."""
     whole, rest = (minor // 10**places).astype(str), (minor % 10**places).astype(str).str.zfill(2)
     return whole + ("." + rest).where(places > 0, "")
 
 
-def typed(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.Series:
-    """The e-mail of each order as somebody typed it: plain, with capitals, or with stray spaces.
-
-    >>> folk = pd.DataFrame({"email": ["a.b@example.com"]})
-    >>> typed(pd.DataFrame({"person": [0, 0, TILL], "typing": [1, 2, 0]}), folk).tolist()
-    ['A.B@Example.Com', ' a.b@example.com ', '']
-    """
+def _typed(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.Series:
+    """The e-mail of each order as somebody typed it: plain, with capitals, or with stray spaces."""
     plain = orders["person"].map(folk["email"]).fillna(orders["person"].map(ADDRESSES))
     spaced = (" " + plain + " ").where(plain != "", "")
     return plain.where(orders["typing"] == 0, plain.str.title().where(orders["typing"] == 1, spaced))
@@ -53,12 +38,12 @@ def shopify_orders(orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame
 
     The first row of an order carries it whole; continuation rows repeat Name, Email, Created at and the line alone.
     """
-    body = lines.join(orders[["currency", "status"]], on="order").join(catalogue().drop(columns="price"), on="item")
+    body = lines.join(orders[["places", "status"]], on="order").join(catalogue().drop(columns="price"), on="item")
     sent = body["status"].map({"delivered": "fulfilled"}).fillna("pending")
     rows = pd.DataFrame({
         "Lineitem quantity": body["quantity"], "Lineitem name": body["product"], "Lineitem sku": body["sku"],
-        "Lineitem price": amounts(body["price"], body["currency"]), "Vendor": body["category"],
-        "Lineitem discount": amounts(0 * body["price"], body["currency"]), "Lineitem requires shipping": "true",
+        "Lineitem price": _amounts(body["price"], body["places"]), "Vendor": body["category"],
+        "Lineitem discount": _amounts(0 * body["price"], body["places"]), "Lineitem requires shipping": "true",
         "Lineitem taxable": "true", "Lineitem fulfillment status": sent,
     })
     head = _heads(orders, folk).join(_delivery(orders, folk))
@@ -70,7 +55,7 @@ def shopify_orders(orders: pd.DataFrame, lines: pd.DataFrame, folk: pd.DataFrame
 
 
 def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
-    status, person, currency, shown = orders["status"], orders["person"], orders["currency"], orders["refund_shown"]
+    status, person, places, shown = orders["status"], orders["person"], orders["places"], orders["refund_shown"]
     stamp = pd.concat([rows["at"].dt.tz_convert(STORES[store]).dt.strftime("%Y-%m-%d %H:%M:%S %z")
                        for store, rows in orders.groupby("store")]).sort_index()
     void, due = status.isin(["cancelled", "refused"]), status == "pending"
@@ -80,12 +65,12 @@ def _heads(orders: pd.DataFrame, folk: pd.DataFrame) -> pd.DataFrame:
     money = {"Subtotal": "subtotal", "Shipping": "shipping", "Taxes": "tax", "Total": "total", "Tax 1 Value": "tax",
              "Refunded Amount": "refund_shown", "Discount Amount": "shelf_discount"}
     return pd.DataFrame({
-        "Name": orders["order_id"], "Email": typed(orders, folk), "Financial Status": paid, "Created at": stamp,
+        "Name": orders["order_id"], "Email": _typed(orders, folk), "Financial Status": paid, "Created at": stamp,
         "Paid at": stamp.where(~void & ~due), "Fulfilled at": stamp.where(status == "delivered"),
-        "Fulfillment Status": np.where(status == "delivered", "fulfilled", "unfulfilled"), "Currency": currency,
+        "Fulfillment Status": np.where(status == "delivered", "fulfilled", "unfulfilled"), "Currency": orders["currency"],
         "Accepts Marketing": np.where(person % 3 > 0, "yes", "no"), "Cancelled at": stamp.where(void),
-        **{name: amounts(orders[column], currency) for name, column in money.items()},
-        "Outstanding Balance": amounts(orders["total"].where(due, 0), currency), "Discount Code": orders["code"],
+        **{name: _amounts(orders[column], places) for name, column in money.items()},
+        "Outstanding Balance": _amounts(orders["total"].where(due, 0), places), "Discount Code": orders["code"],
         "Shipping Method": "Standard", "Payment Method": method, "Id": (5_400_000_000_000 + orders.index).astype(str),
         "Tags": _tags(orders), "Risk Level": "Low", "Location": np.where(person == TILL, "Berlin Mitte", ""),
         "Source": np.select([orders["renewal"], person == TILL, person == IMPORTED], ["subscription_contract", "pos", "2329312"], "web"),
@@ -149,15 +134,16 @@ def amazon_orders(orders: pd.DataFrame, lines: pd.DataFrame, customers: int, see
 
 def _amazon_columns(table: pd.DataFrame) -> pd.DataFrame:
     priced = (table["order-status"] == "Shipped") & (table["sales-channel"] != "Non-Amazon")
-    currency, rate = table["market"].map(fact("currency")), table["market"].map(fact("tax"))
-    price = np.round(table["price"] * 100 * table["market"].map(fact("price")), -1).astype(int) * table["quantity"]
+    rate = table["market"].map(fact("tax"))
+    price = np.round(table["price"] * 100 * table["market"].map(fact("price")), -1) * table["quantity"]
     when = np.datetime_as_string(table["at"].to_numpy(), unit="s") + np.array("+00:00")
     return table.assign(**{
         "purchase-date": when, "last-updated-date": when, "fulfillment-channel": "Amazon",
         "ship-service-level": "Standard", "ship-country": table["market"],
         "product-name": table["product"], "asin": "B0NL" + table["sku"].str[3:] + "XYZ", "is-business-order": "false",
-        "item-status": table["order-status"].replace("Pending", "Unshipped"), "currency": currency.where(priced),
-        "item-price": amounts(price, currency).where(priced),
-        "item-tax": amounts(np.round(price * rate / (1 + rate)).astype(int), currency).where(priced),
+        "item-status": table["order-status"].replace("Pending", "Unshipped"),
+        "currency": table["market"].map(fact("currency")).where(priced),
+        "item-price": (price / 100).map("{:.2f}".format).where(priced),
+        "item-tax": (np.round(price * rate / (1 + rate)) / 100).map("{:.2f}".format).where(priced),
         "ship-city": table["market"].map({"DE": "München", "GB": "Bristol"}),
     }).reindex(columns=headers("amazon"))
