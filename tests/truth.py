@@ -38,9 +38,9 @@ class Truth:
         """Markets by retention, the best first."""
         return sorted(self.retention, key=self.retention.get, reverse=True)
 
-    def payback_months(self, cost: dict[str, float] | None = None) -> dict[str, float]:
-        """First age at which margin per customer reaches the cost of winning one (media by default); nan: not yet."""
-        reached = self.margin_by_age >= pd.Series(cost or self.media_per_customer)
+    def payback_months(self) -> dict[str, float]:
+        """First age at which margin per customer reaches the media spent on winning one; nan: not yet."""
+        reached = self.margin_by_age >= pd.Series(self.media_per_customer)
         return {market: float(rows.idxmax()) if rows.any() else np.nan for market, rows in reached.items()}
 
 

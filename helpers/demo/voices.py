@@ -5,9 +5,6 @@ import pandas as pd
 
 from helpers.demo.people import LAST, fact, number, text, world
 
-COMMENTS = ["The kettle is lovely, thank you!", "Parcel came three days late.", "Would buy again.", "Too dear for a mug.",
-            "Please bring the green one back.", "Quick answer from your team, great.", "Box was dented, goods were fine."]
-
 
 def refunds(orders: pd.DataFrame) -> pd.DataFrame:
     """refunds.csv of the returns warehouse: dated, without tax. Shopify shows the same money without a day."""
@@ -35,29 +32,22 @@ def referrals(folk: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def campaigns(orders: pd.DataFrame, folk: pd.DataFrame, arms: pd.DataFrame, seed: int) -> pd.DataFrame:
     """campaigns.csv: two experiments, of which one worked, and a spring mailing that held nobody out."""
-    plan, spring = world()["campaign"], number(world()["price_rise"]["day"]) + 20
-    once = ~arms["person"].isin(orders.loc[(orders["nth"] == 2) & (orders["day"] < number(plan["day"])), "person"])
-    tested = pd.DataFrame({"campaign_id": plan["id"], "email": arms["person"].map(folk["email"]),
-                           "arm": np.where(arms["holdout"], "holdout", "treated"), "sent_date": str(plan["day"]),
-                           "segment": np.where(once, "new_without_second", "lapsed"), "action": "win-back coupon",
-                           "cost": 0.35 * ~arms["holdout"]})
-    recent = orders[orders["day"].between(spring - 90, spring) & (orders["person"] >= 0)].drop_duplicates("person")
-    mailed = pd.DataFrame({"campaign_id": "spring-2026", "email": recent["person"].map(folk["email"]), "arm": "none",
-                           "sent_date": text(pd.Series(spring, recent.index)), "action": "replenishment reminder",
-                           "segment": "active", "cost": 0.05})
-    return pd.concat([_bundle(orders, folk, seed), tested, mailed]).assign(channel="email", currency="EUR")
-
-
-def _bundle(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """An experiment on customers with one purchase: a bundle was offered, and nobody bought for it."""
-    plan, rng = world()["bundle"], np.random.default_rng([seed, 15])
-    day = number(plan["day"])
-    seen = orders[(orders["day"] < day) & (orders["person"] >= 0)].groupby("person")["day"].agg(["size", "max"])
-    new = seen[(seen["size"] == 1) & (seen["max"] >= day - plan["new_days"])].index
-    held = rng.random(len(new)) < plan["holdout"]
-    return pd.DataFrame({"campaign_id": plan["id"], "email": folk["email"].reindex(new).to_numpy(),
-                         "arm": np.where(held, "holdout", "treated"), "sent_date": str(plan["day"]),
-                         "segment": "new_without_second", "action": "bundle offer", "cost": 0.60 * ~held})
+    spring, bundle, winback = (world()[name] for name in ("spring", "bundle", "campaign"))
+    known, rng = orders[orders["person"] >= 0], np.random.default_rng([seed, 15])
+    day = number(bundle["day"])
+    seen = known[known["day"] < day].groupby("person")["day"].agg(["size", "max"])
+    new = seen[(seen["size"] == 1) & (seen["max"] >= day - bundle["new_days"])].reset_index()
+    new = new.assign(holdout=rng.random(len(new)) < bundle["holdout"], segment="new_without_second")
+    twice = known.loc[(known["nth"] == 2) & (known["day"] < number(winback["day"])), "person"]
+    lapsed = arms.assign(segment=np.where(arms["person"].isin(twice), "lapsed", "new_without_second"))
+    ago = number(spring["day"]) - known["day"]
+    active = known[ago.between(0, spring["bought_days"])].drop_duplicates("person").assign(segment="active", holdout=False)
+    table = pd.concat([rows[["person", "segment", "holdout"]].assign(
+        campaign_id=plan["id"], sent_date=str(plan["day"]), action=plan["action"], cost=plan["cost"] * ~rows["holdout"],
+        arm=np.where(rows["holdout"], "holdout", "treated" if "holdout" in plan else "none"),
+    ) for plan, rows in ((bundle, new), (winback, lapsed), (spring, active))])
+    table = table.assign(email=table["person"].map(folk["email"]), channel="email", currency="EUR")
+    return table[["campaign_id", "email", "arm", "sent_date", "segment", "action", "cost", "channel", "currency"]]
 
 
 def surveys(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -79,10 +69,9 @@ def surveys(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> tuple[pd.Dat
     mood += thought @ pd.Series(questions["weight"]) + rng.normal(0, 1.2, count)
     day = sent + rng.integers(0, 6, count)
     answered = (rng.random(count) < 0.16 + 0.02 * (mood - 5).clip(0, 5)) & (day <= LAST)
-    number = asked.index.astype(str).str.zfill(6)
-    who = pd.DataFrame({"sent_id": "S" + number, "email": asked["person"].map(folk["email"])})
+    who = pd.DataFrame({"sent_id": "S" + asked.index.astype(str).str.zfill(6), "email": asked["person"].map(folk["email"])})
     score = low + (mood / 10).clip(0, 1) * (top - low)
-    comment = np.where(rng.random(count) < 0.22, rng.choice(COMMENTS, count), "")
+    comment = np.where(rng.random(count) < 0.22, rng.choice(world()["comments"], count), "")
     answers = who.assign(survey_id=kind + "-" + text(sent).str[:4], kind=kind, market=asked["market"], score=score,
                          answered_date=text(day), scale_min=low, scale_max=top, direction="higher", comment=comment)
     scored = [answers[kind == "nps"].assign(kind=name, score=5 - (5 - mean - thought[name]).clip(0, 4), scale_min=1,
