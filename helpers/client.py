@@ -18,18 +18,6 @@ from helpers.metrics.churn import survival
 from helpers.metrics.value import histories
 from helpers.settings import Settings, load_settings
 
-HOW_TO_SUPPLY = {
-    "retention_costs": "fill data/{client}/raw/retention_costs.csv (workbook new writes the template)",
-    "acquisition_spend": "put the ad platforms' daily exports, or acquisition_spend.csv, into data/{client}/raw",
-    "surveys": "fill data/{client}/raw/surveys.csv (workbook new writes the template)",
-    "surveys_sent": "fill data/{client}/raw/surveys_sent.csv with one row per invitation",
-    "campaigns": "issue an action list with notebook 06, or fill data/{client}/raw/campaigns.csv",
-    "tickets": "put the help desk's ticket export into data/{client}/raw",
-    "engagement": "fill data/{client}/raw/engagement.csv with visits, opens and clicks per customer and day",
-    "subscriptions": "fill data/{client}/raw/subscriptions.csv with MRR movements",
-    "repeat_aggregates": "put Amazon's Brand Analytics repeat purchase report into data/{client}/raw",
-}
-
 
 class NotCovered(ValueError):
     """as_of is before the first order, or later than an active source's export reaches: unseen orders would read as churn."""
@@ -74,8 +62,8 @@ class Client:
 
     def table(self, name: str) -> ir.Table:
         """A canonical table up to as_of. An optional table that was not supplied raises MissingTable."""
-        if name in schema.OPTIONAL and not self.has(name):
-            how = HOW_TO_SUPPLY[name].format(client=self.settings.client)
+        if (supply := schema.TABLES[name].supply) and not self.has(name):
+            how = supply.format(client=self.settings.client)
             raise MissingTable(f"The table {name.replace('_', ' ')} was not supplied. To see what rests on it, {how}.")
         return self._cut(name)
 

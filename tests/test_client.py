@@ -101,10 +101,6 @@ def test_a_missing_table_says_how_to_supply_it(acme):
         shop.table("surveys")
 
 
-def test_every_optional_table_has_a_way_to_supply_it():
-    assert set(clients.HOW_TO_SUPPLY) == set(schema.OPTIONAL)
-
-
 def test_occasions_are_kept_and_deleting_them_changes_no_number(acme):
     first = clients.open_client("acme", "2026-06-30").occasions.order_by("customer_id", "date").to_pandas()
     kept = list((acme / "cache").glob("occasions-*.parquet"))

@@ -153,7 +153,7 @@ def _fingerprint(settings: Settings, folder: Path) -> str:
     for raw in read.raw_files(folder):
         digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
     digest.update(settings.model_dump_json(include=RESTS_ON).encode())
-    code = [*CODE.glob("*.py"), *CODE.glob("formats/*.toml"), CODE.parent / "schema.py", CODE.parent / "money.py"]
+    code = [*CODE.glob("*.py"), *CODE.glob("formats/*.toml"), *CODE.parent.glob("schema.*"), CODE.parent / "money.py"]
     for path in [*sorted(code), *sorted((settings.folder / "formats").glob("*.toml"))]:
         digest.update(path.read_bytes())
     digest.update(version("currencyconverter").encode())
