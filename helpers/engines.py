@@ -7,13 +7,14 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 from pyarrow import dataset, fs
+from pydantic import ByteSize, TypeAdapter
 
 from helpers import schema, spark
 from helpers.settings import Engine, SettingsError
 
 KINDS = ("duckdb", "spark", "warehouse")
 SHARE_OF_MEMORY = 0.5  # of the machine, for all jobs together: kernels and the operating system need the rest
-UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "MB": 10**6, "GB": 10**9}
+_bytes = TypeAdapter(ByteSize).validate_python  # 2GB or 18.8 GiB as a number
 
 
 def chosen(engine: Engine) -> Engine:
@@ -70,7 +71,7 @@ def connect(engine: Engine, scratch: Path) -> ibis.BaseBackend:
     """
     if engine.kind == "warehouse":
         return ibis.connect(engine.url)
-    memory = _bytes(engine.memory_limit) / jobs()
+    memory = _bytes(engine.memory_limit or 0) / jobs()
     return spark.connect(engine, scratch, memory) if engine.kind == "spark" else _duckdb(scratch, memory)
 
 
@@ -129,15 +130,3 @@ def _duckdb(scratch: Path, share: float) -> ibis.BaseBackend:
     con.raw_sql(f"SET temp_directory = '{str(scratch / 'spill').replace(chr(39), chr(39) * 2)}'")
     con.raw_sql("SET preserve_insertion_order = false")  # nothing relies on it, and it costs memory
     return con
-
-
-def _bytes(size: str) -> float:
-    """2GB or 18.8 GiB in bytes; 0 for an empty string.
-
-    >>> _bytes("2GB"), _bytes("1.5 GiB"), _bytes("")
-    (2000000000.0, 1610612736.0, 0.0)
-    """
-    if not size:
-        return 0.0
-    number, unit = re.fullmatch(r"([\d.]+)\s*(\w+)", size).groups()
-    return float(number) * UNITS[unit]
