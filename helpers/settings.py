@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError, model_validator
 
 from helpers import codes, schema
 
@@ -16,14 +16,18 @@ NOTEBOOKS = (
     "05_market_comparison", "06_customers_at_risk", "07_campaign_effect", "08_customer_voice",
 )
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 Currency, Country = Annotated[str, AfterValidator(codes.currency)], Annotated[str, AfterValidator(codes.country)]
-Zone = Annotated[str, AfterValidator(codes.time_zone)]
 LANGUAGES = tuple(sorted(path.name for path in (Path(__file__).parent / "report" / "language").iterdir() if path.is_dir()))
 
 
 class SettingsError(ValueError):
     """client.toml is missing or wrong; the message lists every problem and what to write instead."""
+
+
+def _with_texts(language: str) -> str:
+    if language not in LANGUAGES:
+        raise ValueError(f"there is no '{language}' yet; there is {', '.join(LANGUAGES)}")
+    return language
 
 
 class Section(BaseModel):
@@ -50,8 +54,8 @@ class Clv(Section):
 class Thresholds(Section):
     """The client's own lines between bad, watch and good."""
 
-    clv_to_cac: Positive = 3.0
-    ltv_to_retention_cost: tuple[Positive, Positive] = (1.0, 3.0)
+    clv_to_cac: PositiveFloat = 3.0
+    ltv_to_retention_cost: tuple[PositiveFloat, PositiveFloat] = (1.0, 3.0)
     lapsed_days: Annotated[int, Field(ge=1)] = 30
     top_boxes: Annotated[int, Field(ge=1)] = 2
 
@@ -59,8 +63,8 @@ class Thresholds(Section):
 class Benchmark(Section):
     """A published range for the retention cost per customer; the article that gives it states no period."""
 
-    low: Positive = 15
-    high: Positive = 30
+    low: PositiveFloat = 15
+    high: PositiveFloat = 30
     currency: Currency = "USD"
     period: str = "not stated by its source"
 
@@ -144,7 +148,7 @@ class Action(Section):
     segment: str
     channel: str
     market: str = ""
-    unit_cost: Annotated[float, Field(ge=0)]
+    unit_cost: NonNegativeFloat
     effect: Share
     effect_source: str = "assumption"
     needs_consent: bool = True
@@ -153,7 +157,7 @@ class Action(Section):
 class Playbook(Section):
     """The actions a list is chosen from, and the limits of a month. No actions: the workbook's default list."""
 
-    budget: Annotated[float, Field(ge=0)] | None = None
+    budget: NonNegativeFloat | None = None
     holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.10
     contact_gap_days: Annotated[int, Field(ge=0)] = 30
     planned_holdouts: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
@@ -165,8 +169,8 @@ class Settings(Section):
 
     name: str
     currency: Currency
-    time_zone: Zone
-    language: Annotated[str, AfterValidator(lambda name: codes.one_of(name, LANGUAGES))] = "en"
+    time_zone: Annotated[str, AfterValidator(codes.time_zone)]
+    language: Annotated[str, AfterValidator(_with_texts)] = "en"
     history_complete: bool = False
     data_start: date | None = None
     churn_window_days: Annotated[int, Field(ge=7, le=1095)] | Literal["auto"] = "auto"
@@ -249,11 +253,8 @@ def load_settings(client: str) -> Settings:
 def _explain(problem: dict) -> str:
     place = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "the file"
     if problem["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting{codes.did_you_mean(str(problem['loc'][-1]), _all_keys())}"
+        keys = {key for section in Section.__subclasses__() for key in section.model_fields} - {"client"}
+        return f"{place}: there is no such setting{codes.did_you_mean(str(problem['loc'][-1]), keys)}"
     if problem["type"] == "missing":
         return f"{place}: required, and not there."
     return f"{place}: {problem['msg'].removeprefix('Value error, ')} (written: {problem['input']!r})."
-
-
-def _all_keys() -> set[str]:
-    return {key for section in Section.__subclasses__() for key in section.model_fields} - {"client"}
