@@ -79,10 +79,9 @@ def _daily_rates(currency: str, reporting: str, days: pd.DataFrame, own: pd.Data
     exponent(currency)  # an unknown code is an error before it is a missing rate
     if currency == reporting:
         return days.assign(currency=currency, rate=1.0, rate_date=days["date"], source="same currency")
-    known = _own_rates(currency, own)
-    source = OWN_RATES
-    if known is None:
-        known, source = _cross_rates(currency, reporting, days), ECB
+    mine = [] if own is None else own.loc[own["currency"] == currency, ["date", "rate"]]
+    known, source = (mine, OWN_RATES) if len(mine) else (_cross_rates(currency, reporting, days), ECB)
+    known = known.assign(date=pd.to_datetime(known["date"]).astype("datetime64[ns]"), rate=known["rate"].astype(float))
     known = known.assign(rate_date=known["date"]).sort_values("date")
     filled = pd.merge_asof(days, known, on="date", tolerance=pd.Timedelta(days=MAX_RATE_AGE_DAYS))
     missing = filled.loc[filled["rate"].isna(), "date"]
@@ -106,32 +105,11 @@ def split(amount: int, weights) -> list[int]:
     weights = np.asarray(weights, dtype="float64")
     if not len(weights) or weights.min() < 0 or weights.sum() <= 0:
         raise ValueError("The weights of a split must not be negative and must not all be zero.")
-    parts = round_to_sum(abs(amount) * (weights / weights.sum()), abs(amount))
-    return [part if amount >= 0 else -part for part in parts]
-
-
-def round_to_sum(values, total: int) -> list[int]:
-    """Numbers rounded to whole ones that add up to a given total: floors first, the rest to the largest remainders.
-
-    >>> round_to_sum([1.4, 1.4, -0.8], 2)
-    [2, 1, -1]
-    """
-    values = np.asarray(values, dtype="float64")
-    if not len(values):
-        return []
-    floors = np.floor(values)
-    whole, odd = divmod(int(total - floors.sum()), len(values))
-    order = np.argsort(floors - values, kind="stable")
-    floors += whole
-    floors[order[:odd]] += 1
-    return [int(each) for each in floors]
-
-
-def _own_rates(currency: str, own: pd.DataFrame | None) -> pd.DataFrame | None:
-    if own is None or currency not in set(own["currency"]):
-        return None
-    rows = own.loc[own["currency"] == currency, ["date", "rate"]]
-    return rows.assign(date=pd.to_datetime(rows["date"]).astype("datetime64[ns]"), rate=rows["rate"].astype(float))
+    shares = abs(amount) * (weights / weights.sum())
+    parts = np.floor(shares)
+    largest = np.argsort(parts - shares, kind="stable")[: int(abs(amount) - parts.sum())]
+    parts[largest] += 1
+    return [int(part) if amount >= 0 else -int(part) for part in parts]
 
 
 def _cross_rates(currency: str, reporting: str, days: pd.DataFrame) -> pd.DataFrame:
@@ -142,5 +120,4 @@ def _cross_rates(currency: str, reporting: str, days: pd.DataFrame) -> pd.DataFr
                 f"{code} is not among the ECB's reference rates of these days. Supply fx.csv with date, currency, rate "
                 f"(what one {currency} is worth in {reporting})."
             )
-    rates = (ecb[reporting] / ecb[currency]).dropna().rename("rate")
-    return rates.rename_axis("date").reset_index().astype({"date": "datetime64[ns]"})
+    return (ecb[reporting] / ecb[currency]).dropna().rename("rate").rename_axis("date").reset_index()
