@@ -86,18 +86,18 @@ def with_wilson(frame: pd.DataFrame, successes: str, n: str) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=4)  # drawing for 1,024 buckets takes 0.1 s, and a page has a hundred intervals
-def bootstrap_weights(rows: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
-    """How often each of `rows` units is drawn in each resample: an array (resamples, rows), the same for the same seed.
+def bootstrap_weights(rows: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """How often each of `rows` units is drawn in each resample: an array (resamples, rows), always the same.
 
     >>> bootstrap_weights(3, resamples=2).sum(axis=1)
     array([3., 3.])
     """
-    weights = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype("float64")
+    weights = np.random.default_rng(SEED).multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype("float64")
     weights.flags.writeable = False
     return weights
 
 
-def ratio_of_sums(numerator, denominator, n: int | None = None, seed: int = SEED) -> Estimate:
+def ratio_of_sums(numerator, denominator, n: int | None = None) -> Estimate:
     """Σ numerator / Σ denominator with a percentile bootstrap interval over the rows.
 
     A row is a customer, or a random bucket of customers summed in the engine (the interval is the same in the limit
@@ -115,7 +115,7 @@ def ratio_of_sums(numerator, denominator, n: int | None = None, seed: int = SEED
     value = float(top.sum() / bottom.sum())
     if len(top) < 2:
         return Estimate(value, n=n)
-    draws = bootstrap_weights(len(top), seed=seed)
+    draws = bootstrap_weights(len(top))
     sums = draws @ bottom
     ratios = (draws @ top)[sums != 0] / sums[sums != 0]
     low, high = np.quantile(ratios, [ALPHA / 2, 1 - ALPHA / 2])
