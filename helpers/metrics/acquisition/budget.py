@@ -23,10 +23,8 @@ STEP = 0.05  # change of spend between two quarters below which no marginal cost
 ELASTICITY = (0.05, 0.95)  # a fitted response is kept inside: more spend wins more customers, at a falling rate
 
 
-def monthly(
-    occasions: ir.Table, spend: ir.Table, as_of: date, months: int = MONTHS, market: str = ""
-) -> pd.DataFrame:
-    """Media spend and customers won per channel and complete month: acquisition_channel, month, spend_rc, won.
+def monthly(occasions: ir.Table, spend: ir.Table, as_of: date, market: str = "") -> pd.DataFrame:
+    """Media spend and customers won per channel and complete month of two years: acquisition_channel, month, spend_rc, won.
 
     Channels with media spend only; a month without spend or without customers is 0. market: spend booked on it only.
 
@@ -35,10 +33,10 @@ def monthly(
     ...     "first_acquisition_channel": ["search"]})
     >>> paid = ibis.memtable({"date": [date(2026, 1, 5)], "channel": ["search"], "amount_rc": [4000],
     ...     "kind": ["media"]})
-    >>> monthly(bought, paid, date(2026, 1, 31), 1).values.tolist()
+    >>> monthly(bought, paid, date(2026, 1, 31)).tail(1).values.tolist()
     [['search', '2026-01', 4000, 1]]
     """
-    every = months_of(as_of, months)
+    every = months_of(as_of, MONTHS)
     period = Period(every[0].start, every[-1].end)
     people = won(occasions, period).group_by(acquisition_channel=_.first_acquisition_channel, month=MONTH)
     media = spend.filter(_.kind == "media", period.covers(_.date))
@@ -46,9 +44,8 @@ def monthly(
     cost = media.group_by(acquisition_channel=_.channel, month=MONTH).agg(spend_rc=_.amount_rc.sum()).execute()
     channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]
     cells = pd.MultiIndex.from_product([channels, [month.label for month in every]], names=keys)
-    table = pd.DataFrame(index=cells).join(cost.set_index(keys)).join(
-        people.agg(won=_.count()).execute().set_index(keys))
-    return table.fillna(0).astype("int64").reset_index()
+    people = people.agg(won=_.count()).execute().set_index(keys)
+    return pd.DataFrame(index=cells).join([cost.set_index(keys), people]).fillna(0).astype("int64").reset_index()
 
 
 def shown(table: pd.DataFrame, minimum: int) -> dict[str, str]:
@@ -147,7 +144,7 @@ def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     Maximises Σ value × scale × spend^elasticity by `best_spend`; the limits are the least and most monthly spend
     observed. values: acquisition_channel, value per customer won (same money unit). Assumes that the responses hold,
     that channels do not help each other, and that customers won at the margin are worth the average. Channels without spend
-    in the last three months stay out. `won_more` and `value_more` say what it brings.
+    in the last three months stay out. `won_more` says what it brings.
     Added to the columns of `responses` (the ends of the elasticity as elasticity_low, elasticity_high): value, best_rc,
     change_rc, won, best_won.
 
@@ -168,11 +165,11 @@ def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     return table.assign(best_rc=best, change_rc=best - now, won=table["scale"] * now ** e, best_won=table["scale"] * best ** e)
 
 
-def won_more(plan: pd.DataFrame) -> Estimate:
+def won_more(plan: pd.DataFrame, worth: pd.Series | float = 1.0) -> Estimate:
     """Customers a month that the split of `best_budget` wins beyond today's, with a 95 % interval; n: customers of its curves.
 
     The interval draws the elasticities from their errors, inside the limits of a fitted one, and keeps the plan and what
-    today's spend wins: it can hold a loss.
+    today's spend wins: it can hold a loss. With what a customer of each channel is worth (the plan's value) it is the gain in money.
 
     >>> plan = pd.DataFrame({"spend_rc": [100.0, 100.0], "best_rc": [160.0, 40.0], "won": [20.0, 10.0], "value": [10.0, 10.0],
     ...     "n": [50, 50], "elasticity": 0.5, "elasticity_low": 0.4, "elasticity_high": 0.6})
@@ -180,34 +177,17 @@ def won_more(plan: pd.DataFrame) -> Estimate:
     >>> round(found.value, 2), found.low < found.value < found.high
     (1.62, True)
     """
-    return _more(plan, np.ones(len(plan)))
-
-
-def value_more(plan: pd.DataFrame) -> Estimate:
-    """What these customers are worth, in the unit of the plan's value, each channel's at its own average.
-
-    >>> plan = pd.DataFrame({"spend_rc": [100.0, 100.0], "best_rc": [160.0, 40.0], "won": [20.0, 10.0], "value": [10.0, 10.0],
-    ...     "n": [50, 50], "elasticity": 0.5, "elasticity_low": 0.4, "elasticity_high": 0.6})
-    >>> round(value_more(plan).value, 1)
-    16.2
-    """
-    return _more(plan, plan["value"].to_numpy())
-
-
-def _more(plan: pd.DataFrame, each: np.ndarray) -> Estimate:
     error = (plan["elasticity_high"] - plan["elasticity_low"]) / 2 / Z_95
     middle = (plan["elasticity_high"] + plan["elasticity_low"]) / 2  # as fitted, before it was kept inside the limits
     drawn = np.random.default_rng(SEED).normal(middle, error, size=(DRAWS, len(plan)))
     elasticities = np.vstack([plan["elasticity"], np.clip(drawn, *ELASTICITY)])
-    today, size = plan["won"].to_numpy(), (plan["best_rc"] / plan["spend_rc"]).to_numpy()
-    gains = (each * today * (size ** elasticities - 1)).sum(axis=1)
+    today, size = (worth * plan["won"]).to_numpy(), (plan["best_rc"] / plan["spend_rc"]).to_numpy()
+    gains = (today * (size ** elasticities - 1)).sum(axis=1)
     low, high = np.quantile(gains[1:], [ALPHA / 2, 1 - ALPHA / 2])
     return Estimate(float(gains[0]), float(low), float(high), int(plan["n"].sum()))
 
 
-def best_spend(
-    scale: np.ndarray, elasticity: np.ndarray, least: np.ndarray, most: np.ndarray, budget: float
-) -> np.ndarray:
+def best_spend(scale: np.ndarray, elasticity: np.ndarray, least: np.ndarray, most: np.ndarray, budget: float) -> np.ndarray:
     """The split of a budget that makes Σ scale × spend^elasticity greatest, each spend between its least and its most.
 
     Concave curves have one best split: the next unit of money brings the same everywhere, except at the limits.
@@ -217,8 +197,7 @@ def best_spend(
     """
     gain = scale * elasticity
 
-    def at(log_price: float) -> np.ndarray:
-        """What each channel is given when a unit must bring that much."""
+    def at(log_price: float) -> np.ndarray:  # what each channel is given when a unit must bring that much
         return np.clip((gain / np.exp(log_price)) ** (1 / (1 - elasticity)), least, most)
 
     slopes = np.log(gain * np.array([least, most]) ** (elasticity - 1))
