@@ -18,9 +18,8 @@ from helpers.periods import last_complete_month, month_end
 ENDS = {"value": "", "low": "_low", "high": "_high"}
 MONEY = ("worth", "worth_low", "worth_high", "cost")  # the columns of `by_group` that are money
 
-def ltv_curve(
-    occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None
-) -> pd.DataFrame:
+
+def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None) -> pd.DataFrame:
     """Cumulative realised margin per acquired customer by age in months, minor units; age 0 is the month of winning.
 
     Pooled over cohorts (months of first purchase): each age's margin is divided by the customers observed at that whole
@@ -102,21 +101,18 @@ def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] =
        value  low  high  reached
     0    1.0  1.0   2.0     True
     """
-    by, found = list(by), []
-    for key, group in curve.groupby(by, dropna=False) if by else [((), curve)]:
-        wanted = np.ones(len(costs), dtype=bool)
-        for name, value in zip(by, key, strict=True):
-            wanted &= (costs[name] == value).to_numpy()
-        cost = float(costs.loc[wanted, "value"].iloc[0]) if wanted.any() else np.nan
-        if not cost > 0:
-            continue
-        at = {end: _first_age(group, end, cost) for end in ("value", "high", "low")}
-        n = group.loc[group["age"] == (at["value"] if at["value"] == at["value"] else group["age"].max()), "n"].iloc[0]
-        found.append((*key, at["value"], at["high"], at["low"], int(n), at["value"] == at["value"],
-                      int(group["age"].max()), cost))
-    if not by and not found:
+    by = list(by)
+    known = costs.loc[costs["value"] > 0, [*by, "value"]].rename(columns={"value": "cac"})
+    if not by and known.empty:
         raise NotEnoughData("A new customer has no known cost, so there is nothing to earn back.")
-    return pd.DataFrame(found, columns=[*by, "value", "low", "high", "n", "reached", "last_age", "cac"])
+    ages = curve.merge(known, **{"on": by} if by else {"how": "cross"})
+    paid = {"value": "value", "low": "high", "high": "low"}  # the end of the margin that says when
+    paid = {end: ages["age"].astype("float64").where(ages[margin] >= ages["cac"]) for end, margin in paid.items()}
+    groups = ages.assign(**paid, last_age=ages["age"]).groupby(by or np.zeros(len(ages)))
+    found = groups.agg(dict.fromkeys(paid, "min") | {"last_age": "max", "cac": "first"}).reset_index(drop=not by)
+    found = found.assign(reached=found["value"].notna(), age=found["value"].fillna(found["last_age"]))
+    found = found.merge(curve[[*by, "age", "n"]], on=[*by, "age"], how="left")
+    return found[[*by, "value", "low", "high", "n", "reached", "last_age", "cac"]]
 
 
 def by_group(values: pd.DataFrame, costs: pd.DataFrame, curve: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -137,8 +133,3 @@ def by_group(values: pd.DataFrame, costs: pd.DataFrame, curve: pd.DataFrame, by:
     found = found.merge(clv_to_cac(values, costs, [by]).drop(columns="n"), on=by, how="left")
     back = payback_months(curve, costs, [by])[[by, *ENDS]].rename(columns=months)
     return found.merge(back, on=by, how="left").sort_values("n", ascending=False, kind="stable", ignore_index=True)
-
-
-def _first_age(curve: pd.DataFrame, column: str, cost: float) -> float:
-    reached = curve.loc[curve[column] >= cost, "age"]
-    return float(reached.iloc[0]) if len(reached) else np.nan
