@@ -15,9 +15,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+main = app  # the entry point of the `workbook` command
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 DEMO = "demo"
 EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sentence written for the user
@@ -27,11 +28,6 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program 
 RawFolder = Annotated[Path | None, typer.Option("--raw", help="Read the raw exports from this folder instead.")]
 MaxRejected = Annotated[float | None, typer.Option(min=0, max=1, help="Share of a file's rows that may be rejected, such as 0.02.")]
 Month = Annotated[str, typer.Argument(help="The list's month, as 2026-10.")]
-
-
-def main() -> None:
-    """The entry point of the `workbook` command."""
-    app()
 
 
 @app.callback()
@@ -44,7 +40,6 @@ def _command(function):
 
     @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
-        """The command; an error becomes its sentence, unless it is debugged."""
         try:
             return function(*args, **options)
         except (typer.Exit, typer.Abort):
@@ -53,10 +48,8 @@ def _command(function):
             if debug:
                 raise
             known = isinstance(error, EXPECTED) and not isinstance(error, KeyError)
-            said = str(error) if known else f"{type(error).__name__}: {error}"
-            first = "Stopped." if known else "Stopped by an error nobody expected; --debug shows where."
-            err.print(first, style="bold red")
-            err.print(said, markup=False)
+            err.print("Stopped." if known else "Stopped by an error nobody expected; --debug shows where.", style="bold red")
+            err.print(str(error) if known else f"{type(error).__name__}: {error}", markup=False)
             raise typer.Exit(1) from None
 
     asked = inspect.signature(function)
@@ -247,9 +240,7 @@ def _last_day(settings, files, month: str, as_of: str):
 
 
 def _print_files(found) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading, side in {"file": "left", "read as": "left", "rows": "right", "rejected": "right"}.items():
-        table.add_column(heading, justify=side)
+    table = Table("file", "read as", Column("rows", justify="right"), Column("rejected", justify="right"), box=None, pad_edge=False)
     for row in found.itertuples():
         table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
     out.print(table)
