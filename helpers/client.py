@@ -38,7 +38,6 @@ class Client:
     settings: Settings
     as_of: date
     market: str = ""
-    con: ibis.BaseBackend | None = None
     tables: engines.Tables | None = None
     cache: Cache | None = None
 
@@ -116,9 +115,7 @@ class Client:
         Raises NotEnoughData when it is to be found and too few purchases are known.
         """
         given = self.settings.churn_window_days
-        if given != "auto":
-            return given
-        return survival.churn_window(survival.gaps(self.all_occasions, self.as_of)).days
+        return survival.churn_window(survival.gaps(self.all_occasions, self.as_of)).days if given == "auto" else given
 
     @cached_property
     def files(self) -> pd.DataFrame:
@@ -138,10 +135,7 @@ class Client:
 
 
 def open_client(client: str, as_of: str | date, market: str = "") -> Client:
-    """A client's settings and tables as of a date.
-
-    Parameters: client, a folder under data/ with a client.toml and built tables; as_of, the last day observed, in the
-    client's reporting time zone; market, an ISO country code, or empty for all.
+    """A client (a folder under data/) as of the last day observed, in its reporting time zone; market: an ISO code, or empty for all.
 
     Raises SettingsError for a wrong client.toml, NotBuilt when `workbook report` or `check` has not built tables yet,
     NotCovered when as_of is later than an active source's export reaches.
@@ -153,13 +147,12 @@ def open_client(client: str, as_of: str | date, market: str = "") -> Client:
     folder = engine.tables or settings.folder / "tables"
     addresses = {} if engine.kind == "warehouse" else engines.parquet_files(folder)
     if engine.kind != "warehouse" and "orders" not in addresses:
-        raise NotBuilt(f"There are no tables in {engine.tables or f'data/{client}/tables'}. Build them with: "
-                       f"workbook check {client}")
+        raise NotBuilt(f"There are no tables in {engine.tables or f'data/{client}/tables'}. Build them with: workbook check {client}")
     store = settings.folder / "cache"
     con = engines.connect(engine, store)
     settings = settings.model_copy(update={"engine": engine})
     cache = Cache(con, store, engines.content(folder) if addresses else "")
-    opened = Client(settings, periods.as_date(as_of), market.upper(), con, engines.Tables(con, addresses), cache)
+    opened = Client(settings, periods.as_date(as_of), market.upper(), engines.Tables(con, addresses), cache)
     _refuse_outdated(opened)
     _refuse_uncovered(opened)
     _refuse_unknown_market(opened)
@@ -188,11 +181,10 @@ def _refuse_uncovered(client: Client) -> None:
     span = f"The report is asked for as of {client.as_of}, but the orders run from {first} to {last}"
     if client.as_of < first:
         raise NotCovered(f"{span}: there is nothing to report on yet. Choose a later month.")
-    sources = {name: source for name, source in client.settings.sources.items() if not source.skip}
-    active = [name for name, source in sources.items() if source.active]
-    named = covered[covered["source"].isin(active)]
+    active = {name: source.active for name, source in client.settings.sources.items() if not source.skip}
+    named = covered[covered["source"].map(active).eq(True)]
     short = named[pd.to_datetime(named["through"]) < pd.Timestamp(client.as_of)]
-    if client.as_of <= last and short.empty or (sources and not active):
+    if client.as_of <= last and short.empty or (active and not any(active.values())):
         return  # of shops that are all closed nothing more is to come
     ends = ", ".join(f"{row.source} ends on {row.through:%Y-%m-%d}" for row in short.itertuples())
     raise NotCovered(

@@ -61,7 +61,7 @@ def test_a_warehouse_without_an_address_says_so():
 def test_jobs_share_the_memory_of_client_toml(acme, monkeypatch, jobs, limit):
     monkeypatch.setenv("WORKBOOK_JOBS", jobs)
     with_engine(acme, memory_limit="2GB")
-    con = clients.open_client("acme", END).con
+    con = clients.open_client("acme", END).tables.con
     kept = con.raw_sql("SELECT current_setting('memory_limit')").fetchone()[0]
     assert engines._bytes(kept) == pytest.approx(engines._bytes(limit), rel=0.03)
 
@@ -72,7 +72,7 @@ def test_by_default_all_jobs_together_get_half_of_the_memory_and_all_cores(acme,
 
     plain = ibis.duckdb.connect()
     monkeypatch.setenv("WORKBOOK_JOBS", "2")
-    con = clients.open_client("acme", END).con
+    con = clients.open_client("acme", END).tables.con
     whole = engines._bytes(setting(plain, "memory_limit")) / 0.8
     assert engines._bytes(setting(con, "memory_limit")) == pytest.approx(whole / 4, rel=0.05)
     assert setting(con, "threads") == max(1, setting(plain, "threads") // 2)

@@ -39,7 +39,7 @@ def main(client: str, again: bool = False) -> None:
     with watch.step("fit spend"):
         spending = btyd.fit_spend(histories.spend_counts(each))
     with watch.step("clv"):
-        valued = kept(shop.con, "valued", clv_model.customers(each, purchases, spending).select(*CLV))
+        valued = kept(shop.tables.con, "valued", clv_model.customers(each, purchases, spending).select(*CLV))
     with watch.step("churn window"):
         window = survival.churn_window(survival.gaps(bought, AS_OF))
     with watch.step("clv to cac"):
