@@ -46,15 +46,12 @@ def parquet_files(folder: str | Path) -> dict[str, str]:
     """
     address = str(folder).rstrip("/")
     _system, found = _listed(address)
-    names = {info.base_name.removesuffix(".parquet") for info in found if info.base_name.endswith(".parquet")}
-    return {name: f"{address}/{name}.parquet" for name in schema.TABLES if name in names}
+    files = {info.base_name for info in found}
+    return {name: f"{address}/{name}.parquet" for name in schema.TABLES if f"{name}.parquet" in files}
 
 
 def content(folder: str | Path) -> str:
-    """What the tables of a folder hold, in a word: the build that made them, their sizes and times.
-
-    The build's own hash is in build.json; sizes and times tell a file that was exchanged by hand.
-    """
+    """What tells the tables of a folder from others: the build's hash in build.json, and of a file exchanged by hand size and time."""
     system, found = _listed(str(folder).rstrip("/"))
     states = sorted(f"{info.base_name} {info.size} {info.mtime_ns}" for info in found)
     build = next((info.path for info in found if info.base_name == "build.json"), None)
@@ -65,10 +62,7 @@ def content(folder: str | Path) -> str:
 
 
 def connect(engine: Engine, scratch: Path) -> ibis.BaseBackend:
-    """An Ibis connection to the engine.
-
-    `scratch` is where the engine may spill and log. Threads and memory are shared with the other jobs of a report.
-    """
+    """An Ibis connection to the engine, which shares the machine with the other jobs of a report, and spills and logs in `scratch`."""
     if engine.kind == "warehouse":
         return ibis.connect(engine.url)
     memory = _bytes(engine.memory_limit or 0) / jobs()

@@ -116,12 +116,10 @@ class Period:
 
     @property
     def t0(self) -> date:
-        """The eve of the first day."""
         return self.start - timedelta(days=1)
 
     @property
     def t1(self) -> date:
-        """The last day."""
         return self.end
 
     @property

@@ -210,11 +210,7 @@ def home() -> Path:
 
 
 def checked_name(client: str) -> str:
-    """The client's name, if it can safely be a folder: small letters, digits and hyphens.
-
-    >>> checked_name("acme-outdoor")
-    'acme-outdoor'
-    """
+    """The client's name, if it can safely be a folder: small letters, digits and hyphens."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", client):
         raise SettingsError(f"'{client}' cannot be a client name. Use small letters, digits and hyphens, such as acme-outdoor.")
     return client
@@ -231,10 +227,7 @@ def reports_folder(client: str) -> Path:
 
 
 def load_settings(client: str) -> Settings:
-    """The checked settings of a client. Errors name every wrong key, its place, and a suggestion.
-
-    Raises SettingsError when the file is absent, is not TOML, or breaks a rule.
-    """
+    """The checked settings of a client, or a SettingsError: no file, no TOML, or every wrong key, its place, and a suggestion."""
     path = client_folder(client) / "client.toml"
     if not path.is_file():
         found = (p.parent.name for p in (home() / "data").glob("*/client.toml"))
