@@ -44,8 +44,8 @@ def monthly(occasions: ir.Table, spend: ir.Table, as_of: date, market: str = "")
     cost = media.group_by(acquisition_channel=_.channel, month=MONTH).agg(spend_rc=_.amount_rc.sum()).execute()
     channels, keys = sorted(cost["acquisition_channel"].dropna().unique()), ["acquisition_channel", "month"]
     cells = pd.MultiIndex.from_product([channels, [month.label for month in every]], names=keys)
-    people = people.agg(won=_.count()).execute().set_index(keys)
-    return pd.DataFrame(index=cells).join([cost.set_index(keys), people]).fillna(0).astype("int64").reset_index()
+    table = pd.DataFrame(index=cells).join(cost.set_index(keys)).join(people.agg(won=_.count()).execute().set_index(keys))
+    return table.fillna(0).astype("int64").reset_index()
 
 
 def shown(table: pd.DataFrame, minimum: int) -> dict[str, str]:
@@ -72,31 +72,24 @@ def together(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
     """The cost of the last customers: change of spend / change of customers won, last quarter against the one before.
 
-    table: `monthly`. average is spend / customers won of the last quarter. value (the marginal CAC) is nan where spend
-    moved by less than 5 %, or moved one way and customers the other; low and high take the numbers won as Poisson, and
-    are nan where the change may be nothing. The season moves both quarters: read it beside `responses`.
-    Columns acquisition_channel, average, value, low, high, n.
+    table: `monthly`. Columns acquisition_channel, average, value, low, high, n: average is spend / customers won of the last quarter;
+    value (the marginal CAC) is nan where spend moved by less than 5 %, or moved one way and customers the other; low and high take
+    the numbers won as Poisson, and are nan where the change may be nothing. The season moves both: read it beside `responses`.
 
     >>> table = pd.DataFrame({"acquisition_channel": "search", "month": list("abcdef"), "won": [10] * 3 + [12] * 3,
     ...     "spend_rc": [100] * 3 + [150] * 3})
     >>> marginal_cac(table)[["average", "value"]].round(1).values.tolist()
     [[12.5, 25.0]]
     """
-    rows = []
-    for channel, group in table.groupby("acquisition_channel"):
-        if len(group) < 6:
-            continue
-        quarters = group.tail(3), group.iloc[-6:-3]
-        now, before = (quarter[["spend_rc", "won"]].sum() for quarter in quarters)
-        step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
-        spread = Z_95 * np.sqrt(now["won"] + before["won"])
-        moved = before["spend_rc"] > 0 and abs(step) >= STEP * before["spend_rc"] and step * more > 0
-        sure = moved and abs(more) > spread
-        ends = sorted([step / (more - spread), step / (more + spread)]) if sure else [np.nan, np.nan]
-        average = now["spend_rc"] / now["won"] if now["won"] else np.nan
-        rows.append((channel, average, step / more if moved else np.nan, *ends, int(now["won"])))
-    columns = ["acquisition_channel", "average", "value", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    by, sums = "acquisition_channel", ["spend_rc", "won"]
+    now, both = (table.groupby(by).tail(months).groupby(by)[sums].sum() for months in (RECENT_MONTHS, 2 * RECENT_MONTHS))
+    before = both - now
+    step, more = now["spend_rc"] - before["spend_rc"], now["won"] - before["won"]
+    moved = (before["spend_rc"] > 0) & (step.abs() >= STEP * before["spend_rc"]) & (step * more > 0)
+    spread = Z_95 * np.sqrt(both["won"])
+    ends = pd.concat([step / (more - spread), step / (more + spread)], axis=1).where(moved & (more.abs() > spread))
+    found = {"average": now["spend_rc"] / now["won"].where(now["won"] > 0), "value": (step / more).where(moved)}
+    return pd.DataFrame(found | {"low": ends.min(axis=1), "high": ends.max(axis=1), "n": now["won"]}).reset_index()
 
 
 def responses(table: pd.DataFrame) -> pd.DataFrame:
