@@ -29,25 +29,20 @@ def won(occasions: ir.Table, period: Period) -> ir.Table:
     return occasions.filter(_.n == 1, ~_.truncated, _.date >= period.start, _.date <= period.end)
 
 
-def cac(
-    occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] = (), market: str = ""
-) -> pd.DataFrame:
+def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] = (), market: str = "") -> pd.DataFrame:
     """Acquisition cost per customer won in the period: a row per kind and group, money in minor units.
 
     paid: media / customers won through channels with media spend. blended: media and agencies / all new customers.
     loaded: salaries and tools too / all new customers. Retention spend is in none. by: any of market (home market),
-    acquisition_channel (of the first order) and cohort (month won). Spend without a market is spread over markets,
-    and spend of a channel that wins nobody by name (a team's salaries) over channels, in proportion to media
-    spend, or to customers won where there is none. market: that one only, with its share of such spend (occasions of
-    all markets are needed to know it). The interval is that of the number won (exact Poisson).
+    acquisition_channel (of the first order) and cohort (month won). Spend without a market is spread over markets, and spend of
+    a channel that wins nobody by name (a team's salaries) over channels, in proportion to media spend, or to customers won where
+    there is none. market: that one only, with its share of such spend (occasions of all markets are needed to know it).
 
-    Raises NotEnoughData when no line of any kind reaches back to the month of the period in which the first customer was
-    won, or on to its last month: the export is too short, and the sum too low. A month without ads between months with ads
-    is just that. By cohort nothing is raised, and a cohort without a line has no cost.
+    Columns kind, *by, spend_rc, value, low, high (of the number won, exact Poisson), n (customers won); value is nan where nobody
+    was won, and with spend_rc where a group has no line of the kind: what is not recorded is not free.
 
-    Columns kind, *by, spend_rc, value, low, high, n (customers won); value is nan where nobody was won, and spend_rc and
-    value are nan where a group has no line of the kind: what is not recorded is not free. NotEnoughData when nothing at all
-    was spent in the period, or in the market asked for.
+    Raises NotEnoughData when nothing was spent in the period, or in the market asked for; and, but by cohort, when the export is
+    too short: no line of any kind reaches back to the month in which the first customer was won, or on to the period's last.
 
     >>> import ibis, datetime
     >>> day = datetime.date(2026, 1, 5)
@@ -112,15 +107,13 @@ def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
 
 def _lines(spend: ir.Table, period: Period) -> pd.DataFrame:
     """market, acquisition_channel, cohort (the month), kind, amount_rc."""
-    inside = spend.filter(_.date >= period.start, _.date <= period.end)
-    grouped = inside.group_by(market=_.market, acquisition_channel=_.channel, cohort=MONTH, kind=_.kind)
+    grouped = spend.filter(period.covers(_.date)).group_by(market=_.market, acquisition_channel=_.channel, cohort=MONTH, kind=_.kind)
     keys = ["market", "acquisition_channel", "cohort", "kind"]
     lines = grouped.agg(amount_rc=_.amount_rc.sum()).order_by(keys).execute()
     return lines.assign(amount_rc=lines["amount_rc"].astype("float64"))
 
 
 def _spread(lines: pd.DataFrame, people: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """The lines with every asked market and channel filled in."""
     if "market" in by:
         lines = _fill(lines, people, "market", lines["market"].isna(), ["acquisition_channel", "cohort"])
     if "acquisition_channel" in by:
@@ -167,8 +160,8 @@ def _with_interval(frame: pd.DataFrame) -> pd.DataFrame:
 def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Margin CLV of customers won / what winning them cost, of the same period, group and currency.
 
-    values: `clv_model.per_customer` of the customers won; costs: rows of one kind of `cac`. 3 and more is called
-    healthy. Both intervals are carried into the ratio (independent, on a log scale). Columns *by, value, low, high, n.
+    values: `clv_model.per_customer` of the customers won; costs: rows of one kind of `cac`. Both intervals are carried into the
+    ratio (independent, on a log scale). Columns *by, value, low, high, n.
 
     >>> values = pd.DataFrame({"value": [120.0], "low": [110.0], "high": [131.0], "n": [400]})
     >>> costs = pd.DataFrame({"value": [40.0], "low": [36.0], "high": [44.0], "n": [400]})
@@ -222,14 +215,14 @@ def clear_best(ratios: pd.DataFrame) -> bool:
     return bool((ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
 
 
-def losing(*ratios: pd.DataFrame, most: int = 2) -> pd.DataFrame:
+def losing(*ratios: pd.DataFrame) -> pd.DataFrame:
     """The groups of all frames whose whole interval lies below 1, the worst first, at most two: they cost more than they bring.
 
     >>> losing(pd.DataFrame({"market": ["AE", "GB", "JP"], "value": [0.8, 0.9, 2.0], "high": [0.9, 1.1, 2.2]}))["market"].tolist()
     ['AE']
     """
     found = [each[each["high"] < 1] for each in ratios]
-    return pd.concat(found or [pd.DataFrame({"value": []})]).sort_values("value", kind="stable").head(most)
+    return pd.concat(found or [pd.DataFrame({"value": []})]).sort_values("value", kind="stable").head(2)
 
 
 def rated(ratios: pd.DataFrame) -> pd.DataFrame:

@@ -22,13 +22,10 @@ MONEY = ("worth", "worth_low", "worth_high", "cost")  # the columns of `by_group
 def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None) -> pd.DataFrame:
     """Cumulative realised margin per acquired customer by age in months, minor units; age 0 is the month of winning.
 
-    Pooled over cohorts (months of first purchase): each age's margin is divided by the customers observed at that whole
-    age, and the increments are summed. Younger cohorts therefore count at their ages only; compare cohorts at one age.
-    Customers whose history is truncated were not acquired in the data and are left out. by: columns of the customer,
-    or cohort. last_cohorts: only the newest so many months of winning.
-
-    The interval comes from 32 random groups of customers (first digit of the pseudonym), t with 31 degrees of freedom.
-    Columns *by, age, value, low, high, n (customers observed at that age).
+    Pooled over cohorts (months of first purchase): each age's margin is divided by the customers observed at that whole age, and
+    the increments are summed; compare cohorts at one age. Truncated histories are left out. by: columns of the customer, or cohort.
+    last_cohorts: only the newest so many months of winning. The interval comes from 32 random groups of customers (first digit of
+    the pseudonym), t with 31 degrees of freedom. Columns *by, age, value, low, high, n (customers observed at that age).
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["1a", "1a", "2b"], "truncated": [False] * 3,

@@ -26,11 +26,10 @@ def referral_value(valued: ir.Table, orders: ir.Table) -> dict[str, float]:
     firsts = known.group_by("customer_id").agg(first=_.order_date.min())
     earliest = known.join(firsts, "customer_id").filter(_.order_date == _["first"], _.referred_by.notnull())
     credited = earliest.group_by("customer_id").agg(referrer=_.referred_by.min())
-    credited = credited.filter(_.referrer != _.customer_id).semi_join(
-        valued.select(referrer=_.customer_id), "referrer")
+    credited = credited.filter(_.referrer != _.customer_id).semi_join(valued.select(referrer=_.customer_id), "referrer")
     worth = credited.join(valued.select("customer_id", "clv_historic", "clv_total"), "customer_id")
-    row = worth.agg(referred=_.count(), referrers=_.referrer.nunique(), clv_historic=_.clv_historic.sum(),
-                    clv_total=_.clv_total.sum()).execute().fillna(0).iloc[0]
+    sums = {name: worth[name].sum() for name in ("clv_historic", "clv_total")}
+    row = worth.agg(referred=_.count(), referrers=_.referrer.nunique(), **sums).execute().fillna(0).iloc[0]
     if not row["referred"]:
         raise NotEnoughData("No order names the customer who referred it. Fill referred_by in the orders to see what "
                             "referrals bring.")

@@ -220,7 +220,6 @@ class TestGroupsShown:
 
     def test_only_a_whole_interval_below_one_is_a_loss_and_the_worst_comes_first(self):
         assert cac.losing(self.RATIOS)["market"].tolist() == ["FR", "AE"]
-        assert cac.losing(self.RATIOS, most=1)["market"].tolist() == ["FR"]
         assert not len(cac.losing(self.RATIOS.head(2))) and not len(cac.losing())
 
     def test_two_frames_are_one_list(self):
