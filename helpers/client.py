@@ -37,9 +37,9 @@ class Client:
 
     settings: Settings
     as_of: date
-    market: str = ""
-    tables: engines.Tables | None = None
-    cache: Cache | None = None
+    market: str
+    tables: engines.Tables
+    cache: Cache
 
     @property
     def name(self) -> str:
