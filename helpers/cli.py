@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 main = app  # the entry point of the `workbook` command
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 DEMO = "demo"
-EXPECTED = (ValueError, LookupError, OSError)  # errors whose message is a sentence written for the user
+EXPECTED = (ValueError, OSError)  # errors whose message is a sentence written for the user
 
 ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
@@ -47,7 +47,7 @@ def _command(function):
         except Exception as error:  # noqa: BLE001 - a person at a terminal gets a sentence, never a traceback
             if debug:
                 raise
-            known = isinstance(error, EXPECTED) and not isinstance(error, KeyError)
+            known = isinstance(error, EXPECTED)
             err.print("Stopped." if known else "Stopped by an error nobody expected; --debug shows where.", style="bold red")
             err.print(str(error) if known else f"{type(error).__name__}: {error}", markup=False)
             raise typer.Exit(1) from None

@@ -123,12 +123,13 @@ def test_debug_shows_where_an_error_arose(run, built):
     assert isinstance(run("report", "nobody", "--debug").exception, ValueError)
 
 
-def test_an_error_nobody_expected_says_so(run, built, monkeypatch):
-    monkeypatch.setattr(render, "report", lambda *_: {}["x"])
+@pytest.mark.parametrize(("broken", "error"), [(lambda *_: {}["x"], "KeyError"), (lambda *_: [][0], "IndexError")])
+def test_an_error_nobody_expected_says_so(run, built, monkeypatch, broken, error):
+    monkeypatch.setattr(render, "report", broken)
     done = run("report", "tiny")
     assert done.exit_code == 1
     assert "an error nobody expected; --debug shows where" in done.output
-    assert "KeyError" in done.output
+    assert error in done.output
 
 
 def test_exports_that_say_nothing_about_their_days_need_a_month(run, built, monkeypatch):

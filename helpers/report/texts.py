@@ -7,7 +7,7 @@ from pathlib import Path
 LANGUAGES = Path(__file__).parent / "language"
 
 
-class WordingError(LookupError):
+class WordingError(ValueError):
     """A text, a noun, a value or a whole language is missing; the message says which and where to add it."""
 
 
