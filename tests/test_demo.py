@@ -314,7 +314,8 @@ class TestThroughTheWorkbook:
         assert told.set_index("home_market")["value"].to_dict() == pytest.approx(own, abs=1)
 
     def test_the_interval_of_the_campaigns_effect_covers_the_truth(self, shop, demo_truth):
-        sums = effect.arm_sums(shop.table("campaigns"), shop.occasions, shop.as_of, demo_truth.campaign_days)
+        assert demo_truth.campaign_days == effect.HORIZON_DAYS
+        sums = effect.arm_sums(shop.table("campaigns"), shop.occasions, shop.as_of)
         found = effect.effects(sums, "EUR").set_index(["campaign_id", "outcome"])
         worked, nothing = (found.loc[(world()[name]["id"], "repurchase")] for name in ("campaign", "bundle"))
         assert worked["low"] < demo_truth.campaign_lift < worked["high"]

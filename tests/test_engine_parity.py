@@ -153,7 +153,6 @@ CASES = {
     "costs.reached": lambda s: costs.reached(s.books, QUARTER),
     "costs.lines": lambda s: costs.lines(s.books, QUARTER),
     "effect.arm_sums": lambda s: effect.arm_sums(s.campaigns, s.all, AS_OF, by=BY),
-    "effect.customer_outcomes": lambda s: effect.customer_outcomes(s.campaigns, s.all, 60),
     "matching.matched_change": lambda s: matching.matched_change(
         s.campaigns, s.all, AS_OF, "spring-2026", "EUR"),
     "histories.histories": lambda s: histories.histories(s.all, AS_OF),

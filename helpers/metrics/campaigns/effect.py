@@ -24,13 +24,12 @@ LEAST_OF_AN_ARM = 30  # fewer customers than this in an arm give no interval wor
 MOMENTS = ("n", "bought", "margin", "margin_2", "pre", "pre_2", "cross", "cost_rc")
 
 
-def arm_sums(campaigns: ir.Table, occasions: ir.Table, as_of: date, horizon_days: int = HORIZON_DAYS,
-             by: Sequence[str] = ()) -> pd.DataFrame:
+def arm_sums(campaigns: ir.Table, occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
     """What each arm of each finished experiment did: sums over customers, never a row per customer.
 
-    Customers stay in the arm they were drawn into, whatever they received (intention to treat). The outcome window is
-    the day of contact and the following days, `horizon_days` in all; campaigns whose window ends after as_of are left
-    out.
+    Customers stay in the arm they were drawn into, whatever they received (intention to treat). The outcome window is 60
+    days, that of the contact the first; campaigns whose window ends after as_of are left out. by: columns of campaigns, or
+    `home_market`, which is that of the occasions; who has no occasion, or no segment recorded, is "unknown".
 
     Columns campaign_id, arm, those of `by`, sent_date (first), n (customers), bought (with an occasion in the window),
     margin, margin_2 (sum and sum of squares of margin in the window), pre, pre_2, cross (of margin in the 365 days
@@ -42,30 +41,22 @@ def arm_sums(campaigns: ir.Table, occasions: ir.Table, as_of: date, horizon_days
     """
     drawn = campaigns.filter(_.arm.isin(("treated", "holdout")))
     finished = drawn.group_by("campaign_id").agg(last=_.sent_date.max())
-    finished = finished.filter(ibis.literal(as_of).delta(finished["last"], unit="day") >= horizon_days - 1)
-    each = customer_outcomes(drawn.semi_join(finished, "campaign_id"), occasions, horizon_days, by)
+    finished = finished.filter(ibis.literal(as_of).delta(finished["last"], unit="day") >= HORIZON_DAYS - 1)
+    each = _outcomes(drawn.semi_join(finished, "campaign_id"), occasions, by)
     squares = {"margin_2": _.margin * _.margin, "pre_2": _.pre * _.pre, "cross": _.margin * _.pre}
     sums = each.mutate(**squares).group_by("campaign_id", "arm", *by).agg(
         sent_date=_.sent_date.min(), n=_.count(), **{name: _[name].sum() for name in MOMENTS[1:]})
     return sums.execute().sort_values(["campaign_id", *by, "arm"]).reset_index(drop=True)
 
 
-def customer_outcomes(contacts: ir.Table, occasions: ir.Table, horizon_days: int, by: Sequence[str] = ()) -> ir.Table:
-    """One lazy row per contacted customer: bought (0/1) and margin in the window, pre (margin before), cost_rc.
-
-    `home_market` may stand in `by`; it is taken from the occasions. Who has no occasion, or no segment recorded, is of
-    market or segment "unknown". Margins are float64 minor units, 0 for who bought nothing.
-
-    >>> contacts, bought = _example()
-    >>> customer_outcomes(contacts, bought, 60).margin.sum().execute()
-    60000.0
-    """
+def _outcomes(contacts: ir.Table, occasions: ir.Table, by: Sequence[str] = ()) -> ir.Table:
+    """One lazy row per contacted customer: bought (0/1) and margin in the window (0 without purchase), pre, cost_rc."""
     keys = [c for c in ("campaign_id", "customer_id", "arm", "sent_date", "cost_rc", *by) if c in contacts.columns]
     bought = occasions.select("customer_id", "date", "margin_rc", "home_market")
     named = {name: _[name].fill_null(UNKNOWN) for name in by if name in keys and contacts[name].type().is_string()}
     joined = contacts.select(*keys).mutate(**named).left_join(bought, "customer_id")
     after = joined.date.delta(joined.sent_date, unit="day")
-    inside, before = after.between(0, horizon_days - 1), after.between(-PRE_DAYS, -1)
+    inside, before = after.between(0, HORIZON_DAYS - 1), after.between(-PRE_DAYS, -1)
     money = joined.margin_rc.cast("float64")
     sums = {"bought": inside.fill_null(False).cast("int64").max(),
             "margin": inside.ifelse(money, 0.0).sum().fill_null(0.0),
@@ -84,8 +75,8 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     before the contact already told (Deng et al. 2013): same expectation, narrower interval. Money in major units.
 
     Columns campaign_id, *by, outcome, treated, holdout (the two means), value, low, high, n, n_treated, n_holdout,
-    p_value, and p_adjusted (Benjamini–Hochberg over the rows of one outcome) with called = p_adjusted < 5 %.
-    Rows with fewer than 30 customers in an arm are left out; when none remains, NotEnoughData.
+    p_value, p_adjusted (Benjamini–Hochberg over the rows of one outcome), called (p_adjusted < 5 %). Rows with fewer than
+    30 customers in an arm are left out; when none remains, NotEnoughData.
 
     >>> table = effects(arm_sums(*_example(), date(2026, 4, 30)), "EUR")
     >>> table.loc[table["outcome"] == "repurchase", ["treated", "holdout", "value"]].round(3).values.tolist()
@@ -105,9 +96,8 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     named = zip(("repurchase", "margin_raw", "margin"), frames, strict=True)
     frames = [frame.assign(outcome=name, p_adjusted=adjusted(frame["p_value"])) for name, frame in named]
     table = pd.concat(frames).assign(called=lambda rows: rows["p_adjusted"] < ALPHA).reset_index()
-    sizes = {"n_treated": t["n"], "n_holdout": h["n"], "n": t["n"] + h["n"]}
-    sizes = pd.DataFrame(sizes).astype("int64").reset_index()
-    return table.merge(sizes, on=["campaign_id", *by])
+    sizes = pd.DataFrame({"n_treated": t["n"], "n_holdout": h["n"], "n": t["n"] + h["n"]}).astype("int64")
+    return table.merge(sizes.reset_index(), on=["campaign_id", *by])
 
 
 def verdict(effect) -> str:
@@ -124,8 +114,8 @@ def verdict(effect) -> str:
 def left_out(sums: pd.DataFrame, by: str) -> dict:
     """The groups of one campaign that `effects` leaves out, as an arm has fewer than 30 customers, for a sentence.
 
-    sums: the campaign's rows of `arm_sums` by one column. codes: of the groups left out; left: the customers in them (an
-    Estimate, so that very few are not told); n: all customers; least: 30. left and the n of `effects` add up to n.
+    sums: the campaign's rows of `arm_sums` by one column. codes: of the groups; left: the customers in them (an Estimate, so
+    that very few are not told); n: all customers; least: 30.
 
     >>> sums = arm_sums(*_example(), date(2026, 4, 30), by=["segment"])
     >>> left_out(sums, "segment")["codes"], left_out(sums.assign(n=[29, 80]), "segment")["codes"]
@@ -147,7 +137,7 @@ def _shares(t: pd.DataFrame, h: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means(t: pd.DataFrame, h: pd.DataFrame, currency: str, adjusted: bool) -> pd.DataFrame:
-    """Difference of mean margins; adjusted: less theta × (mean before − that of both arms), theta within arms."""
+    """Difference of mean margins, Welch; adjusted: less theta × (mean before − that of both arms), theta within arms."""
     scale, arms = to_major(1.0, currency), []
     for arm in (t, h):
         n, y, x = arm["n"], arm["margin"] / arm["n"], arm["pre"] / arm["n"]
@@ -158,15 +148,11 @@ def _means(t: pd.DataFrame, h: pd.DataFrame, currency: str, adjusted: bool) -> p
     center = (t["pre"] + h["pre"]) / (t["n"] + h["n"])
     means = [(arm["y"] - theta * (arm["x"] - center)) * scale for arm in arms]
     errors = [(arm["yy"] - 2 * theta * arm["xy"] + theta**2 * arm["xx"]).clip(lower=0) / arm["n"] * scale**2 for arm in arms]
-    return _welch(*means, *errors, t["n"], h["n"])
-
-
-def _welch(mean_t, mean_h, squared_t, squared_h, n_t, n_h) -> pd.DataFrame:
-    error = np.sqrt(squared_t + squared_h)
-    freedom = (squared_t + squared_h) ** 2 / (squared_t**2 / (n_t - 1) + squared_h**2 / (n_h - 1)).where(error > 0)
-    value, half = mean_t - mean_h, stats.t.ppf(1 - ALPHA / 2, freedom.fillna(1)) * error
+    error = np.sqrt(sum(errors))
+    freedom = sum(errors) ** 2 / sum(each**2 / (arm["n"] - 1) for each, arm in zip(errors, arms, strict=True)).where(error > 0)
+    value, half = means[0] - means[1], stats.t.ppf(1 - ALPHA / 2, freedom.fillna(1)) * error
     p_value = 2 * stats.t.sf(np.abs(value / error.where(error > 0)), freedom)
-    return pd.DataFrame({"treated": mean_t, "holdout": mean_h, "value": value, "low": value - half,
+    return pd.DataFrame({"treated": means[0], "holdout": means[1], "value": value, "low": value - half,
                          "high": value + half, "p_value": np.where(error > 0, p_value, 1.0)})
 
 
@@ -187,8 +173,7 @@ def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, curre
     """The difference in repurchase that every finished experiment found with an action, in each segment it was tried on.
 
     A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names
-    none), value, low, high, n. None without contacts or finished experiments; segments with fewer than 30 customers in an
-    arm are left out.
+    none), value, low, high, n. No row without contacts or finished experiments of 30 customers in each arm.
 
     >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
     [['bundle', 'new', 0.25, 0.06, 0.4, 120]]
@@ -206,20 +191,16 @@ def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, curre
 def cost_per_kept(effect: Estimate, n_treated: int, cost: float) -> Estimate:
     """What one more kept customer cost: cost of the campaign / (treated customers × difference in repurchase).
 
-    The interval turns that of the difference over (the cost is known); where the difference may be zero its upper end
-    is infinite, and where the difference itself is not positive there is no such cost (nan). Unit of `cost`.
+    In the unit of `cost`. Where the difference may be zero the upper end is infinite; where it is not positive, nan.
 
     >>> kept = cost_per_kept(Estimate(0.04, 0.02, 0.06, 5000), n_treated=2500, cost=1000.0)
     >>> [round(x, 2) for x in kept[:3]]
     [10.0, 6.67, 20.0]
     """
-    def per_customer(difference):
-        """Cost per customer kept, if the arms differ by so much."""
-        return cost / (n_treated * difference) if difference > 0 else float("inf")
-
     if not effect.value > 0:
         return Estimate(float("nan"), n=effect.n)
-    return Estimate(per_customer(effect.value), per_customer(effect.high), per_customer(effect.low), effect.n)
+    differences = (effect.value, effect.high, effect.low)
+    return Estimate(*(cost / (n_treated * each) if each > 0 else float("inf") for each in differences), effect.n)
 
 
 def net_gain(margin: Estimate, n_treated: int, cost: float) -> Estimate:

@@ -19,11 +19,7 @@ LEAST_EXPERIMENTS = 3  # fewer experiments than this say nothing about how far a
 
 
 class Heterogeneity(NamedTuple):
-    """Whether the effect differs between groups: p_value (Cochran's Q), the group furthest from the others, and those pooled.
-
-    >>> Heterogeneity(0.2, "JP", Estimate(0.01)).apart
-    'JP'
-    """
+    """Whether the effect differs between groups: p_value (Cochran's Q), the group furthest from the others, and those pooled."""
 
     p_value: float
     apart: str
@@ -33,10 +29,8 @@ class Heterogeneity(NamedTuple):
 def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
     """Does an effect differ between groups by more than chance? Cochran's Q test that all have the same one.
 
-    A group that alone is clear of zero need not differ from the others, so the groups are tested together, and the one
-    furthest from the others (in standard errors) is set against all others pooled by their precision.
-
-    groups: two rows or more of `effect.effects` for one outcome, with the column `by`, value, low, high and n.
+    The group furthest from the others (in standard errors) is set against all others pooled by their precision. groups: two
+    rows or more of `effect.effects` for one outcome, with the column `by`, value, low, high and n.
 
     >>> groups = pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [0.0, 0.02, 0.16], "n": 900})
     >>> found = heterogeneity(groups.assign(low=groups["value"] - 0.05, high=groups["value"] + 0.05), "market")
@@ -44,8 +38,7 @@ def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
     (1e-05, 'JP', 0.01)
     """
     value, variance = groups["value"].to_numpy(), ((groups["high"] - groups["low"]) / 2 / Z_95).to_numpy() ** 2
-    every = np.ones(len(groups), dtype=bool)
-    others = [every & (np.arange(len(groups)) != k) for k in range(len(groups))]
+    others = [np.delete(np.arange(len(groups)), k) for k in range(len(groups))]
     means = [float(np.average(value[rest], weights=1 / variance[rest])) for rest in others]
     errors = [float(1 / np.sqrt((1 / variance[rest]).sum())) for rest in others]
     k = int(np.argmax(np.abs(value - means) / np.hypot(np.sqrt(variance), errors)))
@@ -57,8 +50,7 @@ def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
 def sample_ratio(n_treated: int, n_holdout: int, planned_holdout: float) -> tuple[float, float]:
     """The share that was held out, and the p-value of the test that it is the planned share (chi-square).
 
-    A p-value under 0.001 means that the arms are not those that were drawn (customers lost or moved on the way), and no
-    comparison between them can be trusted.
+    Under 0.001 the arms are not those that were drawn (customers lost or moved on the way), and cannot be compared.
 
     >>> share, p_value = sample_ratio(900, 100, 0.10)
     >>> share, round(p_value, 2)
@@ -74,9 +66,8 @@ def balance(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
 
     sums is the result of `effect.arm_sums`. Columns campaign_id, treated, holdout, value, low, high, n, p_value.
 
-    >>> from datetime import date
-    >>> sums = effect.arm_sums(*effect._example(), date(2026, 4, 30))
-    >>> balance(sums, "EUR")[["treated", "holdout"]].values.tolist()
+    >>> import datetime
+    >>> balance(effect.arm_sums(*effect._example(), datetime.date(2026, 4, 30)), "EUR")[["treated", "holdout"]].values.tolist()
     [[10.0, 10.0]]
     """
     before = sums.assign(margin=sums["pre"], margin_2=sums["pre_2"], cross=sums["pre_2"])
@@ -112,17 +103,16 @@ def smallest_visible(base: float, n_treated: int, n_holdout: int) -> float:
 def learn(playbook: pd.DataFrame, experiments: pd.DataFrame) -> pd.DataFrame:
     """What to expect of each action now: its assumed effect, moved toward what the client's own experiments showed.
 
-    playbook has columns name, segment, effect (assumed rise of the repurchase rate); experiments has action, segment,
-    value, low, high (differences in repurchase, from `effect.by_action`). An experiment teaches about the segment it was
-    tried on: an action learns from its own segment, else from experiments that name no segment ("unknown"), and not
-    from what it did to others. An assumption counts as an observation with a 95 % interval from zero to twice itself.
-    With three results or more, how far this client's results fall short of assumptions (or exceed them) scales every
-    assumption first, so that actions never tried learn from those that were (empirical Bayes, Efron & Morris 1975).
-    Several experiments of an action are pooled with random effects (DerSimonian–Laird).
+    playbook has columns name, segment, effect (assumed rise of the repurchase rate); experiments is `effect.by_action`. An
+    action learns from its own segment, else from experiments that name no segment ("unknown"), and not from what it did
+    to others. An assumption counts as an observation with a 95 % interval from zero to twice itself. With three results
+    or more, how far this client's results fall short of assumptions (or exceed them) scales every assumption first, so
+    that actions never tried learn from those that were (empirical Bayes, Efron & Morris 1975). Several experiments of an
+    action are pooled with random effects (DerSimonian–Laird).
 
     Returns the playbook with effect, low, high, experiments (number), found (their pooled result), weight (what it counts for
-    beside the assumption, 0 to 1) and source: "segment", "campaign" (no segment was named), "elsewhere" (an assumption; the
-    action was tried on other segments alone) or "assumption" (never tried).
+    beside the assumption, 0 to 1) and source: "segment", "campaign" (no segment was named), "elsewhere" (tried on other
+    segments alone: an assumption) or "assumption" (never tried).
 
     >>> plays = pd.DataFrame({"name": ["coupon", "call"], "segment": "lapsed", "effect": [0.06, 0.06]})
     >>> seen = pd.DataFrame({"action": "coupon", "segment": ["lapsed", "new"], "value": [0.02, 0.09],

@@ -36,9 +36,8 @@ def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campai
     market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the 60 days before the
     contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
     than half of the treated find one, as when everybody recent was written to, the customers of the same kinds 364 days
-    before ("year_before"), which is weaker still. Who had no purchase before the contact is like nobody, and finds no
-    match. Either is weaker than an experiment: whoever chose the customers may have known more than these three things,
-    and a year changes more than mailings.
+    before ("year_before"). Weaker than an experiment: whoever chose the customers may have known more than these three
+    things, and a year changes more than mailings.
 
     Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), contacted (all
     treated), compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.

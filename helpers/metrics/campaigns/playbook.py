@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import resources
 
 import ibis
@@ -14,13 +13,6 @@ from helpers.money import to_major, to_minor
 
 COLUMNS = ("name", "segment", "channel", "market", "unit_cost", "effect", "effect_source", "needs_consent")
 CONSENTS = ("consent_email", "consent_sms")  # any channel but sms that asks for consent takes that of e-mail
-CHOSEN = ("customer_id", "segment", "action", "channel", "market", "churn_probability", "expected_value", "low", "high",
-          "cost")
-
-
-@cache
-def _defaults() -> tuple[dict, ...]:
-    return tuple(tomllib.loads(resources.files(__package__).joinpath("playbook.toml").read_text("utf-8"))["actions"])
 
 
 def actions(own: Iterable[Mapping] = ()) -> pd.DataFrame:
@@ -33,8 +25,9 @@ def actions(own: Iterable[Mapping] = ()) -> pd.DataFrame:
     ...                                     "effect": 0.1}])["effect_source"].iloc[0]
     ('onboarding series', 'assumption')
     """
+    own = own or tomllib.loads(resources.files(__package__).joinpath("playbook.toml").read_text("utf-8"))["actions"]
     usual = {"market": "", "effect_source": "assumption", "needs_consent": True}
-    return pd.DataFrame([usual | dict(action) for action in own or _defaults()])[list(COLUMNS)]
+    return pd.DataFrame([usual | dict(action) for action in own])[list(COLUMNS)]
 
 
 def choose(
@@ -44,11 +37,10 @@ def choose(
     """The customers worth an action this month, the best action for each, best value for money first.
 
     An action fits a customer of its segment and market who has consented to its channel. Its expected value is
-    least(effect, churn probability) × kept_rc − unit cost: the purchase it saves, at the margin of the next 12 months,
-    less what it costs; a customer cannot be kept more often than they would have left. Of several, the one of highest
-    value is taken; without positive value, none. Customers are taken in the order of value per unit of cost while the
-    costs of those treated (a `holdout_share` is not) fit the budget (None: no limit). Everybody in `contacted`
-    (customer_id: written to too recently) is left out.
+    least(effect, churn probability) × kept_rc − unit cost: a customer cannot be kept more often than they would have left,
+    and is worth the margin of the next 12 months. Of several, the one of highest value is taken; without positive value,
+    none. Customers are taken in the order of value per unit of cost while the costs of those treated (a `holdout_share` is
+    not) fit the budget (None: no limit). Everybody in `contacted` (written to too recently) is left out.
 
     assigned: `segments.assign`; plays: `experiments.learn` of `actions`, or `actions` itself; customers: the table with
     consents. One row per chosen customer, for the action list alone: customer_id, segment, action, channel, market,
@@ -74,8 +66,7 @@ def choose(
     chosen = offers.order_by(by_worth).select(
         "customer_id", "segment", "action", "channel", "market", "churn_probability", expected_value=_.expected_rc,
         low=_.low_rc, high=_.high_rc, cost=_.cost_rc).execute()
-    money = ["expected_value", "low", "high", "cost"]
-    return chosen.assign(**{name: to_major(chosen[name], currency) for name in money})[list(CHOSEN)]
+    return chosen.assign(**{name: to_major(chosen[name], currency) for name in ("expected_value", "low", "high", "cost")})
 
 
 def _offers(assigned: ir.Table, plays: pd.DataFrame, customers: ir.Table, currency: str) -> ir.Table:
@@ -106,9 +97,8 @@ def consenting(customers: ir.Table) -> int:
 def arms(chosen: pd.DataFrame, holdout_share: float = 0.10, budget: float | None = None) -> pd.DataFrame:
     """The chosen customers with their arm, treated or holdout: per segment and action, the lowest draws are held out.
 
-    chosen has column draw, a number in [0, 1) that depends on customer and campaign alone (helpers/actions.py draws it
-    with the client's key); round(share × customers) of each stratum are held out. The column draw is dropped. Where the
-    treated come to more than the budget, since the dearer action happens to have fewer held out, the last rows go.
+    chosen has a column draw (`helpers.actions.draws`), which is dropped; round(share × customers) of each stratum are held
+    out. Where the treated come to more than the budget, since the dearer action has fewer held out, the last rows go.
 
     >>> rows = pd.DataFrame({"segment": "lapsed", "action": "call", "cost": 5.0, "draw": [0.4, 0.1, 0.9, 0.7]})
     >>> arms(rows, 0.25)["arm"].tolist(), arms(rows, 0.25, budget=12)["arm"].tolist()

@@ -78,7 +78,7 @@ def test_sums_give_what_scipy_gives_on_customers():
     """Oracle: scipy's Welch test on one row per customer."""
     contacts, bought = campaign(600)
     found = row(effect.effects(effect.arm_sums(contacts, bought, AS_OF), "EUR"), "margin_raw")
-    each = effect.customer_outcomes(contacts, bought, 60).execute()
+    each = effect._outcomes(contacts, bought).execute()
     arms = [each.loc[each["arm"] == arm, "margin"] / 100 for arm in ("treated", "holdout")]
     welch = stats.ttest_ind(*arms, equal_var=False)
     assert found["p_value"] == pytest.approx(welch.pvalue)
@@ -89,7 +89,7 @@ def test_cuped_is_the_regression_on_spend_before():
     """CUPED's theta is the slope within arms; the adjusted difference equals that of the arm dummy in OLS (large n)."""
     contacts, bought = campaign(4_000, lift=0.1)
     found = row(effect.effects(effect.arm_sums(contacts, bought, AS_OF), "EUR"), "margin")
-    each = effect.customer_outcomes(contacts, bought, 60).execute()
+    each = effect._outcomes(contacts, bought).execute()
     design = np.column_stack([np.ones(len(each)), each["arm"] == "treated", each["pre"]]).astype(float)
     slope = np.linalg.lstsq(design, each["margin"].to_numpy() / 100, rcond=None)[0][1]
     assert found["value"] == pytest.approx(slope, abs=1e-9)
@@ -162,7 +162,7 @@ def test_outcome_window_holds_its_first_and_last_day():
     one = contacts.filter(_.customer_id == "000")
     for day, inside in (("2026-02-28", 0), ("2026-03-01", 1), ("2026-04-29", 1), ("2026-04-30", 0)):
         moved = bought.filter(_.customer_id == "000").mutate(date=ibis.date(day))
-        assert effect.customer_outcomes(one, moved, 60).bought.max().execute() == inside, day
+        assert effect._outcomes(one, moved).bought.max().execute() == inside, day
 
 
 def test_a_campaign_still_running_is_left_out():
