@@ -3,7 +3,6 @@
 A list is data/<client>/actions/<YYYY-MM>.csv. It never leaves that folder: reports show its totals alone.
 """
 
-import hashlib
 import hmac
 import os
 import tempfile
@@ -29,11 +28,7 @@ DRAW_DIGITS = 13  # of the hash: 52 bits, what a float holds exactly
 
 
 def campaign_id(month: str) -> str:
-    """The name a month's list carries as a campaign.
-
-    >>> campaign_id("2026-10")
-    'list-2026-10'
-    """
+    """The name a month's list carries as a campaign."""
     return f"list-{month}"
 
 
@@ -44,13 +39,8 @@ def draws(shop: Client, customer_ids: pd.Series, campaign: str) -> pd.Series:
     nobody else's draw.
     """
     key = privacy.client_key(shop.settings.client)
-
-    def drawn(customer: str) -> float:
-        """A number in [0, 1) that nobody without the key can foretell."""
-        digest = hmac.digest(key, f"{campaign}|{customer}".encode(), hashlib.sha256).hex()
-        return int(digest[:DRAW_DIGITS], 16) / 16**DRAW_DIGITS
-
-    return customer_ids.map(drawn).astype("float64")
+    hashes = customer_ids.map(lambda customer: hmac.digest(key, f"{campaign}|{customer}".encode(), "sha256").hex())
+    return hashes.map(lambda digits: int(digits[:DRAW_DIGITS], 16) / 16**DRAW_DIGITS).astype("float64")
 
 
 def list_path(shop: Client, month: str) -> Path:
