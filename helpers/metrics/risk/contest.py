@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers.estimates import Z_95, Estimate, NotEnoughData, with_wilson
+from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wilson
 from helpers.metrics.risk import risk
 
 TOP_SHARE = 0.10
@@ -30,10 +30,9 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     quality: model, measure, value, low, high, n. auc: the chance that a customer who left was ranked above one who
     stayed (interval by DeLong et al. 1988); brier: mean squared error of the probability; lift: share lost among the
     tenth ranked highest / share lost of all (Wilson over the fixed share of all); bias: mean probability − share lost.
-    calibration: model, bin (tenths by probability), predicted, value (share lost), low, high, n.
-    auc_gain: AUC of signals − AUC of alive; brier_gain: Brier score of alive − that of signals; both paired. chosen:
-    `alive`, the simpler one, unless signals is better for certain in one of them (the interval above zero) and not worse
-    for certain in the other.
+    calibration: model, bin (tenths by probability), predicted, value (share lost), low, high, n. auc_gain: AUC of signals −
+    AUC of alive; brier_gain: Brier score of alive − that of signals; both paired. chosen: `alive`, the simpler one, unless
+    signals is better for certain in one of them (the interval above zero) and not worse for certain in the other.
 
     >>> judged = judge(risk._example(), risk._example())
     >>> judged.chosen, judged.quality.set_index(["model", "measure"])["value"].round(2).loc[("signals", "auc")].item()
@@ -48,7 +47,7 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     calibration = pd.concat([_calibration(lost, p).assign(model=name) for name, p in scores.items()], ignore_index=True)
     if len(models) < 2:
         return Contest(quality, calibration, Estimate(float("nan")), Estimate(float("nan")), "alive")
-    aucs, covariance = delong(lost, list(scores.values()))
+    aucs, covariance = _delong(lost, list(scores.values()))
     spread = np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0))
     gain = aucs[1] - aucs[0]
     gain = Estimate(float(gain), float(gain - Z_95 * spread), float(gain + Z_95 * spread), len(lost))
@@ -57,13 +56,8 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     return Contest(quality, calibration, gain, closer, "signals" if better else "alive")
 
 
-def delong(lost: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs of several scores of the same customers and their covariance (DeLong 1988, by Sun & Xu's midranks, 2014).
-
-    >>> aucs, covariance = delong(np.array([0, 0, 1, 1]), [np.array([.1, .4, .35, .8])])
-    >>> aucs.tolist()
-    [0.75]
-    """
+def _delong(lost: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """AUCs of several scores of the same customers and their covariance (DeLong 1988, by Sun & Xu's midranks, 2014)."""
     left, stayed = lost == 1, lost == 0
     m, n = int(left.sum()), int(stayed.sum())
     aucs, by_left, by_stayed = [], [], []
@@ -76,11 +70,11 @@ def delong(lost: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.n
 
 
 def _quality(name: str, lost: np.ndarray, p: np.ndarray) -> list[dict]:
-    aucs, covariance = delong(lost, [p])
+    aucs, covariance = _delong(lost, [p])
     top = np.argsort(-p, kind="stable")[: max(1, round(TOP_SHARE * len(p)))]
-    share = with_wilson(pd.DataFrame({"k": [lost[top].sum()], "of": [len(top)]}), "k", "of").iloc[0]
+    share = proportion(lost[top].sum(), len(top))
     rows = {"auc": _around(aucs[0], np.sqrt(covariance[0, 0])), "brier": _mean((p - lost) ** 2),
-            "lift": tuple(share[c] / lost.mean() for c in ("value", "low", "high")), "bias": _mean(p - lost)}
+            "lift": tuple(each / lost.mean() for each in share[:3]), "bias": _mean(p - lost)}
     return [{"model": name, "measure": measure, "value": float(v), "low": float(low), "high": float(high),
              "n": len(lost)} for measure, (v, low, high) in rows.items()]
 

@@ -9,10 +9,11 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from scipy import linalg, special
+from scipy import linalg, special, stats
 
-from helpers.estimates import Z_95, Estimate, NotEnoughData
-from helpers.metrics.occasions import numbered, sampled
+from helpers.estimates import ALPHA, Z_95, Estimate, NotEnoughData
+from helpers.metrics.groups.comparison import adjusted
+from helpers.metrics.occasions import sampled
 from helpers.metrics.risk.signals import Tables, signals
 from helpers.metrics.value import btyd, histories
 from helpers.metrics.value.fits import Fit
@@ -45,18 +46,16 @@ def days(as_of: date, window_days: int) -> list[date]:
     return [as_of - timedelta(days=k * window_days) for k in (2, 1, 0)]
 
 
-def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None,
-             fitted: Fit | None = None) -> ir.Table:
+def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None, fitted: Fit | None = None) -> ir.Table:
     """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
 
-    alive_log_odds is the log-odds of no purchase in the next W days under MBG/NBD (`fitted`, by default to the
-    purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)). left (with `later`, the occasions as known
-    afterwards) is 1 for customers without an occasion in (t, t + W]. Lazy, one row a customer; see `signals.signals`
-    for the rest.
+    The columns of `signals.signals`, lazy; alive_log_odds, of no purchase in the next W days under MBG/NBD (`fitted`, by
+    default to the purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)); and, with `later`, the occasions
+    as known afterwards, left: 1 for customers without an occasion in (t, t + W].
 
     >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
-    >>> bought = _example_occasions()
-    >>> now = snapshot(Tables(bought, None, None), date(2026, 1, 31), 90, bought, fitted).execute()
+    >>> from helpers.metrics.risk.signals import _example as bought
+    >>> now = snapshot(Tables(bought(), None, None), date(2026, 1, 31), 90, bought(), fitted).execute()
     >>> now.groupby("times")[["left", "alive_log_odds"]].mean().round(2).reset_index().values.tolist()
     [[1.0, 1.0, 1.78], [2.0, 0.5, 0.3]]
     """
@@ -73,9 +72,8 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
 
 def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
     r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
-    unit = fitted.unit_days
     x, span, age = (table[c].cast("float64") for c in ("times", "span_days", "age_days"))
-    x, span, age, window = x - 1.0, span / unit, age / unit, window_days / unit
+    x, (span, age, window) = x - 1.0, (each / fitted.unit_days for each in (span, age, window_days))
     gone = np.log(a) - (b + x).ln() + (r + x) * ((alpha + age) / (alpha + span)).ln()
     silent = (-(r + x) * ((alpha + age + window) / (alpha + age)).ln()).exp()
     probability = 1.0 - (1.0 - silent) / (1.0 + gone.exp())
@@ -85,8 +83,6 @@ def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.Float
 
 def sample(table: ir.Table, most: int = MOST_ROWS) -> pd.DataFrame:
     """The snapshot's rows for fitting, without customer_id: all, or the same random buckets of customers every run.
-
-    Above `most` rows, whole buckets are kept (`occasions.sampled`).
 
     >>> sample(ibis.memtable({"customer_id": ["b01", "a01"], "left": [0, 1]}))["left"].tolist()
     [1, 0]
@@ -114,7 +110,7 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     """
     columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
     for kind in (k for k in KINDS if k in rows):
-        sizes = kind_sizes(rows, kind)
+        sizes = _sizes(rows, kind)
         columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
     left, design = labels(rows), _design(rows, columns)
     groups = design.groupby(left.to_numpy())
@@ -123,14 +119,18 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     return _fit("signals", _independent(design), left)
 
 
-def kind_sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
-    """Customers of each market or channel, the largest first.
+def references(rows: pd.DataFrame) -> dict[str, str]:
+    """The market and the channel that others are compared with in `fit_signals`: the largest of each kind.
 
-    >>> kind_sizes(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}), "home_market").to_dict()
-    {'DE': 2, 'JP': 1}
+    >>> references(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}))
+    {'home_market': 'DE'}
     """
-    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return {kind: _sizes(rows, kind).index[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
 
+
+def _sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """Customers of each market or channel, the largest first."""
+    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
 
 
 def labels(rows: pd.DataFrame) -> pd.Series:
@@ -204,8 +204,8 @@ def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
     """The share of these customers expected to leave within W: the mean probability, with its interval.
 
     rows: the `sample` of a snapshot, all of it or a group. The interval holds the uncertainty of the coefficients (delta
-    method) and of who of them will in fact leave, on the scale of the log-odds, so it stays inside 0..1; not that next season
-    may differ from the last: see `bias` of `contest.judge` for how far off the last forecast was.
+    method) and of who of them will in fact leave, on the scale of the log-odds; not that next season may differ from the
+    last (`bias` of `contest.judge`).
 
     >>> share = expected_share(fit_signals(_example()), _example())
     >>> f"{share.value:.2f} {share.low:.2f} {share.high:.2f}"
@@ -220,18 +220,28 @@ def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
     return Estimate(value, float(low), float(high), len(p))
 
 
+def odds_ratios(model: Model) -> pd.DataFrame:
+    """What goes with leaving, other signals held equal: a row per signal with its odds ratio and 95 % interval.
+
+    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or
+    channel against the largest one. An association, not a cause. Columns signal, kind and level (of a market or
+    channel, else empty and the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted
+    < 5 %); the called first, and the furthest from 1 first (1/2 and 2 are equally far).
+
+    >>> odds_ratios(fit_signals(_example()))[["signal", "value", "called"]].round(2).values.tolist()
+    [['late_first', 4.0, True]]
+    """
+    weights, errors = model.params[1:], np.sqrt(np.diag(model.covariance))[1:]
+    p_adjusted = adjusted(pd.Series(2 * stats.norm.sf(np.abs(weights / errors))))
+    table = pd.DataFrame({"signal": model.columns[1:], "value": np.exp(weights), "n": model.n, "called": p_adjusted < ALPHA,
+                          "low": np.exp(weights - Z_95 * errors), "high": np.exp(weights + Z_95 * errors), "p_adjusted": p_adjusted})
+    name, equals, level = (part for _k, part in table["signal"].str.partition("=").items())
+    table["kind"], table["level"] = name.where(equals == "=", ""), level.where(equals == "=", name)
+    return table.iloc[np.lexsort([-np.abs(weights), ~table["called"]])].reset_index(drop=True)
+
+
 def _example() -> pd.DataFrame:
     """300 customers of a snapshot: a third of those with punctual first parcels left, two thirds of the others."""
     late = np.repeat([0.0, 1.0], 150)
     left = np.concatenate([np.repeat([0, 1], [100, 50]), np.repeat([0, 1], [50, 100])])
     return pd.DataFrame({"left": left, "late_first": late, "alive_log_odds": 0.5 * late + 0.1 * (np.arange(300) % 7)})
-
-
-def _example_occasions() -> ir.Table:
-    """30 customers who came on 1 December, twenty of them again on 15 January, ten of those again on 1 March."""
-    ids = [f"{k:03x}" for k in range(30)]
-    visits = (("2025-12-01", ids), ("2026-01-15", ids[:20]), ("2026-03-01", ids[:10]))
-    frame = pd.concat([pd.DataFrame({"customer_id": who, "date": day}) for day, who in visits], ignore_index=True)
-    frame = frame.assign(home_market="DE", first_acquisition_channel="email", net_sales_rc=1_000, margin_rc=400,
-                         discount_rc=0, is_renewal=False)
-    return numbered(ibis.memtable(frame).cast({"date": "date"}))

@@ -39,15 +39,14 @@ def assign(scored: ir.Table, window_days: int, lapsed_days: int = 30) -> ir.Tabl
     """
     line = scored.kept_rc.quantile(1 - HIGH_VALUE_SHARE).execute()
     line = float("inf") if pd.isna(line) else float(line)
-    segment = ibis.cases(
-        ((_.kept_rc > line) & (_.churn_probability >= AT_RISK), SEGMENTS[0]),
-        (_.times == 1, SEGMENTS[1]),
-        (_.last_gap_days.fill_null(0) > window_days, SEGMENTS[2]),
-        ((_.times >= 3) & (_.silent_days > SLOWING * _.usual_gap_days), SEGMENTS[3]),
-        (_.silent_days >= lapsed_days, SEGMENTS[4]),
-        else_=SEGMENTS[5],
+    fits = (
+        (_.kept_rc > line) & (_.churn_probability >= AT_RISK),
+        _.times == 1,
+        _.last_gap_days.fill_null(0) > window_days,
+        (_.times >= 3) & (_.silent_days > SLOWING * _.usual_gap_days),
+        _.silent_days >= lapsed_days,
     )
-    return scored.mutate(segment=segment)
+    return scored.mutate(segment=ibis.cases(*zip(fits, SEGMENTS, strict=False), else_=SEGMENTS[-1]))
 
 
 def with_kept_margin(scored: ir.Table, valued: ir.Table) -> ir.Table:
@@ -67,9 +66,8 @@ def with_kept_margin(scored: ir.Table, valued: ir.Table) -> ir.Table:
 def summary(assigned: ir.Table, model: Model, currency: str) -> pd.DataFrame:
     """Each segment's size, mean chance of leaving and margin at stake: a row per segment, in their order.
 
-    value, low, high: `risk.expected_share` of its customers under the model that scored them, the kind of interval the whole
-    has. at_stake: sum of churn_probability × kept_rc in major units, what leaving would cost in the next 12 months. Columns
-    segment, value, low, high, n, at_stake.
+    value, low, high, n: `risk.expected_share` of its customers under the model that scored them. at_stake: sum of
+    churn_probability × kept_rc in major units, what leaving would cost in the next 12 months.
 
     >>> import numpy as np
     >>> model = Model("alive", ("const", "alive_log_odds"), np.array([0.0, 1.0]), np.eye(2) / 100, 500)
@@ -90,9 +88,8 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
     """Customers by how recently and how often they bought, with the margin they brought in the last 12 months.
 
     Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the
-    active), in 2 W, and longer ago; frequency 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, a
-    text such as "0–29" or "240+"), times, n (customers), value (mean margin of 365 days per customer, major units), low, high
-    (bootstrap); the newest first.
+    active), in 2 W, and longer ago; 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, such as
+    "0–29" or "240+"), times, value (mean margin of 365 days per customer, major units), low, high (bootstrap), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": [date(2026, 1, 30)] * 2,
     ...                         "margin_rc": [300, 500]})
@@ -106,12 +103,10 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
         silent=silent.min(), k=_.count(), margin=_.margin_rc.sum(where=silent < 365).fill_null(0))
     spans = [*(f"{first}–{end - 1}" for first, end in pairwise([0, *edges])), f"{edges[-1]}+"]
     recency = ibis.cases(*[(_.silent < edge, span) for edge, span in zip(edges, spans, strict=False)], else_=spans[-1])
-    tops = zip((1, 2, 4, 9), TIMES, strict=False)
-    times = ibis.cases(*[(_.k <= top, name) for top, name in tops], else_=TIMES[-1])
+    times = ibis.cases(*[(_.k <= top, name) for top, name in zip((1, 2, 4, 9), TIMES, strict=False)], else_=TIMES[-1])
     grouped = each.group_by(recency=recency, times=times, bucket=bucket(_.customer_id))
     sums = grouped.agg(n=_.count(), margin=_.margin.sum()).execute().sort_values(["recency", "times", "bucket"])
-    rows = [dict(zip(("recency", "times"), key, strict=True))
-            | ratio_of_sums(to_major(part["margin"], currency), part["n"], int(part["n"].sum()))._asdict()
+    rows = [(*key, *ratio_of_sums(to_major(part["margin"], currency), part["n"], part["n"].sum()))
             for key, part in sums.groupby(["recency", "times"])]
     table = pd.DataFrame(rows, columns=["recency", "times", *Estimate._fields])
     ranks = {"recency": spans, "times": list(TIMES)}

@@ -28,7 +28,7 @@ def test_delong_covers_the_true_auc():
     """Two normals one apart: AUC = Φ(1/√2) = 0.7602; the 95 % interval holds it in 91–99 % of 300 draws."""
     rng, lost, held = np.random.default_rng(1), np.repeat([0, 1], [120, 80]), 0
     for _k in range(300):
-        auc, covariance = contest.delong(lost, [rng.normal(lost, 1)])
+        auc, covariance = contest._delong(lost, [rng.normal(lost, 1)])
         held += abs(auc[0] - 0.76025) < 1.96 * np.sqrt(covariance[0, 0])
     assert 0.91 < held / 300 < 0.99
 
@@ -39,7 +39,7 @@ def test_delong_by_counting_pairs():
     score = rng.normal(lost, 1).round(1)  # with ties
     above = (score[lost == 1][:, None] > score[lost == 0]) + 0.5 * (score[lost == 1][:, None] == score[lost == 0])
     expected = above.mean(axis=1).var(ddof=1) / 15 + above.mean(axis=0).var(ddof=1) / 60
-    auc, covariance = contest.delong(lost, [score])
+    auc, covariance = contest._delong(lost, [score])
     assert auc[0] == pytest.approx(above.mean())
     assert covariance[0, 0] == pytest.approx(expected)
 
