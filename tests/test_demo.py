@@ -334,7 +334,7 @@ class TestThroughTheWorkbook:
         assert (big["basis"] == "fitted").all()
         assert ((big["elasticity"] - big["true"]).abs() < 2.5 * big["se"]).all()
         plan = reallocation.best_split(found)
-        saving = reallocation.saving(plan)
+        saving = reallocation.worth(plan)[1]
         assert saving.low < reallocation._saved(plan, plan["true"].to_numpy()) < saving.high
 
     def test_signals_reach_back_far_enough_for_both_models(self, shop):

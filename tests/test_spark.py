@@ -17,7 +17,7 @@ from helpers.settings import Engine, SettingsError
 
 ROOT = Path(__file__).resolve().parents[1]
 ON_CONNECT = (  # small frames, unions, windows, caches of caches, ratios, days: each at least once, in a minute
-    "allocation.discounts", "buyers.repeat_purchase_rate", "churn.flows", "clv_model.customers", "cohorts.retention_table",
+    "books.discounts", "buyers.repeat_purchase_rate", "churn.flows", "clv_model.customers", "cohorts.retention_table",
     "cac.cac", "effect.arm_sums", "histories.spend_counts", "market_mix.constant_currency", "markets.bootstrapped",
     "occasions.occasions", "payback.ltv_curve", "playbook.choose", "promoters.drivers", "quality.bridge",
     "revenue_retention.revenue_retention", "risk.with_probability", "segments.summary", "subscriptions.revenue_churn", "survival.gaps",

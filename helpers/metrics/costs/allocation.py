@@ -1,15 +1,10 @@
 """The retention ledger, split by whom and which market each line served, to the last minor unit."""
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from ibis import _
 
-from helpers.metrics.costs.books import UNALLOCATED, Books, active_existing, refuse_unbooked, whole_months
-from helpers.metrics.costs.monthly_sums import month
-from helpers.metrics.groups.markets import UNKNOWN
-from helpers.metrics.occasions import COUNTED_STATUSES
+from helpers.estimates import NotEnoughData
+from helpers.metrics.costs.books import UNALLOCATED, Books, whole_months
 from helpers.money import exponent, split, to_major
 from helpers.periods import Period, label
 
@@ -30,11 +25,9 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     existing customers are added as component "discounts", and a line booked as "other" that names its channel is called by
     it. Existing means: first occasion before the period, or with by_month before each month.
 
-    Raises NotEnoughData when a month has no ledger line at all: the sum would be too low. by_month leaves such months to
-    the caller, who can see them.
-
     Returns KEYS, amount_rc (integer minor units of the reporting currency; without the discounts all parts add up to
     the ledger exactly), amount (major units of `currency`), allocation, existing_share, share_from. Months as YYYY-MM.
+    Raises NotEnoughData when a month has no ledger line at all (by_month leaves that to the caller).
 
     >>> from helpers.metrics.costs.books import example
     >>> ledger = allocated(example(), Period.month("2026-10"))
@@ -43,17 +36,23 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     >>> int(ledger.loc[ledger["component"] != DISCOUNTS, "amount_rc"].sum())
     10000
     """
-    if not by_month:
-        refuse_unbooked(books, period)
+    missing = [] if by_month else books.unbooked(period)
+    if missing:
+        raise NotEnoughData(
+            f"No retention cost is booked for {', '.join(missing)}, so what keeping a customer cost from {period.start} to "
+            f"{period.end} is not known. Fill retention_costs.csv for every month without a line (amount 0 where nothing was "
+            f"spent), or report as of an earlier month."
+        )
     months = whole_months(period)
     if period != Period(months[0].start, months[-1].end):
         raise ValueError(f"Costs are booked by month, and {period.label} is not one of whole months.")
     lines = _lines(books, period)
     sold = _sold(books, period, by_month)
     weights, shares = _weights(books, period, sold, set(lines["allocation"])), _order_shares(sold)
-    nameless = _nameless_channels(sold)
+    identified = sold.groupby("channel")["identified"].max().astype(bool)
+    nameless = set(identified.index[~identified])  # sales channels none of whose orders carry a buyer
     pieces = [piece for line in lines.itertuples() for piece in _pieces(line, weights, shares, nameless)]
-    frames = [pd.DataFrame(pieces, columns=[*KEYS, *RULES]), discounts(books, period, by_month)]
+    frames = [pd.DataFrame(pieces, columns=[*KEYS, *RULES]), _discounts(books, period, by_month)]
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 
@@ -69,9 +68,8 @@ def rules(ledger: pd.DataFrame, currency: str) -> pd.DataFrame:
     """
     parts = ledger.assign(existing=ledger["amount_rc"].where(ledger["part"] == EXISTING, 0))
     by = ["category", "component", "allocation", "share_from"]
-    found = parts.groupby(by, sort=True).agg(
-        existing_share=("existing_share", "mean"), total=("amount_rc", "sum"), existing=("existing", "sum")
-    ).reset_index()
+    sums = {"existing_share": ("existing_share", "mean"), "total": ("amount_rc", "sum"), "existing": ("existing", "sum")}
+    found = parts.groupby(by, sort=True).agg(**sums).reset_index()
     return found.assign(**{name: to_major(found[name].astype("float64"), currency) for name in ("total", "existing")})
 
 
@@ -90,15 +88,8 @@ def reconciled(ledger: pd.DataFrame, currency: str) -> dict[str, float]:
     return {name: float(to_major(int(amount), currency)) for name, amount in minor.items()}
 
 
-def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:
-    """Discounts taken by existing customers, shaped as rows of `allocated` (category marketing, component "discounts").
-
-    Orders on days that are purchase occasions, by the customer's home market, month and the order's currency.
-
-    >>> from helpers.metrics.costs.books import example
-    >>> discounts(example(), Period.month("2026-10"))[["market", "amount_rc"]].values.tolist()
-    [['DE', 200], ['FR', 200]]
-    """
+def _discounts(books: Books, period: Period, by_month: bool) -> pd.DataFrame:
+    """Discounts taken by existing customers, by home market, month and the order's currency, as rows of `allocated`."""
     rows = _inside(books.discounts, period)
     rows = rows[_existing(rows, period, by_month)]
     rows = rows.groupby(["month", "market", "currency"], as_index=False)[["amount_rc", "minor"]].sum()
@@ -106,23 +97,8 @@ def discounts(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
                        allocation="direct", existing_share=1.0, share_from="orders")[[*KEYS, *RULES]]  # fmt: skip
 
 
-def existing_orders(books: Books, period: Period, by_month: bool = False) -> ir.Table:
-    """The orders of existing customers on days that are purchase occasions (lazy), with month and home market as market.
-
-    Existing: first occasion before the period, by_month before the month.
-
-    >>> from helpers.metrics.costs.books import example
-    >>> existing_orders(example(), Period.month("2026-10")).market.execute().sort_values().tolist()
-    ['DE', 'FR']
-    """
-    days = books.occasions.select("customer_id", "first_date", order_date="date", home="home_market")
-    counted = books.orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date))
-    theirs = counted.join(days, ["customer_id", "order_date"]).mutate(month=month(_.order_date), market=_.home.fill_null(UNKNOWN))
-    return theirs.filter(_.first_date < (_.month if by_month else ibis.literal(period.start)))
-
-
 def _inside(sums: pd.DataFrame, period: Period) -> pd.DataFrame:
-    """The rows of a frame of `monthly_sums` that lie in the months of a period."""
+    """The rows of sums by month that lie in the months of a period."""
     return sums[sums["month"].isin([month.label for month in whole_months(period)])]
 
 
@@ -163,7 +139,7 @@ def _weights(books: Books, period: Period, sold: pd.DataFrame, asked: set[str]) 
     by_market = sold.groupby(["month", "market", "identified"])[["revenue", "orders"]].sum().reset_index()
     frames = [by_market.assign(rule=rule, weight=by_market[rule]) for rule in ("revenue", "orders")]
     if "active_customers" in asked:
-        counts = active_existing(books, whole_months(period)).rename(columns={"active_existing": "weight"})
+        counts = books.active_existing(whole_months(period)).rename(columns={"active_existing": "weight"})
         frames.append(counts.assign(rule="active_customers", identified=True))
     if "tickets" in asked and books.tickets is not None:
         frames.append(_inside(books.opened, period).assign(rule="tickets", identified=True))
@@ -181,12 +157,6 @@ def _order_shares(sold: pd.DataFrame) -> dict:
     return (sums["theirs"] / sums["orders"]).to_dict()
 
 
-def _nameless_channels(sold: pd.DataFrame) -> set[str]:
-    """Sales channels none of whose orders carry a buyer."""
-    identified = sold.groupby("channel")["identified"].max().astype(bool)
-    return set(identified.index[~identified])
-
-
 def _pieces(line, weights: dict, shares: dict, nameless: set[str]):
     """A ledger line as rows of KEYS and RULES."""
     nowhere = {(UNALLOCATED, True): 1.0}
@@ -196,10 +166,8 @@ def _pieces(line, weights: dict, shares: dict, nameless: set[str]):
     share = line.existing_share
     if pd.isna(share):  # no rule given: as the orders of the line's market, or of all
         share = shares.get((line.month, line.market), shares.get((line.month, ""), 1.0))
-    cells = {}
-    for (market, known), weight in placed.items():
-        for part, of in ((EXISTING, share), (NEW, 1 - share)) if known else ((UNIDENTIFIED, 1.0),):
-            cells[market, part] = weight * of
+    parts = {True: {EXISTING: share, NEW: 1 - share}, False: {UNIDENTIFIED: 1.0}}
+    cells = {(market, part): weight * of for (market, known), weight in placed.items() for part, of in parts[known].items()}
     cells = {cell: weight for cell, weight in cells.items() if weight > 0}
     rate = line.amount / line.rc if line.rc else 0.0
     for (market, part), rc in zip(cells, split(line.rc, list(cells.values())), strict=True):

@@ -10,11 +10,11 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.costs import monthly_sums
 from helpers.metrics.groups import markets
-from helpers.metrics.occasions import bucket, numbered
-from helpers.periods import Period, add_months, month_start, months_between
+from helpers.metrics.occasions import COUNTED_STATUSES, bucket, numbered
+from helpers.periods import Period, month_end, months_between, months_of
 
+LEDGER = ["month", "category", "component", "market", "channel", "currency", "allocation", "existing_share"]
 UNALLOCATED = "unallocated"  # the market of costs that no rule can place; customers without a market are markets.UNKNOWN
 
 
@@ -23,11 +23,9 @@ class Books:
     """Everything retention cost is counted from: lazy tables of all markets, the churn window and the client's rules.
 
     existing_share and allocation hold the client's default per component; the ledger's own columns come before them.
-    data_start is the first day of the data: nobody can be seen active before it plus the window. The sums by month
-    (`monthly_sums`) are asked of the engine once, however many periods are counted from them.
-
-    >>> example().window, example().existing_share
-    (90, {})
+    data_start is the first day of the data: nobody can be seen active before it plus the window. The sums by calendar
+    month are asked of the engine once, however many periods are counted from them; `begun` in them is the month of the
+    customer's first purchase occasion, so that whoever counts says what an existing customer is.
     """
 
     costs: ir.Table
@@ -43,29 +41,108 @@ class Books:
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
-        """`monthly_sums.ledger`."""
-        return monthly_sums.ledger(self.costs)
+        """The lines by LEDGER: rc and minor, in minor units of the reporting currency and of the line's own."""
+        sums = self.costs.group_by(LEDGER).agg(rc=_.amount_rc.sum().cast("int64"), minor=_.amount_minor.sum().cast("int64")).execute()
+        lines = _labelled(sums.sort_values(LEDGER, ignore_index=True), "month")
+        return lines.astype(dict.fromkeys(("market", "channel", "allocation"), "object"))
 
     @cached_property
     def sold(self) -> pd.DataFrame:
-        """`monthly_sums.sold`."""
-        return monthly_sums.sold(self.orders, self.occasions)
+        """Counted orders: month, market (else the customer's), channel (of sale), identified, begun ("" for none), revenue, orders."""
+        firsts = self.occasions.filter(_.n == 1).select("customer_id", first="date", home="home_market")
+        counted = self.orders.filter(_.status.isin(COUNTED_STATUSES))
+        counted = counted.select("order_date", "market", "sales_channel", "customer_id", "net_rc").left_join(firsts, "customer_id")
+        by = {
+            "month": _month(_.order_date), "market": ibis.coalesce(_.market, _.home, markets.UNKNOWN), "channel": _.sales_channel,
+            "identified": _.customer_id.notnull(), "begun": _month(_["first"]),
+        }  # fmt: skip
+        sums = counted.group_by(**by).agg(revenue=_.net_rc.sum().cast("int64"), orders=_.count()).execute()
+        sums["identified"] = sums["identified"].astype(bool)
+        return _labelled(sums, "month", "begun").sort_values(list(by), ignore_index=True)
 
     @cached_property
     def discounts(self) -> pd.DataFrame:
-        """`monthly_sums.discounts`."""
-        return monthly_sums.discounts(self.orders, self.occasions)
+        """On orders of purchase occasions: month, market (home), currency, begun, amount_rc, minor (of the order's currency)."""
+        days = self.occasions.select("customer_id", "first_date", order_date="date", home="home_market")
+        taken = self.orders.filter(_.status.isin(COUNTED_STATUSES), _.discount_rc != 0).join(days, ["customer_id", "order_date"])
+        home = _.home.fill_null(markets.UNKNOWN)
+        by = {"month": _month(_.order_date), "market": home, "currency": _.currency, "begun": _month(_.first_date)}
+        sums = taken.group_by(**by).agg(amount_rc=_.discount_rc.sum().cast("int64"), minor=_.discount_minor.sum().cast("int64"))
+        return _labelled(sums.execute(), "month", "begun").sort_values(list(by), ignore_index=True)
 
     @cached_property
     def opened(self) -> pd.DataFrame:
-        """`monthly_sums.tickets`."""
-        return monthly_sums.tickets(self.tickets, UNALLOCATED)
+        """Support tickets: month, market (unallocated where none is named), weight (how many)."""
+        by = {"month": _month(_.opened_date), "market": _.market.fill_null(UNALLOCATED)}
+        counts = self.tickets.group_by(**by).agg(weight=_.count()).execute()
+        return _labelled(counts, "month").sort_values(list(by), ignore_index=True)
 
     @cached_property
     def buckets(self) -> pd.DataFrame:
         """The home markets and random buckets that hold a customer, with the day of the first purchase in each."""
         by = {"market": _.home_market.fill_null(markets.UNKNOWN), "bucket": bucket(_.customer_id)}
         return self.occasions.group_by(**by).agg(begun=_.first_date.min()).execute()
+
+    def active_existing(self, months: list[Period]) -> pd.DataFrame:
+        """How many customers of `existing` each of some months has: month (YYYY-MM), market (home), active_existing.
+
+        One pass over the occasions for all months that were not asked for before.
+        """
+        unknown = [month for month in months if month.label not in self._active_of]
+        if unknown:
+            counts = self._active(unknown).group_by("month", "market").agg(active_existing=_.count()).execute()
+            self._active_of.update((month.label, counts[counts["month"] == month.label]) for month in unknown)
+        found = pd.concat([self._active_of[month.label] for month in months])
+        return found.sort_values(["month", "market"], ignore_index=True)
+
+    def active_buckets(self, months: list[Period], market: str = "") -> pd.DataFrame:
+        """The same, all or of one market, by random bucket for a bootstrap: month, bucket, active_existing, discount_rc.
+
+        discount_rc: what they took in the month, minor units. Every bucket with a customer has its row each month, zeros too.
+        """
+        ours = replace(self, occasions=self.occasions.filter(_.home_market.fill_null(markets.UNKNOWN) == market)) if market else self
+        there = ours.occasions.filter(_.date <= max(month.end for month in months))
+        there = there.select(bucket=bucket(_.customer_id)).distinct().execute()
+        found = ours._active(months).group_by("month", bucket=bucket(_.customer_id))
+        found = found.agg(active_existing=_.count(), discount_rc=_.discount_rc.sum()).execute()
+        every = pd.MultiIndex.from_product([[month.label for month in months], sorted(there["bucket"])], names=["month", "bucket"])
+        return found.set_index(["month", "bucket"]).reindex(every, fill_value=0).astype("int64").reset_index()
+
+    def _active(self, months: list[Period]) -> ir.Table:
+        """The active existing customers of some months, a lazy row each: month, market, customer_id, discount_rc of the month."""
+        days = pd.DataFrame({
+            "month": [month.label for month in months], "opens": [str(_opens(m.t0, self.window)) for m in months],
+            "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
+        })  # fmt: skip
+        days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
+        occasions = self.occasions.select("customer_id", "date", "n", "discount_rc", market=_.home_market.fill_null(markets.UNKNOWN))
+        seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
+        customers = seen.group_by("month", "market", "customer_id").agg(
+            won_now=((_.n == 1) & (_.date >= _.begins)).max(),
+            discount_rc=(_.date >= _.begins).ifelse(_.discount_rc, 0).sum().cast("int64"))
+        return customers.filter(~_.won_now)
+
+    def lines(self, period: Period) -> ir.Table:
+        """The ledger lines of a period as a lazy table, for "How we counted"."""
+        return self.costs.filter(period.covers(_.month))
+
+    def unbooked(self, period: Period) -> list[str]:
+        """The months a period touches that have no ledger line at all, oldest first; a line of 0 is a line."""
+        booked = set(self.ledger["month"])
+        return [month.label for month in whole_months(period) if month.label not in booked]
+
+    def observed(self, period: Period) -> bool:
+        """Whether it can be known who was active on the eve of a period: the data begin at least W days before it."""
+        return self.data_start is None or self.data_start + timedelta(days=self.window) <= period.t0
+
+    def refuse_unobserved(self, period: Period) -> None:
+        """NotEnoughData, with the first possible day, when it cannot be known who was active on the eve of a period."""
+        if not self.observed(period):
+            first = self.data_start + timedelta(days=self.window + 1)
+            raise NotEnoughData(
+                f"Who was active before {period.start} is not known: orders begin on {self.data_start}, and a customer "
+                f"counts as active for {self.window} days. Cost per customer can be given for periods from {first} on."
+            )
 
 
 def together(books: Books, names: dict[str, str]) -> Books:
@@ -92,67 +169,15 @@ def existing(occasions: ir.Table, period: Period, window: int) -> ir.Table:
       customer_id  before  bought  discount_rc
     0           a    True    True            5
     """
-    opens, t0, start, after, t1 = (
-        ibis.literal(day)
-        for day in (_opens(period.t0, window), period.t0, period.start, _opens(period.t1, window), period.t1)
-    )
-    recent = occasions.filter(_.date >= opens, _.date <= t1)
+    recent = occasions.filter(_.date >= _opens(period.t0, window), _.date <= period.t1)
     customers = recent.group_by("customer_id", "home_market").agg(
-        won_now=((_.n == 1) & (_.date >= start)).max(),
-        before=(_.date <= t0).max(),
-        bought=(_.date >= start).max(),
-        after=(_.date >= after).max(),
-        discount_rc=(_.date >= start).ifelse(_.discount_rc, 0).sum().cast("int64"),
+        won_now=((_.n == 1) & (_.date >= period.start)).max(),
+        before=(_.date <= period.t0).max(),
+        bought=(_.date >= period.start).max(),
+        after=(_.date >= _opens(period.t1, window)).max(),
+        discount_rc=(_.date >= period.start).ifelse(_.discount_rc, 0).sum().cast("int64"),
     )
     return customers.filter(~_.won_now).drop("won_now")
-
-
-def active_existing(books: Books, months: list[Period]) -> pd.DataFrame:
-    """How many active existing customers each of some months has: month (YYYY-MM), market (home), active_existing.
-
-    One pass over the occasions for all months that were not asked for before; the customers of `existing`, counted.
-
-    >>> active_existing(example(), [Period.month("2026-10")]).values.tolist()
-    [['2026-10', 'DE', 1], ['2026-10', 'FR', 1]]
-    """
-    unknown = [month for month in months if month.label not in books._active_of]
-    if unknown:
-        counts = _active(books, unknown).group_by("month", "market").agg(active_existing=_.count()).execute()
-        books._active_of.update((month.label, counts[counts["month"] == month.label]) for month in unknown)
-    found = pd.concat([books._active_of[month.label] for month in months])
-    return found.sort_values(["month", "market"], ignore_index=True)
-
-
-def active_buckets(books: Books, months: list[Period], market: str = "") -> pd.DataFrame:
-    """The same customers, all or of one market, by random bucket for a bootstrap: month, bucket, active_existing, discount_rc.
-
-    discount_rc: what they took in the month, minor units. Every bucket with a customer has its row each month, zeros too.
-
-    >>> active_buckets(example(), [Period.month("2026-10")], "DE")[["active_existing", "discount_rc"]].values.tolist()
-    [[1, 200], [0, 0]]
-    """
-    home = _.home_market.fill_null(markets.UNKNOWN) == market if market else ibis.literal(True)
-    until = ibis.literal(max(month.end for month in months))
-    there = books.occasions.filter(home, _.date <= until).select(bucket=bucket(_.customer_id)).distinct().execute()
-    found = _active(books, months).filter(_.market == market if market else ibis.literal(True))
-    found = found.group_by("month", bucket=bucket(_.customer_id)).agg(active_existing=_.count(), discount_rc=_.discount_rc.sum())
-    every = pd.MultiIndex.from_product([[month.label for month in months], sorted(there["bucket"])], names=["month", "bucket"])
-    return found.execute().set_index(["month", "bucket"]).reindex(every, fill_value=0).astype("int64").reset_index()
-
-
-def _active(books: Books, months: list[Period]) -> ir.Table:
-    """The active existing customers of some months, a lazy row each: month, market, customer_id, discount_rc of the month."""
-    days = pd.DataFrame({
-        "month": [month.label for month in months], "opens": [str(_opens(m.t0, books.window)) for m in months],
-        "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
-    })  # fmt: skip
-    days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
-    occasions = books.occasions.select("customer_id", "date", "n", "discount_rc", market=_.home_market.fill_null(markets.UNKNOWN))
-    seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
-    customers = seen.group_by("month", "market", "customer_id").agg(
-        won_now=((_.n == 1) & (_.date >= _.begins)).max(),
-        discount_rc=(_.date >= _.begins).ifelse(_.discount_rc, 0).sum().cast("int64"))
-    return customers.filter(~_.won_now)
 
 
 def whole_months(period: Period) -> list[Period]:
@@ -161,41 +186,16 @@ def whole_months(period: Period) -> list[Period]:
     >>> [month.label for month in whole_months(Period(date(2026, 8, 1), date(2026, 10, 31)))]
     ['2026-08', '2026-09', '2026-10']
     """
-    count = months_between(period.start, period.end) + 1
-    return [Period.month(add_months(month_start(period.start), k)) for k in range(count)]
-
-
-def unbooked(books: Books, period: Period) -> list[str]:
-    """The months a period touches that have no ledger line at all, oldest first; a line of 0 is a line.
-
-    >>> unbooked(example(), Period(date(2026, 9, 1), date(2026, 10, 31)))
-    ['2026-09']
-    """
-    booked = set(books.ledger["month"])
-    return [month.label for month in whole_months(period) if month.label not in booked]
-
-
-def refuse_unbooked(books: Books, period: Period) -> None:
-    """NotEnoughData, naming the months, when a month of a period has no ledger line: its cost is unknown, not nothing.
-
-    >>> refuse_unbooked(example(), Period.month("2026-10"))
-    """
-    missing = unbooked(books, period)
-    if missing:
-        raise NotEnoughData(
-            f"No retention cost is booked for {', '.join(missing)}, so what keeping a customer cost from {period.start} to "
-            f"{period.end} is not known. Fill retention_costs.csv for every month without a line (amount 0 where nothing was "
-            f"spent), or report as of an earlier month."
-        )
+    return months_of(month_end(period.end), months_between(period.start, period.end) + 1)
 
 
 def example() -> Books:
-    """Three customers of two markets and a ledger of three lines: what the examples of the cost functions run on.
+    """What the examples of the cost functions run on: three customers of two markets and a ledger of three lines.
 
     a (DE) and b (FR) bought before October and again in it, c (DE) is won in October. Support serves all of them.
 
-    >>> example().costs.amount_rc.sum().execute()
-    10000
+    >>> example().window
+    90
     """
     days = [("a", "DE", "2026-09-03"), ("a", "DE", "2026-10-05"), ("b", "FR", "2026-09-09"), ("b", "FR", "2026-10-09"),
             ("c", "DE", "2026-10-20")]  # fmt: skip
@@ -204,19 +204,23 @@ def example() -> Books:
         status="paid", sales_channel="shopify", acquisition_channel="email", net_rc=5000, discount_rc=200,
         discount_minor=200, currency="EUR",
     )  # fmt: skip
-    lines = [("marketing", "email", "DE", "email", 3000, 1.0, ""), ("service", "support", "", "", 6000, 0.5, "orders"),
-             ("technology", "crm", "", "", 1000, 1.0, "direct")]  # fmt: skip
-    costs = pd.DataFrame(lines, columns=["category", "component", "market", "channel", "rc", "existing_share", "rule"])
-    costs = ibis.memtable(costs.assign(month="2026-10-31")).mutate(
-        month=_.month.cast("date"), market=_.market.nullif(""), channel=_.channel.nullif(""),
-        allocation=_.rule.nullif(""), amount_rc=_.rc, amount_minor=_.rc, currency=ibis.literal("EUR"),
-    )  # fmt: skip
-    return Books(
-        costs, ibis.memtable(orders).mutate(order_date=_.order_date.cast("date")),
-        numbered(ibis.memtable(bought).mutate(date=_.date.cast("date"))), window=90, currency="EUR",
-    )  # fmt: skip
+    lines = [("marketing", "email", "DE", "email", 3000, 1.0, None), ("service", "support", None, None, 6000, 0.5, "orders"),
+             ("technology", "crm", None, None, 1000, 1.0, "direct")]  # fmt: skip
+    named = ["category", "component", "market", "channel", "amount_rc", "existing_share", "allocation"]
+    costs = pd.DataFrame(lines, columns=named).assign(month="2026-10-31", currency="EUR", amount_minor=lambda rows: rows["amount_rc"])
+    costs, orders, bought = (ibis.memtable(frame).cast({day: "date"}) for frame, day in
+                             ((costs, "month"), (orders, "order_date"), (bought, "date")))  # fmt: skip
+    return Books(costs, orders, numbered(bought), window=90, currency="EUR")
 
 
 def _opens(day: date, window: int) -> date:
     """The first day of the window that ends on a day: (day − W, day]."""
     return day - timedelta(days=window - 1)
+
+
+def _month(day):
+    return day.truncate("M").cast("date")
+
+
+def _labelled(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    return frame.assign(**{name: pd.to_datetime(frame[name]).dt.strftime("%Y-%m").fillna("") for name in columns})

@@ -8,11 +8,10 @@ import pandas as pd
 
 from helpers.estimates import Estimate, NotEnoughData, ratio_of_sums
 from helpers.metrics.costs.allocation import DISCOUNTS, EXISTING, allocated
-from helpers.metrics.costs.books import Books, active_buckets, active_existing, whole_months
-from helpers.metrics.costs.costs import observed, refuse_unobserved
+from helpers.metrics.costs.books import Books, whole_months
 from helpers.metrics.groups.regression import line
 from helpers.money import to_major
-from helpers.periods import Period, last_complete_month
+from helpers.periods import Period, months_of
 
 MONTHS_TO_FIT = 12
 MONTHS_SEEN = 6  # in each of which a component has a line before its absence is remarked on
@@ -20,11 +19,7 @@ LEAST_MOVEMENT = 0.05  # of the mean number of customers, between the fewest and
 
 
 class FixedAndVariable(NamedTuple):
-    """Monthly cost = fixed + unit_cost × active existing customers, with 95 % intervals, in major units.
-
-    >>> FixedAndVariable._fields
-    ('fixed', 'unit_cost', 'fixed_share', 'months')
-    """
+    """Monthly cost = fixed + unit_cost × active existing customers, with 95 % intervals, in major units."""
 
     fixed: Estimate
     unit_cost: Estimate
@@ -35,29 +30,28 @@ class FixedAndVariable(NamedTuple):
 def monthly(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     """What each component cost in each month and market, beside the customers it served: the ground of the series.
 
-    One row per month, category, component, channel, market and currency of the part that serves existing customers:
-    spend (major units of the reporting currency), amount (of its own), active_existing (of the market) and
-    active_existing_all. Here existing means: first occasion before the month. Months before the data's start plus the
-    churn window, and months without any ledger line, are left out. Raises NotEnoughData when nothing is left.
+    A row per month, category, component, channel, market and currency of the part that serves existing customers (first
+    occasion before the month): spend (major units of the reporting currency), amount (of its own), active_existing (of
+    the market) and active_existing_all. Months before the data's start plus the churn window, and months without any
+    ledger line, are left out. Raises NotEnoughData when nothing is left.
 
     >>> from helpers.metrics.costs.books import example
-    >>> example_rows = monthly(example(), date(2026, 10, 31))
-    >>> example_rows[["component", "market", "spend", "active_existing", "active_existing_all"]].values.tolist()[0]
+    >>> rows = monthly(example(), date(2026, 10, 31))
+    >>> rows[["component", "market", "spend", "active_existing", "active_existing_all"]].values.tolist()[0]
     ['discounts', 'DE', 2.0, 1, 2]
     """
-    last = Period.month(last_complete_month(as_of)).end
-    every = whole_months(Period.trailing(last, months))
-    seen = [month for month in every if observed(books, month)]
+    every = months_of(as_of, months)
+    last, seen = every[-1].end, [month for month in every if books.observed(month)]
     if not seen:
-        refuse_unobserved(books, every[-1])
+        books.refuse_unobserved(every[-1])
     ledger = allocated(books, Period(seen[0].start, last), by_month=True)
-    ledger = ledger[(ledger["part"] == EXISTING)
-                    & ledger["month"].isin(ledger.loc[ledger["component"] != DISCOUNTS, "month"])]  # fmt: skip
+    booked = ledger.loc[ledger["component"] != DISCOUNTS, "month"]
+    ledger = ledger[(ledger["part"] == EXISTING) & ledger["month"].isin(booked)]
     if ledger.empty:
         raise NotEnoughData(f"The cost table has no line between {seen[0].start} and {last}.")
     by = ["month", "category", "component", "channel", "market", "currency"]
     sums = ledger.groupby(by).agg(spend=("amount_rc", "sum"), amount=("amount", "sum")).reset_index()
-    counts = active_existing(books, [month for month in seen if month.label in set(ledger["month"])])
+    counts = books.active_existing([month for month in seen if month.label in set(ledger["month"])])
     sums = sums.merge(counts, how="left", on=["month", "market"]).fillna({"active_existing": 0})
     every_market = sums["month"].map(counts.groupby("month")["active_existing"].sum())
     return sums.assign(
@@ -69,8 +63,7 @@ def monthly(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
 def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame:
     """Cost per active existing customer by month from `monthly`: of one market or all, whole or by category, component.
 
-    Columns month, the one named by `by`, spend, active_existing, value (spend / active_existing of the month), n; see
-    `with_intervals`.
+    Columns month, the one named by `by`, spend, active_existing, value (spend / active_existing of the month), n.
 
     >>> rows = pd.DataFrame({"month": ["2026-10"] * 2, "component": ["crm", "email"], "market": ["DE", "DE"],
     ...                      "spend": [30.0, 20.0], "active_existing": [5, 5], "active_existing_all": [10, 10]})
@@ -79,9 +72,8 @@ def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame
     """
     rows = months[months["market"] == market] if market else months
     base = "active_existing" if market else "active_existing_all"
-    sums = rows.groupby(["month", by] if by else ["month"], sort=True).agg(
-        spend=("spend", "sum"), active_existing=(base, "max")
-    ).reset_index()  # fmt: skip
+    months = rows.groupby(["month", by] if by else ["month"], sort=True)
+    sums = months.agg(spend=("spend", "sum"), active_existing=(base, "max")).reset_index()
     return sums.assign(value=sums["spend"] / sums["active_existing"].where(lambda n: n > 0), n=sums["active_existing"])
 
 
@@ -95,7 +87,7 @@ def with_intervals(by_month: pd.DataFrame, books: Books, market: str = "") -> pd
     >>> with_intervals(rows, example()).round(2).values.tolist()
     [['2026-10', 74.0, 37.0, 25.33, 72.0]]
     """
-    each = active_buckets(books, [Period.month(month) for month in by_month["month"]], market)
+    each = books.active_buckets([Period.month(month) for month in by_month["month"]], market)
     ends = []
     for (_month, part), spend in zip(each.groupby("month"), by_month["spend"], strict=True):
         given = to_major(part["discount_rc"].astype("float64"), books.currency)
@@ -125,9 +117,8 @@ def absent(months: pd.DataFrame, period: Period) -> pd.DataFrame:
 def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     """The part of the monthly cost that does not move with customers, and the cost of one more active customer.
 
-    The `regression.line` of `series`' spend on active_existing: the unit cost is the cost at the margin over the range
-    seen. Prices and plans that rose while the customers did are in it too.
-    Raises NotEnoughData below 12 months, or when the number of customers moved by less than 5 %.
+    The `regression.line` of `series`' spend on active_existing: the cost at the margin over the range seen, with prices that
+    rose while the customers did. Raises NotEnoughData below 12 months, or when customers moved by less than 5 %.
 
     >>> active = list(range(100, 112))
     >>> fit = fixed_and_variable(pd.DataFrame({"active_existing": active, "spend": [1000 + 2.0 * n for n in active]}))
@@ -136,9 +127,7 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     """
     active, spend = (by_month[name].astype("float64").to_numpy() for name in ("active_existing", "spend"))
     if len(active) < MONTHS_TO_FIT:
-        raise NotEnoughData(
-            f"Fixed and variable cost cannot be told apart in {len(active)} months; {MONTHS_TO_FIT} are needed."
-        )
+        raise NotEnoughData(f"Fixed and variable cost cannot be told apart in {len(active)} months; {MONTHS_TO_FIT} are needed.")
     if np.ptp(active) < LEAST_MOVEMENT * active.mean():
         raise NotEnoughData("Fixed and variable cost cannot be told apart: the customer count hardly moved.")
     fixed, unit = line(active, spend)

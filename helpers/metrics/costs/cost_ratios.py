@@ -20,57 +20,30 @@ MARGIN = ["margin", "margin_low", "margin_high"]
 COST = ["annual_cost", "annual_cost_low", "annual_cost_high"]
 
 
-def band(ratio: float, thresholds: tuple[float, float] = (1.0, 3.0)) -> str:
-    """The band of an LTV to retention cost ratio: adjust (< 1), watch (1 to 3, both included), healthy (> 3).
-
-    >>> [band(each) for each in (0.99, 1.0, 3.0, 3.01)]
-    ['adjust', 'watch', 'watch', 'healthy']
-    """
-    low, high = thresholds
-    if ratio != ratio:
-        return ""
-    return BANDS[0] if ratio < low else BANDS[1] if ratio <= high else BANDS[2]
-
-
-def expected_margin(
-    valued: ir.Table, customers: ir.Table, currency: str, ratios: np.ndarray | None = None, by_market: np.ndarray | dict | None = None
+def ltv_by_market(
+    ledger: pd.DataFrame, base: pd.DataFrame, valued: ir.Table, customers: ir.Table, currency: str,
+    ratios: np.ndarray | None = None, by_market: np.ndarray | dict | None = None,
 ) -> pd.DataFrame:
-    """What a model expects of the active existing customers in the next 12 months: market, margin, its ends, n.
+    """The frame `ltv_to_retention_cost` reads, a row per market and a last one, market "all", of all customers.
 
-    valued: a lazy row per customer with clv_residual and clv_historic (minor units); customers: `books.existing` of the
-    period. margin, margin_low and margin_high: the mean per customer in major units and the interval of
-    `clv_model.per_customer`; ratios as there, of all customers, and by_market of each market. The last row is all of them.
+    ledger, base: as of `costs.retention_cost_per_customer`, for a quarter; valued: a lazy row per customer with clv_residual
+    and clv_historic (minor units); customers: `books.existing` of the quarter. margin and its ends: what a model expects in
+    the next 12 months, `clv_model.per_customer` in major units; ratios as there, of all customers, and by_market of each
+    market. annual_cost, its ends, and discounts: the quarter's, per active existing customer, × 4.
 
     >>> import ibis
+    >>> ledger = pd.DataFrame({"part": "existing", "market": "DE", "component": ["crm", "discounts"], "amount_rc": [600, 200]})
+    >>> base = pd.DataFrame({"market": "DE", "bucket": ["a1", "b1"], "active_existing": 1, "discount_rc": 100})
     >>> valued = ibis.memtable({"customer_id": ["a1", "b1", "c1"], "clv_residual": [1000, 3000, 9000], "clv_historic": [0] * 3})
     >>> customers = ibis.memtable({"customer_id": ["a1", "b1"], "home_market": ["DE", "DE"]})
-    >>> expected_margin(valued, customers, "EUR").values.tolist()
-    [['DE', 20.0, 10.0, 30.0, 2], ['all', 20.0, 10.0, 30.0, 2]]
+    >>> found = ltv_by_market(ledger, base, valued, customers, "EUR")
+    >>> found[["market", "margin", "margin_low", "n", "annual_cost", "discounts"]].values.tolist()
+    [['DE', 20.0, 10.0, 2, 16.0, 4.0], ['all', 20.0, 10.0, 2, 16.0, 4.0]]
     """
-    theirs = valued.select("customer_id", "clv_residual", "clv_historic").join(
-        customers.select("customer_id", market="home_market"), "customer_id")
-    whole = per_customer(theirs, ratios, (), "clv_residual").assign(market="all")
-    found = pd.concat([per_customer(theirs, by_market, ("market",), "clv_residual"), whole], ignore_index=True)
-    return _margin(found, currency)[["market", *MARGIN, "n"]]
-
-
-def _margin(found: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """`clv_model.per_customer` in major units, under the names `ltv_to_retention_cost` reads."""
-    return major(found, currency).rename(columns=dict(zip(("value", "low", "high"), MARGIN, strict=True)))
-
-
-def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """The frame `ltv_to_retention_cost` reads: `expected_margin` (the last row "all") beside a year's cost.
-
-    annual_cost, its ends, and discounts: the quarter's, per active existing customer, × 4.
-
-    >>> ledger = pd.DataFrame({"part": "existing", "market": ["DE", "DE"], "component": ["crm", "discounts"],
-    ...                        "amount_rc": [3000, 1000]})
-    >>> base = pd.DataFrame({"market": "DE", "bucket": ["0a", "0b"], "active_existing": 5, "discount_rc": 500})
-    >>> margins = pd.DataFrame({"market": ["DE", "all"], "margin": 50.0, "margin_low": 45.0, "margin_high": 55.0, "n": 10})
-    >>> ltv_inputs(ledger, base, margins, "EUR")[["market", "margin", "n", "annual_cost", "discounts"]].values.tolist()
-    [['DE', 50.0, 10, 16.0, 4.0], ['all', 50.0, 10, 16.0, 4.0]]
-    """
+    homes = customers.select("customer_id", market="home_market")
+    each = valued.select("customer_id", "clv_residual", "clv_historic").join(homes, "customer_id")
+    whole = per_customer(each, ratios, (), "clv_residual").assign(market="all")
+    margins = _margin(pd.concat([per_customer(each, by_market, ("market",), "clv_residual"), whole], ignore_index=True), currency)
     theirs = ledger[(ledger["part"] == EXISTING) & (ledger["component"] == DISCOUNTS)]
     given = theirs.groupby("market")["amount_rc"].sum()
     given["all"] = given.sum()
@@ -83,17 +56,21 @@ def ltv_inputs(ledger: pd.DataFrame, base: pd.DataFrame, margins: pd.DataFrame, 
                           discounts=yearly / margins["market"].map(count))  # fmt: skip
 
 
+def _margin(found: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """`clv_model.per_customer` in major units, under the names `ltv_to_retention_cost` reads."""
+    return major(found, currency).rename(columns=dict(zip(("value", "low", "high"), MARGIN, strict=True)))
+
+
 def ltv_by_tier(
     tiered: ir.Table, valued: ir.Table, customers: ir.Table, whole: pd.Series, currency: str, market: str = "",
     ratios: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The frame `ltv_to_retention_cost` reads, a row per tier of expected margin, the best first.
 
-    tiered: `tiers.tiers` of valued, what a model expects of every customer; customers: `books.existing` of the quarter;
-    whole: the row of `ltv_inputs` for all or the market; ratios: as `expected_margin`. The cost of a customer is the
-    average one with the tier's own discounts in place of the average ones, as sure as that. Who was active in the quarter
-    and is no longer at its end has no tier and stands last, as "none", so that the rows add up to all existing customers;
-    active customers won in the quarter are no existing ones and stand in no row.
+    tiered: `tiers.tiers` of valued; customers: `books.existing` of the quarter; whole: the row of `ltv_by_market` for all or the
+    market; ratios: as there. The cost of a customer is the average one with the tier's own discounts in place of
+    the average ones, as sure as that. Who was active in the quarter and is no longer at its end has no tier and stands last,
+    as "none", so that the rows add up to all existing customers; those won in the quarter stand in no row.
 
     >>> import ibis
     >>> valued = ibis.memtable({"customer_id": ["a", "b", "c"], "clv_residual": [9000, 1000, 500], "clv_historic": [0] * 3})
@@ -120,12 +97,12 @@ def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] =
 
     frame has a row per market, tier or whole: margin (12 months, per active existing customer, after discounts),
     discounts (a year, per customer), the annual cost per customer (trailing quarter × 4) and n (active existing
-    customers); margin and annual_cost with their _low and _high. All money is per customer, in major units. Adds
+    customers); margin and annual_cost with their _low and _high. All money is per customer, in major units.
 
-    ltv (margin before the discounts, which stand in the cost), value (ltv / cost), low, high (both intervals carried into the
-    ratio, as independent, on a log scale), band, cheaper (how much less a customer may cost, for the next band),
-    cheaper_total (the same for all n customers and a year) and more_customers (how many more active customers at the same
-    spend reach it).
+    Adds ltv (margin before the discounts, which stand in the cost), value (ltv / cost), low, high (both intervals carried
+    into the ratio, as independent, on a log scale), band (adjust < 1, watch 1 to 3, both included, healthy > 3), cheaper
+    (how much less a customer may cost, for the next band), cheaper_total (the same for all n customers and a year) and
+    more_customers (how many more active customers at the same spend reach it).
 
     >>> row = {"margin": 30.0, "margin_low": 28.0, "margin_high": 32.0, "discounts": 10.0, "annual_cost": 20.0,
     ...        "annual_cost_low": 19.0, "annual_cost_high": 21.0, "n": 1000}
@@ -139,14 +116,14 @@ def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] =
     with np.errstate(divide="ignore", invalid="ignore"):
         widths = np.log(ends[1] / ends[0]) / 2, np.log(frame["annual_cost_high"] / frame["annual_cost_low"]) / 2
         spread = np.exp(np.hypot(*widths))
-    bands = [band(each, thresholds) for each in ratio]
-    goal = pd.Series(bands, frame.index).map(dict(zip(BANDS, (*thresholds, float("nan")), strict=True)))
-    goal = goal.astype("float64")
+    low, high = thresholds
+    stands = [ratio < low, ratio <= high, ratio > high]
+    goal = np.select(stands, [low, high, np.nan], np.nan)
     cheaper = (cost - ltv / goal).clip(lower=0)
     more = (frame["n"] * (cost * goal / ltv.where(ltv > 0) - 1)).clip(lower=0)
     return frame.assign(
-        ltv=ltv, ltv_low=ends[0], ltv_high=ends[1], value=ratio, low=ratio / spread, high=ratio * spread, band=bands, cheaper=cheaper,
-        cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
+        ltv=ltv, ltv_low=ends[0], ltv_high=ends[1], value=ratio, low=ratio / spread, high=ratio * spread, band=np.select(stands, BANDS, ""),
+        cheaper=cheaper, cheaper_total=(cheaper * frame["n"]).round(2), more_customers=more.round().astype("Int64"),
     )  # fmt: skip
 
 
@@ -154,7 +131,7 @@ def counted_once(row: pd.Series, currency: str) -> dict[str, float]:
     """A row of `ltv_to_retention_cost` as amounts that add up as printed: ltv − cost = left = margin − rest.
 
     ltv: margin before discounts to existing customers; cost: a year's, these discounts in it; margin: after them; rest:
-    the cost without them. All per customer, in whole minor units of the currency, which both differences are taken of.
+    the cost without them. All per customer, rounded to the currency's minor units before the differences are taken.
 
     >>> counted_once(pd.Series({"ltv": 76.706, "annual_cost": 49.204, "margin": 69.786}), "EUR")
     {'ltv': 76.71, 'cost': 49.2, 'left': 27.51, 'margin': 69.79, 'rest': 42.28}
@@ -168,8 +145,7 @@ def counted_once(row: pd.Series, currency: str) -> dict[str, float]:
 def cac_to_retention_cost(cac: Estimate, annual_cost: Estimate) -> Estimate:
     """What winning a customer costs beside keeping one for a year: CAC / annual retention cost per customer.
 
-    The ends combine the ends of both intervals, which is cautious. The articles quote 5 to 10 times; this is the
-    client's own number. n is that of the retention cost.
+    The ends combine the ends of both intervals, which is cautious. n is that of the retention cost.
 
     >>> cac_to_retention_cost(Estimate(60.0, 50.0, 70.0, 900), Estimate(20.0, 16.0, 25.0, 4000))
     Estimate(value=3.0, low=2.0, high=4.375, n=4000)
@@ -195,9 +171,8 @@ def staying_margin(value: float, retention: float) -> float:
 def retention_plus_5(margin: float, retention: float, customers: int, discount_rate: float) -> dict[str, float]:
     """What five points more annual retention add for today's customers: margin of 12 months (year) and of a lifetime.
 
-    The row five_points of `clv.sensitivity`, which says how a year and a lifetime are counted. margin: contribution
-    margin of a customer who stays active for a year (major units); retention: share of active customers still active a
-    year later.
+    The row five_points of `clv.sensitivity`. margin: contribution margin of a customer who stays active for a year (major
+    units); retention: share of active customers still active a year later.
 
     >>> {name: round(more) for name, more in retention_plus_5(100.0, 0.80, 1000, 0.10).items()}
     {'year': 2876, 'lifetime': 77771}
@@ -209,9 +184,9 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
 def benchmark(
     low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None
 ) -> tuple[float, float]:
-    """A published range in the reporting currency, at the rate of the day; NotEnoughData when there is none.
+    """A published range in the reporting currency, at the rate of the day: the client's own (date, currency, rate), else the ECB's.
 
-    own: the client's rates (date, currency, rate); otherwise the ECB's.
+    Raises NotEnoughData when there is none.
 
     >>> benchmark(15, 30, "EUR", "EUR", date(2026, 10, 31))
     (15.0, 30.0)

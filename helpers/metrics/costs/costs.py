@@ -1,19 +1,18 @@
 """What keeping a customer costs: per active existing, retained and repurchasing customer, by market and channel."""
 
 import math
-from datetime import date, timedelta
+from datetime import date
 
-import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
 from helpers.estimates import Estimate, NotEnoughData, ratio_of_sums
-from helpers.metrics.costs.allocation import EXISTING, allocated, existing_orders
+from helpers.metrics.costs.allocation import EXISTING, allocated
 from helpers.metrics.costs.books import UNALLOCATED, Books, example, existing
 from helpers.metrics.groups.markets import UNKNOWN
-from helpers.metrics.occasions import bucket
+from helpers.metrics.occasions import COUNTED_STATUSES, bucket
 from helpers.money import to_major
-from helpers.periods import Period, add_months, last_complete_month
+from helpers.periods import Period, add_months, last_complete_month, month_end
 
 BASES = ["active_existing", "retained", "repurchasing"]
 QUARTERS_PER_YEAR = 4
@@ -25,8 +24,7 @@ def quarter(as_of: date, back: int = 0) -> Period:
     >>> quarter(date(2026, 10, 31)).label, quarter(date(2026, 10, 30), back=12).label
     ('2026-08-01..2026-10-31', '2025-07-01..2025-09-30')
     """
-    last = Period.month(last_complete_month(as_of)).end
-    return Period.trailing(add_months(last, -back), 3)
+    return Period.trailing(add_months(month_end(last_complete_month(as_of)), -back), 3)
 
 
 def customers(books: Books, period: Period) -> pd.DataFrame:
@@ -39,16 +37,15 @@ def customers(books: Books, period: Period) -> pd.DataFrame:
     >>> customers(example(), Period.month("2026-10"))[["market", "active_existing", "retained"]].values.tolist()
     [['DE', 1, 1], ['DE', 0, 0], ['FR', 1, 1]]
     """
-    refuse_unobserved(books, period)
+    books.refuse_unobserved(period)
     by = {"market": _.home_market.fill_null(UNKNOWN), "bucket": bucket(_.customer_id)}
     there = books.buckets[pd.to_datetime(books.buckets["begun"]) <= pd.Timestamp(period.end)]
     counted = existing(books.occasions, period, books.window).group_by(**by).agg(
         active_existing=_.count(), retained=(_.before & _.after).sum(), repurchasing=_.bought.sum(),
         discount_rc=_.discount_rc.sum(),
     )  # fmt: skip
-    merged = there.merge(counted.execute(), how="left", on=["market", "bucket"]).drop(columns="begun")
-    numbers = merged[[*BASES, "discount_rc"]].fillna(0).astype("int64")
-    return merged[["market", "bucket"]].join(numbers).sort_values(["market", "bucket"], ignore_index=True)
+    every = pd.MultiIndex.from_frame(there[["market", "bucket"]]).sort_values()
+    return counted.execute().set_index(["market", "bucket"]).reindex(every, fill_value=0).astype("int64").reset_index()
 
 
 def retention_cost_per_customer(
@@ -59,7 +56,7 @@ def retention_cost_per_customer(
     Over the period that ledger (`allocation.allocated`) and base (`customers`) were made for: a quarter for the
     headline. `of` names another denominator of BASES. What could not be given to a market counts in the total and in
     no market. The interval is a bootstrap over customers with the invoices held fixed: how many are active varies, and
-    their discounts with them. nan without customers. Example: 50,000 / 5,000 = 10.
+    their discounts with them. nan without customers.
 
     >>> ledger = pd.DataFrame({"part": ["existing"], "market": ["DE"], "component": ["crm"], "amount_rc": [5_000_000]})
     >>> base = pd.DataFrame({"market": ["DE"], "bucket": ["0a1"], "active_existing": [5000], "discount_rc": [0]})
@@ -150,10 +147,9 @@ def by_market(ledger: pd.DataFrame, base: pd.DataFrame, currency: str) -> pd.Dat
 def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: Period) -> pd.DataFrame:
     """Market × channel: what each retention channel cost and how many existing customers came back through it.
 
-    Columns market, channel, spend (major units), share (of the spend that names a channel), reached (active existing
-    customers with an order through the channel in the period; one may come by several), active_existing (of the
-    market), per_active (spend / active existing), value (spend / reached; nan when nobody came), n (reached). Raises
-    NotEnoughData when no ledger line names a channel.
+    Columns market, channel, spend (major units), share (of the spend that names a channel), reached (`reached`; one may come
+    by several), active_existing (of the market), per_active (spend / active existing), value (spend / reached; nan when
+    nobody came), n (reached). Raises NotEnoughData when no ledger line names a channel.
 
     >>> october = Period.month("2026-10")
     >>> by_channel(example(), *_example(), october)[["market", "channel", "spend", "reached", "value"]].values.tolist()
@@ -177,51 +173,22 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
 
 
 def reached(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:
-    """Active existing customers who bought through each channel: month if by_month, market (home), channel, reached.
+    """Existing customers who bought through each channel: month if by_month, market (home), channel, reached.
 
-    By `allocation.existing_orders`.
+    Orders on days that are purchase occasions. Existing: first occasion before the period, by_month before the month.
 
     >>> reached(example(), Period.month("2026-10")).values.tolist()
     [['DE', 'email', 1], ['FR', 'email', 1]]
     """
     by = ["month"] * by_month + ["market", "channel"]
-    theirs = existing_orders(books, period, by_month).filter(_.acquisition_channel.notnull())
-    counts = theirs.rename(channel="acquisition_channel").group_by(by).agg(reached=_.customer_id.nunique()).execute()
+    days = books.occasions.select("customer_id", "first_date", order_date="date", market=_.home_market.fill_null(UNKNOWN))
+    counted = books.orders.filter(_.status.isin(COUNTED_STATUSES), period.covers(_.order_date), _.acquisition_channel.notnull())
+    counted = counted.select("customer_id", "order_date", channel="acquisition_channel", month=_.order_date.truncate("M").cast("date"))
+    theirs = counted.join(days, ["customer_id", "order_date"]).filter(_.first_date < (_.month if by_month else period.start))
+    counts = theirs.group_by(by).agg(reached=_.customer_id.nunique()).execute()
     if by_month:
         counts["month"] = pd.to_datetime(counts["month"]).dt.strftime("%Y-%m")
     return counts.sort_values(by, ignore_index=True)
-
-
-def lines(books: Books, period: Period) -> ir.Table:
-    """The ledger lines of a period as a lazy table, for "How we counted".
-
-    >>> lines(example(), Period.month("2026-10")).count().execute()
-    3
-    """
-    return books.costs.filter(period.covers(_.month))
-
-
-def observed(books: Books, period: Period) -> bool:
-    """Whether it can be known who was active on the eve of a period: the data begin at least W days before it.
-
-    >>> from dataclasses import replace
-    >>> observed(replace(example(), data_start=date(2026, 9, 1)), Period.month("2026-10"))
-    False
-    """
-    return books.data_start is None or books.data_start + timedelta(days=books.window) <= period.t0
-
-
-def refuse_unobserved(books: Books, period: Period) -> None:
-    """NotEnoughData, with the first possible day, when it cannot be known who was active on the eve of a period.
-
-    >>> refuse_unobserved(example(), Period.month("2026-10"))
-    """
-    if not observed(books, period):
-        first = books.data_start + timedelta(days=books.window + 1)
-        raise NotEnoughData(
-            f"Who was active before {period.start} is not known: orders begin on {books.data_start}, and a customer "
-            f"counts as active for {books.window} days. Cost per customer can be given for periods from {first} on."
-        )
 
 
 def _example() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,19 +10,6 @@ EFFECTS = ["spend", "active_base", "market_mix", "exchange_rate"]
 CELL = ["category", "component", "market", "currency"]
 
 
-def log_mean(a, b):
-    """Logarithmic mean (a − b) / (ln a − ln b) of positive numbers; a where both are equal, 0 where one of them is 0.
-
-    >>> [round(float(each), 4) for each in log_mean(np.array([2.0, 3.0, 0.0]), np.array([1.0, 3.0, 5.0]))]
-    [1.4427, 3.0, 0.0]
-    """
-    a, b = np.broadcast_arrays(np.asarray(a, dtype="float64"), np.asarray(b, dtype="float64"))
-    result = np.where((a > 0) & (b > 0), a, 0.0)
-    apart = (a > 0) & (b > 0) & ~np.isclose(a, b, rtol=1e-9, atol=0)
-    result[apart] = (a[apart] - b[apart]) / np.log(a[apart] / b[apart])
-    return result
-
-
 def change(months: pd.DataFrame, before: str, after: str, market: str = "") -> pd.DataFrame:
     """What moved the cost per active existing customer from one month to another, in major units per customer.
 
@@ -31,10 +18,9 @@ def change(months: pd.DataFrame, before: str, after: str, market: str = "") -> p
         spend in own currency × exchange rate × 1 / active customers of the market × the market's share of customers
 
     and the change of each product is shared between its four factors by additive log-mean Divisia (LMDI-I, Ang 2005,
-    Energy Policy 33, 867–871), zeros by their limit (Ang & Liu 2007): a cost that begins or ends is all spend effect.
-    The terms add up to the change, whatever their order. Cost outside any market, or of a market without active
-    customers in one of the months, is divided by all customers. Credits (negative cells) change sign with the
-    others: a cell that turns from cost to credit is all spend effect. With `market`, of that market alone.
+    Energy Policy 33, 867–871), zeros by their limit (Ang & Liu 2007): a cost that begins or ends, or turns to a credit,
+    is all spend effect. The terms add up to the change, whatever their order. Cost outside any market, or of a market
+    without active customers in one of the months, is divided by all customers. With `market`, of that market alone.
 
     Returns category, component, market, currency and the columns of EFFECTS, in major units per customer.
 
@@ -55,12 +41,11 @@ def change(months: pd.DataFrame, before: str, after: str, market: str = "") -> p
         "exchange_rate": (cells["rate_0"], cells["rate_1"]),
     }
     unit_0, unit_1 = (cells[f"spend_{k}"] / cells[f"all_{k}"] for k in (0, 1))
-    both = ((unit_0 * unit_1) > 0).to_numpy()
-    weight = np.sign(unit_1) * log_mean(unit_1.abs(), unit_0.abs())
+    both = (unit_0 * unit_1) > 0
+    weight = np.sign(unit_1) * _log_mean(unit_1.abs(), unit_0.abs())
     result = cells[CELL].copy()
     for effect, (old, new) in factors.items():
-        ratio = (new / old).where(both, 1.0)
-        result[effect] = weight * np.log(ratio.abs())
+        result[effect] = weight * np.log((new / old).where(both, 1.0).abs())
     result["spend"] += (unit_1 - unit_0).where(~both, 0.0)
     return result
 
@@ -99,13 +84,18 @@ def steps(terms: pd.DataFrame, start: float, end: float, least: float = 0.02) ->
     return pd.DataFrame([("start", "", start), *rows, ("end", "", end)], columns=["component", "effect", "value"])
 
 
+def _log_mean(a: pd.Series, b: pd.Series) -> pd.Series:
+    """Logarithmic mean (a − b) / (ln a − ln b) of positive numbers; a where both are equal, 0 where one of them is 0."""
+    positive = (a > 0) & (b > 0)
+    apart = positive & ~np.isclose(a, b, rtol=1e-9, atol=0)
+    return ((a - b) / np.log((a / b).where(apart))).fillna(a.where(positive, 0.0))
+
+
 def _cells(months: pd.DataFrame, before: str, after: str) -> pd.DataFrame:
     """Both months side by side per cell: spend, own amount, rate, active customers of the market and of all."""
     missing = [month for month in (before, after) if month not in set(months["month"])]
     if missing:
-        raise NotEnoughData(
-            f"There is no retention cost for {missing[0]} to compare with, or who was active then is not known."
-        )
+        raise NotEnoughData(f"There is no retention cost for {missing[0]} to compare with, or who was active then is not known.")
     pair = [months[months["month"] == month] for month in (before, after)]
     sides = [rows.groupby(CELL)[["spend", "amount"]].sum().add_suffix(f"_{k}") for k, rows in enumerate(pair)]
     cells = sides[0].join(sides[1], how="outer").fillna(0.0).reset_index()

@@ -32,11 +32,9 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     Only cells whose ledger lines name a channel and a market. Raises NotEnoughData when fewer than two cells do.
 
     >>> from helpers.metrics.costs.books import example
-    >>> try:
-    ...     panel(example(), date(2026, 10, 31))
-    ... except NotEnoughData as gap:
-    ...     print(str(gap)[:60])
-    A budget can be split only between two or more channels with
+    >>> panel(example(), date(2026, 10, 31))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    helpers.estimates.NotEnoughData: A budget can be split only between two or more channels with ...
     """
     costs = monthly(books, as_of, months)
     named = costs[(costs["channel"] != "") & (costs["active_existing"] > 0)]
@@ -57,12 +55,11 @@ def responses(history: pd.DataFrame) -> pd.DataFrame:
     The `regression.line` through `panel` of log(reached / active) on log(spend / active), so that a growing customer base
     is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
     leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
-    A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior), since the best split of
-    noisy curves would else promise more than it keeps: it favours the curves that chance made steep. It is what went
-    together in the past, not proof of cause: only a holdout (notebook 07) is.
+    A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior): the best split of noisy curves
+    favours those that chance made steep. It is what went together in the past, not proof of cause: only a holdout is.
 
     Returns market, channel, spend and reached (means of the three newest months), elasticity, se, scale, basis
-    ("fitted" or "assumed"), history (the weight of the fitted elasticity beside the assumed one, 0 to 1), months.
+    ("fitted" or "assumed"), history (the weight of the fitted elasticity beside the assumed one, 0 to 1).
 
     >>> months = pd.DataFrame({"month": [f"2025-{m:02}" for m in range(1, 13)], "market": "DE", "channel": "email",
     ...     "spend": [100.0 * m for m in range(1, 13)], "active_existing": 1000})
@@ -79,10 +76,10 @@ def responses(history: pd.DataFrame) -> pd.DataFrame:
             continue
         elasticity, se, history_counts = _elasticity(cell[(cell["spend"] > 0) & (cell["reached"] > 0)])
         basis = "fitted" if history_counts else "assumed"
-        rows.append((market, channel, spend, came, elasticity, se, came / spend**elasticity, basis, history_counts, len(cell)))
-    if len(rows) < 1:
+        rows.append((market, channel, spend, came, elasticity, se, came / spend**elasticity, basis, history_counts))
+    if not rows:
         raise NotEnoughData("No channel with a cost of its own brought a customer back in the last months.")
-    columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "history", "months"]
+    columns = [*CELL, "spend", "reached", "elasticity", "se", "scale", "basis", "history"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -99,9 +96,8 @@ def curves(cells: pd.DataFrame, points: int = 25) -> pd.DataFrame:
     rows, size = cells.loc[cells.index.repeat(points)], np.tile(np.geomspace(*LIMITS, points), len(cells))
     half, fitted = Z_95 * rows["se"], rows["basis"] == "fitted"
     ends = [(rows["elasticity"] + side * half).where(fitted, end) for side, end in zip((-1, 1), ASSUMED_RANGE, strict=True)]
-    back = {name: rows["reached"] * size**b for name, b in (("one", ends[0]), ("other", ends[1]))}
-    drawn = rows[CELL].assign(spend=rows["spend"] * size, reached=rows["reached"] * size ** rows["elasticity"],
-                              low=np.minimum(*back.values()), high=np.maximum(*back.values()))
+    back, *extremes = (rows["reached"] * size**b for b in (rows["elasticity"], *ends))
+    drawn = rows[CELL].assign(spend=rows["spend"] * size, reached=back, low=np.minimum(*extremes), high=np.maximum(*extremes))
     return drawn.reset_index(drop=True)
 
 
@@ -124,43 +120,28 @@ def best_split(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(recommended=plan, change=plan - now, expected=after, expected_change=after - before)
 
 
-def gained(plan: pd.DataFrame) -> Estimate:
-    """How many more customers a month the recommended split brings back for the same money; interval and n as of `saving`.
+def worth(plan: pd.DataFrame) -> tuple[Estimate, Estimate]:
+    """What the recommended split brings a month: customers more for the same money, money less for the same customers.
+
+    For the saving the plan is scaled down until it brings back as many customers as today's spending does. The 95 %
+    intervals draw the elasticities from their standard errors (assumed ones evenly from 0.3 to 0.7) and keep the plan, so
+    they can include a loss. n is the customers of a month who come back through these channels.
 
     >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
     ...     "reached": [40.0, 20.0], "elasticity": 0.5, "scale": [4.0, 2.0], "se": 0.05, "basis": "fitted"})
-    >>> found = gained(best_split(cells))
-    >>> round(found.value, 1), found.low < found.value < found.high
-    (3.1, True)
+    >>> [(round(each.value, 1), each.low < each.value < each.high) for each in worth(best_split(cells))]
+    [(3.1, True), (19.4, True)]
     """
-    return _estimated(plan, _gained)
-
-
-def saving(plan: pd.DataFrame) -> Estimate:
-    """What the recommended split would save a month for the same number of customers, with a 95 % interval.
-
-    The plan is scaled down until it brings back as many customers as today's spending does; the money left is the
-    saving. The interval draws the elasticities from their standard errors (assumed ones evenly from 0.3 to 0.7) and
-    keeps the plan, so it can include a loss. n is the customers of a month who come back through these channels.
-
-    >>> cells = pd.DataFrame({"market": ["DE", "DE"], "channel": ["email", "sms"], "spend": [100.0, 100.0],
-    ...     "reached": [40.0, 20.0], "elasticity": 0.5, "scale": [4.0, 2.0], "se": 0.05, "basis": "fitted"})
-    >>> found = saving(best_split(cells))
-    >>> round(found.value, 1), found.low < found.value < found.high
-    (19.4, True)
-    """
-    return _estimated(plan, _saved)
-
-
-def _estimated(plan: pd.DataFrame, measure) -> Estimate:
-    """A measure of the plan, with the interval it has under drawn elasticities."""
     draws = np.random.default_rng(SEED)
-    assumed = (plan["basis"] == "assumed").to_numpy()
     drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
     even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))
-    elasticities = np.clip(np.where(assumed, even, drawn), *ELASTICITIES)
-    low, high = np.quantile([measure(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
-    return Estimate(measure(plan, plan["elasticity"].to_numpy()), float(low), float(high), round(plan["reached"].sum()))
+    elasticities = np.clip(np.where(plan["basis"] == "assumed", even, drawn), *ELASTICITIES)
+    found = []
+    for measure in (_gained, _saved):
+        low, high = np.quantile([measure(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
+        value = measure(plan, plan["elasticity"].to_numpy())
+        found.append(Estimate(value, float(low), float(high), round(plan["reached"].sum())))
+    return found[0], found[1]
 
 
 def _gained(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
@@ -171,13 +152,9 @@ def _gained(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
 def _saved(plan: pd.DataFrame, elasticity: np.ndarray) -> float:
     """Money left when the plan is scaled to today's customers."""
     now, then, came = (plan[name].to_numpy() for name in ("spend", "recommended", "reached"))
-    gain = came * (then / now) ** elasticity
-
-    def surplus(size):
-        """Customers more than now, at this multiple of the split."""
-        return (gain * size**elasticity).sum() - came.sum()
-
-    return float(then.sum() * (1 - brentq(surplus, 1e-9, 1e9)))
+    back = came * (then / now) ** elasticity
+    size = brentq(lambda size: (back * size**elasticity).sum() - came.sum(), 1e-9, 1e9)  # of the plan
+    return float(then.sum() * (1 - size))
 
 
 def _elasticity(cell: pd.DataFrame) -> tuple[float, float, float]:

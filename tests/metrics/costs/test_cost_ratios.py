@@ -114,8 +114,8 @@ def test_the_interval_of_the_ratio_holds_the_truth_as_often_as_it_says():
         ledger = pd.DataFrame({"part": ["existing"], "market": ["DE"], "component": ["crm"], "amount_rc": [300_000]})
         valued = pd.DataFrame({"customer_id": ids, "clv_residual": worth, "clv_historic": 0})
         customers = ibis.memtable(pd.DataFrame({"customer_id": ids, "home_market": "DE"})[active])
-        margins = cost_ratios.expected_margin(ibis.memtable(valued), customers, "EUR")
-        found = cost_ratios.ltv_to_retention_cost(cost_ratios.ltv_inputs(ledger, base, margins, "EUR"))
+        found = cost_ratios.ltv_to_retention_cost(
+            cost_ratios.ltv_by_market(ledger, base, ibis.memtable(valued), customers, "EUR"))
         assert (found["low"] < found["value"]).all() and (found["value"] < found["high"]).all()
         inside += found.set_index("market").loc["all", "low"] <= 5 / 3 <= found.set_index("market").loc["all", "high"]
     assert 0.91 <= inside / 200 <= 0.99

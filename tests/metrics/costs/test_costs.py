@@ -55,7 +55,7 @@ def test_customers_of_no_market_carry_their_share_under_the_name_they_have_every
     by_market = costs.by_market(allocated(there, QUARTER), costs.customers(there, QUARTER), "EUR").set_index("market")
     assert set(renamed.index) == {"DE", "GB", "unknown"} and renamed.loc["unknown", "spend"] > 0
     pd.testing.assert_frame_equal(renamed.rename({"unknown": "US"}), by_market)
-    counts = cost_books.active_existing(placed, cost_books.whole_months(QUARTER))
+    counts = placed.active_existing(cost_books.whole_months(QUARTER))
     assert set(counts["market"]) <= {"DE", "GB", "unknown"}
 
 
@@ -76,6 +76,15 @@ def test_an_order_without_a_market_counts_where_its_customer_lives(books):
 
 
 # known values
+
+
+def test_what_the_books_of_the_examples_know():
+    """a (DE, old), b (FR, old) and c (DE, won) buy in October; September has no ledger line; orders begin with it."""
+    ours, october = replace(cost_books.example(), data_start=date(2026, 9, 1)), Period.month("2026-10")
+    assert ours.active_existing([october]).values.tolist() == [["2026-10", "DE", 1], ["2026-10", "FR", 1]]
+    assert ours.active_buckets([october], "DE")[["active_existing", "discount_rc"]].values.tolist() == [[1, 200], [0, 0]]
+    assert ours.unbooked(Period(date(2026, 9, 1), date(2026, 10, 31))) == ["2026-09"]
+    assert not ours.observed(october) and ours.lines(october).count().execute() == 3
 
 
 def test_the_articles_example():
@@ -200,7 +209,7 @@ def test_the_window_is_open_at_its_far_end(books):
     assert cost_books.existing(books.occasions, Period.month("2026-05"), 60).execute().query(emil).empty
     assert len(cost_books.existing(books.occasions, Period.month("2026-05"), 61).execute().query(emil)) == 1
     counts = [
-        cost_books.active_existing(replace(books, window=window), [Period.month("2026-05")]).set_index("market")
+        replace(books, window=window).active_existing([Period.month("2026-05")]).set_index("market")
         for window in (60, 61)
     ]
     assert [int(each["active_existing"].get("US", 0)) for each in counts] == [1, 2]

@@ -52,8 +52,8 @@ def test_europe_by_social_and_the_us_by_email():
     brings = (known["scale"] * plan["recommended"].to_numpy() ** truth).sum()
     assert brings == pytest.approx(best["expected"].sum(), rel=0.003)  # a flat top: other splits bring as many
     assert plan["recommended"].to_numpy() == pytest.approx(best["recommended"].to_numpy(), rel=0.10)
-    saved = reallocation.saving(reallocation.best_split(cells))
-    assert saved.low > 0 and saved.low < reallocation.saving(best).value < saved.high
+    saved = reallocation.worth(reallocation.best_split(cells))[1]
+    assert saved.low > 0 and saved.low < reallocation.worth(best)[1].value < saved.high
 
 
 def test_two_equal_curves_share_by_their_squared_scales():
@@ -93,7 +93,7 @@ def test_the_split_is_the_one_a_general_optimiser_finds():
 
 def test_the_saving_buys_the_same_customers():
     plan = reallocation.best_split(reallocation.responses(history()))
-    saved = reallocation.saving(plan).value
+    saved = reallocation.worth(plan)[1].value
     size = 1 - saved / plan["spend"].sum()
     again = (plan["scale"] * (size * plan["recommended"]) ** plan["elasticity"]).sum()
     assert again == pytest.approx(plan["reached"].sum())
@@ -113,7 +113,7 @@ def test_where_history_cannot_tell_the_assumption_is_declared(change):
     cells = reallocation.responses(months)
     assert cells["basis"].eq("assumed").sum() >= 3
     assert cells.loc[cells["basis"] == "assumed", "elasticity"].eq(reallocation.ASSUMED_ELASTICITY).all()
-    saved = reallocation.saving(reallocation.best_split(cells))
+    saved = reallocation.worth(reallocation.best_split(cells))[1]
     assert saved.low <= saved.value <= saved.high
 
 
@@ -158,7 +158,7 @@ def test_the_panel_by_pencil(table, occasions_of):
 
 def test_what_the_split_brings_is_what_the_table_adds_up_to():
     plan = reallocation.best_split(reallocation.responses(history()))
-    gain = reallocation.gained(plan)
+    gain = reallocation.worth(plan)[0]
     assert gain.value == pytest.approx(plan["expected_change"].sum())
     assert 0 < gain.low < gain.value < gain.high
     truth = np.array([TRUE[market, channel][1] for market, channel in zip(plan["market"], plan["channel"], strict=True)])
