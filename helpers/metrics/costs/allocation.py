@@ -162,7 +162,7 @@ def _pieces(line, weights: dict, shares: dict, nameless: set[str]):
     nowhere = {(UNALLOCATED, True): 1.0}
     placed = {(line.market, True): 1.0} if line.market else weights.get((line.allocation, line.month), nowhere)
     if line.channel in nameless:
-        placed = {(market, False): weight for (market, _known), weight in placed.items()}
+        placed = {(market, False): sum(each for (named, _known), each in placed.items() if named == market) for market, _ in placed}
     share = line.existing_share
     if pd.isna(share):  # no rule given: as the orders of the line's market, or of all
         share = shares.get((line.month, line.market), shares.get((line.month, ""), 1.0))

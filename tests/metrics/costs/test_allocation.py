@@ -105,6 +105,13 @@ def test_a_channel_without_buyers_serves_nobody_we_know(books):
     assert placed(ledger) == {("DE", UNIDENTIFIED): 1000}
 
 
+def test_a_nameless_channel_weighs_all_orders_of_a_market(books):
+    """In May DE has two orders, one of them Amazon's, and GB one."""
+    may = dict(AMAZON, order_id="amazon-1", order_date=date(2026, 5, 12), ordered_at=pd.Timestamp("2026-05-12"))
+    ledger = allocated(books([dict(channel="amazon", allocation="orders")], extra_orders=[may]), MAY)
+    assert placed(ledger) == {("DE", UNIDENTIFIED): 667, ("GB", UNIDENTIFIED): 333}
+
+
 def test_by_tickets_and_a_ticket_of_no_market_is_not_lost(books):
     tickets = [
         dict(ticket_id=str(k), market=market, opened_date=date(2026, 5, 9))
