@@ -33,8 +33,7 @@ def active(occasions: ir.Table, t: date, window_days: int) -> ir.Table:
 
 
 def flows(
-    occasions: ir.Table, as_of: date, window_days: int, *, months: int = 1, by: Sequence[str] = (),
-    data_start: date | None = None,
+    occasions: ir.Table, as_of: date, window_days: int, data_start: date, *, months: int = 1, by: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Active customers at the start and end of each period, and who moved between: a row per period, in customers.
 
@@ -42,25 +41,25 @@ def flows(
     and not in the second, retained in both; new are active at t1 with a first occasion after t0; reactivated are
     active at t1, were not at t0, and had bought before. end = start − lost + new + reactivated holds exactly.
     Periods are `months` calendar months long, the last ends with the last complete month of as_of. Numbers are
-    blank (NA) where t0 (for `end`, t1) lies before the data's start (data_start, by default the first occasion)
-    plus W: who was active then is unknown.
+    blank (NA) where t0 (for `end`, t1) lies before the first day of the data, data_start, plus W: who was active then
+    is unknown.
 
     Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without
     a purchase.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
-    >>> flows(bought, date(2026, 3, 31), 40).tail(1)[["period", "start", "lost", "new", "reactivated", "end"]]
+    >>> flows(bought, date(2026, 3, 31), 40, date(2026, 1, 5)).tail(1)[["period", "start", "lost", "new", "reactivated", "end"]]
         period  start  lost  new  reactivated  end
     2  2026-03      1     1    0            1    1
     """
     by, last = list(by), month_end(last_complete_month(as_of))
-    begun = data_start or _first_day(occasions, last)
-    count = months_between(begun, last) // months + 1 if begun <= last else 0
+    count = months_between(data_start, last) // months + 1 if data_start <= last else 0
     cuts = [add_months(last, -months * back) for back in range(count, -1, -1)]
-    knows = np.array([cut >= begun + timedelta(days=window_days) for cut in cuts])
+    knows = np.array([cut >= data_start + timedelta(days=window_days) for cut in cuts])
+    nobody = UNKNOWN.assign(**{name: [] for name in by})
     if not count:
-        return UNKNOWN.assign(**{name: [] for name in by})
+        return nobody
     counts = runs(occasions, last, window_days, months=months, periods=count, by=by).execute()
     labels = [Period(eve + timedelta(days=1), end).label for eve, end in zip(cuts, cuts[1:], strict=False)]
     frames = []
@@ -69,7 +68,7 @@ def flows(
         moves.loc[~knows[:-1], list(MOVES[:-1])] = pd.NA
         moves.loc[~knows[1:], "end"] = pd.NA
         frames.append(moves[[*by, "period", "t0", "t1", *MOVES]])
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else nobody
 
 
 def known(flows: pd.DataFrame) -> pd.DataFrame:
@@ -110,47 +109,31 @@ def net_loss_rate(start, end):
     return (start - end) / start
 
 
-def churn_by_window(
-    occasions: ir.Table, as_of: date, window_days: int, *, factors: Sequence[float] = WINDOW_FACTORS,
-    data_start: date | None = None,
-) -> pd.DataFrame:
-    """The newest month's churn rate had the churn window been shorter or longer: a row per factor times W.
+def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_start: date) -> pd.DataFrame:
+    """The newest month's churn rate had the churn window been half, once, one and a half or twice as long: a row each.
 
-    A short window calls slow customers lost and wins them back later (see reactivated_share, reactivated / start); a
-    long one notices losses late. Factors whose window the history cannot fill are blank. One pass for all factors.
-
-    Returns factor, window_days, period, reactivated_share, value, low, high (95 % Wilson), n.
+    A short window calls slow customers lost and wins them back later; a long one notices losses late. Windows that the
+    history cannot fill are blank. One query for all. Returns factor, window_days, period, value, low, high (95 % Wilson), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
-    >>> churn_by_window(bought, date(2026, 3, 31), 40, factors=(1, 1.25))[["window_days", "value"]].values.tolist()
-    [[40.0, 1.0], [50.0, 1.0]]
+    >>> churn_by_window(bought, date(2026, 3, 31), 40, date(2026, 1, 5))[["window_days", "value"]].values.tolist()
+    [[20.0, nan], [40.0, 1.0], [60.0, nan], [80.0, nan]]
     """
-    month, table = Period.month(last_complete_month(as_of)), pd.DataFrame({"factor": list(factors)})
-    table["window_days"] = [round(window_days * factor) for factor in factors]
-    table["period"] = month.label
-    t0, begun = month.t0, data_start or _first_day(occasions, month.t1)
+    month, spans = Period.month(last_complete_month(as_of)), [round(window_days * factor) for factor in WINDOW_FACTORS]
     each = occasions.filter(_.date <= ibis.literal(month.t1)).group_by("customer_id").agg(
-        before=_.date.max(where=_.date <= ibis.literal(t0)), last=_.date.max())
+        before=_.date.max(where=_.date <= ibis.literal(month.t0)), last=_.date.max())
     sums = {}
-    for days in dict.fromkeys(table["window_days"]):
-        was = (_.before > ibis.literal(t0 - timedelta(days=days))).fill_null(False)
-        still = _.last > ibis.literal(month.t1 - timedelta(days=days))
-        back = still & ~was & _.before.notnull()
-        sums |= {f"start{days}": was.sum(), f"lost{days}": (was & ~still).sum(), f"back{days}": back.sum()}
+    for days in spans:
+        was = (_.before > ibis.literal(month.t0 - timedelta(days=days))).fill_null(False)
+        gone = _.last <= ibis.literal(month.t1 - timedelta(days=days))
+        sums |= {f"start{days}": was.sum(), f"lost{days}": (was & gone).sum()}
     counted = each.agg(**sums).execute().iloc[0]
-    knows = [begun + timedelta(days=days) <= t0 for days in table["window_days"]]
-    for name in ("start", "lost", "back"):
-        table[name] = pd.array([counted[f"{name}{days}"] for days in table["window_days"]], "Int64")
-        table[name] = table[name].where(knows)
-    start = table["start"].astype("float64")
-    table["reactivated_share"] = table["back"].astype("float64") / start.where(start > 0)
-    return churn_rate(table).drop(columns=["start", "lost", "back"])
-
-
-def _first_day(occasions: ir.Table, last: date) -> date:
-    first = occasions.date.min().execute()
-    return last + timedelta(days=1) if pd.isna(first) else pd.Timestamp(first).date()
+    counts = {name: pd.array([counted[f"{name}{days}"] for days in spans], "Int64") for name in ("start", "lost")}
+    table = pd.DataFrame({"factor": WINDOW_FACTORS, "window_days": spans, "period": month.label} | counts)
+    unknown = [data_start + timedelta(days=days) > month.t0 for days in spans]
+    table.loc[unknown, ["start", "lost"]] = pd.NA
+    return churn_rate(table).drop(columns=["start", "lost"])
 
 
 def runs(

@@ -21,23 +21,21 @@ FIRST_ORDERS = 4  # 1→2, 2→3, 3→4, and all later ones together
 
 
 class Window(NamedTuple):
-    """A churn window and what it rests on: W in days, F(W), gaps still followed at W, the horizon and F(horizon)."""
+    """A churn window and what it rests on: W in days, the horizon and F(horizon)."""
 
     days: int
-    returned: Estimate
-    at_risk: int
     horizon_days: int
     returned_by_horizon: Estimate
 
 
-def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int = FIRST_ORDERS) -> pd.DataFrame:
+def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """How many gaps of each length follow a purchase occasion: counts, made in the engine.
 
     A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of
-    (returned is false: still open, censored). order_number is that of the occasion the gap begins with, `orders`
+    (returned is false: still open, censored). order_number is that of the occasion the gap begins with, the fourth
     and later ones together; for truncated customers it is only the least it can be.
 
-    Returns the `by` columns, order_number, truncated, gap_days, returned, count.
+    Returns order_number, truncated, gap_days, returned, count.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -50,16 +48,15 @@ def gaps(occasions: ir.Table, as_of: date, by: Sequence[str] = (), orders: int =
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     again = seen.filter(_.previous_date.notnull())
-    number, before = (ibis.least(n, orders).cast("int64") for n in (_.n, _.n - 1))
-    keys = [*by, "order_number", "truncated"]
-    ended = again.group_by(*by, "truncated", order_number=before, gap_days=_.date.delta(_.previous_date, unit="day"))
+    number, before = (ibis.least(n, FIRST_ORDERS).cast("int64") for n in (_.n, _.n - 1))
+    ended = again.group_by("truncated", order_number=before, gap_days=_.date.delta(_.previous_date, unit="day"))
     # open are the gaps begun on a day less those of them that have ended: no join of customers to themselves
-    begun = seen.group_by(*by, "truncated", order_number=number, day=_.date).agg(left=_.count())
-    followed = again.group_by(*by, "truncated", order_number=before, day=_.previous_date).agg(left=-_.count())
-    still = begun.union(followed).group_by(*keys, "day").agg(count=_.left.sum())
+    begun = seen.group_by("truncated", order_number=number, day=_.date).agg(left=_.count())
+    followed = again.group_by("truncated", order_number=before, day=_.previous_date).agg(left=-_.count())
+    still = begun.union(followed).group_by("order_number", "truncated", "day").agg(count=_.left.sum())
     still = still.filter(still["count"] > 0).mutate(gap_days=ibis.literal(as_of).delta(still.day, unit="day")).drop("day")
     counts = pd.concat([ended.agg(count=_.count()).execute().assign(returned=True), still.execute().assign(returned=False)])
-    keys += ["gap_days", "returned"]
+    keys = ["order_number", "truncated", "gap_days", "returned"]
     return counts[[*keys, "count"]].sort_values(keys, ignore_index=True)
 
 
@@ -73,8 +70,7 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 
     Parameters: counts with gap_days, returned, count (see `gaps`); by, columns to make one table each for. Returns
     the `by` columns, day, at_risk, returns, value (F), se, low, high, n (all gaps), a row per day on which a gap
-    ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice
-    1980.
+    ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
 
     >>> life_table(pd.DataFrame({"gap_days": [10, 20, 20], "returned": [True, True, False], "count": [1, 1, 2]}))[
     ...     ["day", "at_risk", "returns", "value"]]
@@ -85,10 +81,7 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     if not counts["count"].sum():
         raise NotEnoughData("No purchase can be followed yet: how soon customers return is unknown.")
     if by:
-        parts = counts.groupby(list(by), dropna=False)
-        named = [life_table(part).assign(**dict(zip(by, key, strict=True))) for key, part in parts]
-        table = pd.concat(named, ignore_index=True)
-        return table[[*by, *table.columns.drop(list(by))]]
+        return _each(counts, by, life_table)
     ended = counts.assign(returns=counts["count"].where(counts["returned"], 0))
     days = ended.groupby("gap_days")[["count", "returns"]].sum().sort_index()
     at_risk = days["count"][::-1].cumsum()[::-1]
@@ -116,17 +109,12 @@ def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFram
     [[15.0, 0.25, 4.0, 3.0]]
     """
     if by:
-        parts = table.groupby(list(by), dropna=False)
-        read = [at_day(part, day).assign(**dict(zip(by, key, strict=True))) for key, part in parts]
-        return pd.concat(read, ignore_index=True)[[*by, "day", "value", "low", "high", "n", "at_risk"]]
-    longer = table.loc[table["day"] >= day, "at_risk"]
-    at_risk = int(longer.iloc[0]) if len(longer) else 0
-    past = table[table["day"] <= day].tail(1)
+        return _each(table, by, lambda part: at_day(part, day))
+    past, longer = table[table["day"] <= day].tail(1), table.loc[table["day"] >= day, "at_risk"]
     value, low, high = past[["value", "low", "high"]].iloc[0] if len(past) else (0.0, 0.0, np.nan)
-    if not at_risk:
-        value, low, high = np.nan, np.nan, np.nan
-    n = int(table["n"].iloc[0]) if len(table) else 0
-    return pd.DataFrame([{"day": day, "value": value, "low": low, "high": high, "n": n, "at_risk": at_risk}])
+    at_risk, n = (int(column.iloc[0]) if len(column) else 0 for column in (longer, table["n"]))
+    read = pd.DataFrame([{"day": day, "value": value, "low": low, "high": high, "n": n, "at_risk": at_risk}])
+    return read if at_risk else read.assign(value=np.nan, low=np.nan, high=np.nan)
 
 
 def returned_by(table: pd.DataFrame, day: int) -> Estimate:
@@ -136,8 +124,8 @@ def returned_by(table: pd.DataFrame, day: int) -> Estimate:
     >>> returned_by(table, 15).value
     0.25
     """
-    row = next(at_day(table, day).itertuples())
-    return Estimate(row.value, row.low, row.high, row.n)
+    value, low, high, n = at_day(table, day)[["value", "low", "high", "n"]].iloc[0]
+    return Estimate(value, low, high, int(n))
 
 
 def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
@@ -156,7 +144,7 @@ def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFr
 
 
 def churn_window(counts: pd.DataFrame) -> Window:
-    """The churn window W: by when 90 % of the returns that happen within 365 days have happened, with what it rests on.
+    """The churn window W: by when 90 % of the returns that happen within 365 days have happened.
 
     The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of. Where
     fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (see horizon_days; say
@@ -166,8 +154,8 @@ def churn_window(counts: pd.DataFrame) -> Window:
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
     ...                        "count": [80, 60, 10, 250]})
-    >>> churn_window(counts).days, churn_window(counts).at_risk
-    (60, 320)
+    >>> churn_window(counts)[:2]
+    (60, 365)
     """
     table = life_table(counts)
     followed = table.loc[table["at_risk"] >= AT_RISK, "day"]
@@ -181,8 +169,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
             f"{known}. Until then, set churn_window_days in client.toml to what you know of your customers."
         )
     reached = table[(table["value"] >= RETURN_SHARE * by_horizon.value) & (table["day"] <= horizon)]
-    days = max(int(reached["day"].iloc[0]), SHORTEST_WINDOW)
-    return Window(days, returned_by(table, days), int(at_day(table, days)["at_risk"].iloc[0]), horizon, by_horizon)
+    return Window(max(int(reached["day"].iloc[0]), SHORTEST_WINDOW), horizon, by_horizon)
 
 
 def median_return_days(table: pd.DataFrame) -> int:
@@ -198,12 +185,11 @@ def median_return_days(table: pd.DataFrame) -> int:
     return int(read.loc[read["value"] >= read["value"].max() / 2, "day"].iloc[0])
 
 
-def lapsed(occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] = ()) -> pd.DataFrame:
+def lapsed(occasions: ir.Table, as_of: date, days: int = 30) -> pd.DataFrame:
     """The share of all customers who have not bought for `days` days: no occasion in (as_of − days, as_of].
 
     It is a segment to write to, not churn: see `flagged_returners` for how many of them come back by themselves.
-    Returns one row (or one for each value of `by`) with lapsed, n (all who ever bought), value, low, high (95 %
-    Wilson).
+    Returns one row with lapsed, n (all who ever bought), value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]]
@@ -211,21 +197,25 @@ def lapsed(occasions: ir.Table, as_of: date, days: int = 30, by: Sequence[str] =
     0       1  2    0.5
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
-    lasts = seen.group_by("customer_id", *by).agg(last=_.date.max())
+    lasts = seen.group_by("customer_id").agg(last=_.date.max())
     silent = (_.last <= ibis.literal(as_of - timedelta(days=days))).sum().fill_null(0)
-    counts = lasts.agg(by=list(by), lapsed=silent, n=_.count()).execute()
-    return with_wilson(counts.sort_values(list(by), ignore_index=True) if by else counts, "lapsed", "n")
+    return with_wilson(lasts.agg(lapsed=silent, n=_.count()).execute(), "lapsed", "n")
 
 
-def flagged_returners(table: pd.DataFrame, days: int = 30, horizon_days: int = HORIZON_DAYS) -> float:
-    """Of customers who buy again within the horizon, the share silent for `days` first, so flagged as "lapsed".
+def flagged_returners(table: pd.DataFrame, days: int = 30) -> float:
+    """Of customers who buy again within 365 days, the share silent for `days` first, so flagged as "lapsed".
 
-    1 − F(days) / F(horizon) from the life table, the horizon at most as far as the table reaches: high means that the
-    flag mostly marks people who return by themselves.
+    1 − F(days) / F(365) from the life table, or as far as it reaches: high means that the flag mostly marks people who
+    return by themselves.
 
     >>> counts = pd.DataFrame({"gap_days": [10, 50, 400], "returned": [True, True, False], "count": [1, 3, 4]})
     >>> flagged_returners(life_table(counts), 30)
     0.75
     """
-    soon, late = returned_by(table, days).value, returned_by(table, min(horizon_days, int(table["day"].max()))).value
+    soon, late = (returned_by(table, day).value for day in (days, min(HORIZON_DAYS, int(table["day"].max()))))
     return 1 - soon / late if late > 0 else float("nan")
+
+
+def _each(frame: pd.DataFrame, by: Sequence[str], make) -> pd.DataFrame:
+    """What is made of each part of a frame, below one another, the columns of `by` first."""
+    return frame.groupby(list(by), dropna=False).apply(make).reset_index(list(by)).reset_index(drop=True)

@@ -13,6 +13,7 @@ from helpers.metrics.churn import churn
 from helpers.periods import convert_rate
 
 END = date(2026, 6, 30)
+START, DRAWN = date(2025, 11, 5), date(2024, 1, 1)  # the first day of the six customers', and of drawn purchases
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def sets(rows: pd.DataFrame, t0: date, t1: date, window_days: int) -> dict:
 # --- known values
 
 def test_six_customers_by_pencil(six_customers):
-    flows = churn.flows(six_customers, END, 60).set_index("period")
+    flows = churn.flows(six_customers, END, 60, START).set_index("period")
     # window of 60 days; the data begin on 5 November 2025, so active is known from 4 January 2026 on
     assert flows.loc["2026-01", list(churn.MOVES)].isna().tolist() == [True] * 5 + [False]
     # eve of February: anna, ben (10 January), dora (15 December); carla's 20 November is 72 days back
@@ -80,7 +81,7 @@ def test_the_edges_of_the_window_by_pencil():
 
 def test_active_is_known_from_the_datas_start_plus_the_window():
     bought = purchases(pd.DataFrame({"customer_id": ["a", "a"], "date": ["2026-01-01", "2026-03-01"]}))
-    known = {days: churn.flows(bought, date(2026, 3, 31), days)["start"].notna().tolist() for days in (30, 31)}
+    known = {days: churn.flows(bought, date(2026, 3, 31), days, date(2026, 1, 1))["start"].notna().tolist() for days in (30, 31)}
     assert known == {30: [False, True, True], 31: [False, False, True]}  # 31 January is 1 January + 30 days
 
 
@@ -89,13 +90,13 @@ def test_active_is_known_from_the_datas_start_plus_the_window():
 @settings(max_examples=10, deadline=None)
 @given(histories, st.sampled_from([7, 30, 45, 100, 180]), st.sampled_from([1, 3, 12]))
 def test_sets_find_the_same_flows(history, window_days, months):
-    rows, begun = drawn([*history, (9, 0)]), date(2024, 1, 1)
-    flows = churn.flows(purchases(rows), date(2025, 7, 15), window_days, months=months)
+    rows = drawn([*history, (9, 0)])
+    flows = churn.flows(purchases(rows), date(2025, 7, 15), window_days, DRAWN, months=months)
     assert flows["t1"].iloc[-1] == END.replace(year=2025)  # the last complete month
     for row in flows.to_dict("records"):
         expected = sets(rows, row["t0"], row["t1"], window_days)
-        known = {"end"} if row["t1"] >= begun + timedelta(days=window_days) else set()
-        known |= set(churn.MOVES[:-1]) if row["t0"] >= begun + timedelta(days=window_days) else set()
+        known = {"end"} if row["t1"] >= DRAWN + timedelta(days=window_days) else set()
+        known |= set(churn.MOVES[:-1]) if row["t0"] >= DRAWN + timedelta(days=window_days) else set()
         assert {name: row[name] for name in known} == {name: expected[name] for name in known}
         assert all(pd.isna(row[name]) for name in set(churn.MOVES) - known)
 
@@ -104,13 +105,13 @@ def test_sets_find_the_same_flows(history, window_days, months):
 @given(histories)
 def test_flows_add_up_and_churn_and_retention_are_one(history):
     rows = drawn([*history, (9, 0)])
-    flows = churn.churn_rate(churn.flows(purchases(rows), date(2025, 6, 30), 75, by=["home_market"]))
+    flows = churn.churn_rate(churn.flows(purchases(rows), date(2025, 6, 30), 75, DRAWN, by=["home_market"]))
     flows = flows.dropna(subset="start")
     assert (flows["end"] == flows["start"] - flows["lost"] + flows["new"] + flows["reactivated"]).all()
     some = flows[flows["start"] > 0]
     retained = some["retained"].astype("float64") / some["start"].astype("float64")
     assert (some["value"] + retained).tolist() == pytest.approx([1.0] * len(some))
-    whole = churn.flows(purchases(rows), date(2025, 6, 30), 75).dropna(subset="start")
+    whole = churn.flows(purchases(rows), date(2025, 6, 30), 75, DRAWN).dropna(subset="start")
     assert flows.groupby("period")[["lost", "new"]].sum().values.tolist() == whole[["lost", "new"]].values.tolist()
 
 
@@ -118,32 +119,32 @@ def test_flows_add_up_and_churn_and_retention_are_one(history):
 @given(histories)
 def test_order_names_and_later_purchases_change_nothing(history):
     rows, as_of = drawn([*history, (9, 0)]), date(2024, 12, 31)
-    now = churn.flows(purchases(rows), as_of, 60)
+    now = churn.flows(purchases(rows), as_of, 60, DRAWN)
     renamed = rows.sample(frac=1, random_state=1).assign(customer_id="f" + rows["customer_id"])
-    pd.testing.assert_frame_equal(churn.flows(purchases(renamed), as_of, 60), now)
-    pd.testing.assert_frame_equal(churn.flows(purchases(rows[rows["date"] <= "2024-12-31"]), as_of, 60), now)
+    pd.testing.assert_frame_equal(churn.flows(purchases(renamed), as_of, 60, DRAWN), now)
+    pd.testing.assert_frame_equal(churn.flows(purchases(rows[rows["date"] <= "2024-12-31"]), as_of, 60, DRAWN), now)
 
 
 @settings(max_examples=4, deadline=None)
 @given(histories)
 def test_every_factor_is_the_churn_rate_of_its_own_window(history):
     bought = purchases(drawn([*history, (9, 0)]))
-    factors = churn.churn_by_window(bought, date(2025, 7, 10), 60)
+    factors = churn.churn_by_window(bought, date(2025, 7, 10), 60, DRAWN)
     assert factors["window_days"].tolist() == [30, 60, 90, 120]
     for row in factors.to_dict("records"):
-        newest = churn.churn_rate(churn.flows(bought, date(2025, 7, 10), row["window_days"])).iloc[-1]
+        newest = churn.churn_rate(churn.flows(bought, date(2025, 7, 10), row["window_days"], DRAWN)).iloc[-1]
         assert [row[name] for name in ("period", "n")] == [newest["period"], newest["n"]]
         assert row["value"] == pytest.approx(newest["value"], nan_ok=True)
-        back = newest["reactivated"] / newest["n"] if newest["n"] else float("nan")
-        assert row["reactivated_share"] == pytest.approx(back, nan_ok=True)
 
 
 # --- bad input
 
 def test_a_short_history_is_said_in_a_sentence(six_customers):
-    assert churn.flows(six_customers, END, 300)["start"].isna().all()
-    for nothing in (churn.flows(six_customers, END, 300), churn.flows(six_customers, date(2025, 10, 31), 30),
-                    churn.flows(six_customers, date(2025, 10, 31), 30, by=["home_market"]), churn.UNKNOWN):
+    assert churn.flows(six_customers, END, 300, START)["start"].isna().all()
+    before = {"as_of": date(2025, 10, 31), "window_days": 30, "data_start": START}
+    for nothing in (churn.flows(six_customers, END, 300, START), churn.flows(six_customers, **before),
+                    churn.flows(six_customers, **before, by=["home_market"]), churn.UNKNOWN,
+                    churn.flows(six_customers.limit(0), END, 60, START, by=["home_market"])):
         with pytest.raises(NotEnoughData, match="More history helps"):
             churn.known(nothing)
 
@@ -151,12 +152,12 @@ def test_a_short_history_is_said_in_a_sentence(six_customers):
 # --- edges
 
 def test_a_split_keeps_its_blanks_where_the_whole_has_them(six_customers):
-    whole = churn.flows(six_customers, END, 60)
-    split = churn.flows(six_customers, END, 60, by=["home_market"], data_start=date(2025, 11, 5))
+    whole = churn.flows(six_customers, END, 60, START)
+    split = churn.flows(six_customers, END, 60, START, by=["home_market"])
     assert split.groupby("period")["start"].count().gt(0).tolist() == whole["start"].notna().tolist()
     assert set(split["home_market"]) == {"DE", "GB", "US"}
 
 
 def test_windows_that_the_history_cannot_fill_are_blank(six_customers):
-    factors = churn.churn_by_window(six_customers, END, 150, factors=(0.5, 1, 2)).set_index("factor")["value"]
-    assert factors.isna().to_dict() == {0.5: False, 1: False, 2: True}
+    factors = churn.churn_by_window(six_customers, END, 150, START).set_index("factor")["value"]
+    assert factors.isna().to_dict() == {0.5: False, 1: False, 1.5: True, 2: True}

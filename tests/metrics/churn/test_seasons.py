@@ -44,6 +44,6 @@ def test_two_years_of_a_month_are_needed(six_customers):
     with pytest.raises(NotEnoughData, match="in two years"):
         seasons.seasonality(flows(year(2025, 0.03, 0.12)))
     with pytest.raises(NotEnoughData, match="More history helps"):
-        seasons.seasonality(churn.flows(six_customers, date(2026, 6, 30), 300))
+        seasons.seasonality(churn.flows(six_customers, date(2026, 6, 30), 300, date(2025, 11, 5)))
     with pytest.raises(NotEnoughData, match="in two years"):
-        seasons.seasonality(churn.flows(six_customers, date(2026, 6, 30), 60))
+        seasons.seasonality(churn.flows(six_customers, date(2026, 6, 30), 60, date(2025, 11, 5)))

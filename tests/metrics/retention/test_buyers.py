@@ -79,7 +79,7 @@ def test_no_day_asked_is_no_row(six_customers):
 @settings(max_examples=4, deadline=None)
 @given(histories)
 def test_crr_and_churn_differ_by_the_reactivated(history):
-    flows = churn.flows(purchases(drawn([*history, (8, 0)])), date(2025, 6, 30), 60)
+    flows = churn.flows(purchases(drawn([*history, (8, 0)])), date(2025, 6, 30), 60, date(2024, 1, 1))
     found = buyers.customer_retention_rate(churn.churn_rate(flows).rename(columns={"value": "churn"}))
     found = found[found["start"].fillna(0) > 0]
     residual = found["value"] + found["churn"] - 1
