@@ -161,7 +161,7 @@ CASES = {
     "markets.with_strata": lambda s: markets.with_strata(s.all, AS_OF, {"AE": "other"}),
     "market_measures.retention": lambda s: market_measures.retention(s.stratified, AS_OF),
     "market_measures.repurchase": lambda s: market_measures.repurchase(s.stratified, AS_OF),
-    "market_measures.churned": lambda s: market_measures.churned(s.stratified, AS_OF, W),
+    "market_measures.churned": lambda s: market_measures.churned(s.stratified, AS_OF, W, s.client.first_day),
     "market_measures.spending": lambda s: market_measures.spending(s.stratified, AS_OF, 100),
     "market_measures.after_sales": lambda s: market_measures.after_sales(s.orders, s.refunds, s.stratified, AS_OF, 100),
     "market_measures.valued": lambda s: market_measures.valued(s.valued, s.stratified, "clv_total", 100),

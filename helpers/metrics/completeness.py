@@ -32,14 +32,9 @@ def gaps(orders: ir.Table, refunds: ir.Table, files: pd.DataFrame) -> pd.DataFra
     [['no_buyer', 1, 2, 0.5], ['loose_refunds', 1, 4, 0.25]]
     """
     known, every = orders.aggregate(known=_.customer_id.count(), every=_.count()).to_pandas().iloc[0]
-    loose = refunds.anti_join(orders, ["source", "order_id"])
-    once = files.drop_duplicates("file")
-    ignored = int(once["rows_ignored"].sum())
-    rows = [
-        ("no_buyer", int(every - known), int(every)),
-        ("loose_refunds", int(loose.count().to_pandas()), int(refunds.count().to_pandas())),
-        ("ignored", ignored, int(once["rows_read"].sum()) + ignored),
-    ]
+    loose, refunded = (each.count().to_pandas() for each in (refunds.anti_join(orders, ["source", "order_id"]), refunds))
+    read, ignored = files.drop_duplicates("file")[["rows_read", "rows_ignored"]].sum()
+    rows = [("no_buyer", every - known, every), ("loose_refunds", loose, refunded), ("ignored", ignored, read + ignored)]
     found = pd.DataFrame(rows, columns=["gap", "n", "of"]).query("of > 0").assign(share=lambda each: each["n"] / each["of"])
     return found[found["share"] >= NAMED].sort_values("share", ascending=False, ignore_index=True)
 
@@ -53,13 +48,13 @@ def ignored(files: pd.DataFrame) -> pd.DataFrame:
     [['s', 'f', 10, 0.1]]
     """
     sums = files.drop_duplicates("file").groupby(["source", "format"], as_index=False)[["rows_read", "rows_ignored"]].sum()
-    read = sums["rows_read"].astype("float64")
-    found = sums.assign(n=sums["rows_ignored"], share=sums["rows_ignored"] / (read + sums["rows_ignored"]).where(lambda rows: rows > 0))
+    of = sums[["rows_read", "rows_ignored"]].sum(axis=1)
+    found = sums.assign(n=sums["rows_ignored"], share=sums["rows_ignored"] / of.where(of > 0))
     return found[found["share"] >= NAMED / 10][["source", "format", "n", "share"]].reset_index(drop=True)
 
 
 def alike(occasions: ir.Table) -> list[str]:
-    """Of what 01 compares customers by, the columns in which all are alike or unknown: there is nothing to compare.
+    """Of what 01 compares customers by, the columns in which all are alike or unknown.
 
     >>> import ibis
     >>> firsts = {"n": [1, 1, 2], "first_acquisition_channel": ["email", None, "sms"], "first_product_category": ["tents"] * 3,

@@ -9,7 +9,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import ALPHA, NotEnoughData, bootstrap_weights
-from helpers.metrics.groups.markets import OTHER, UNKNOWN, YEAR
+from helpers.metrics.groups.markets import OTHER, UNKNOWN
 from helpers.metrics.occasions import COUNTED_STATUSES, bucket
 from helpers.periods import Period
 
@@ -24,9 +24,8 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
     >>> payment_mix(sold, date(2026, 6, 30))[["payment_method", "value", "n"]].values.tolist()
     [['card', 0.75, 1], ['cod', 0.25, 1]]
     """
-    year = Period.trailing(as_of, YEAR)
-    placed = year.covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull()
-    placed = orders.filter(*placed)
+    placed = orders.filter(Period.trailing(as_of, 12).covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]),
+                           _.payment_method.notnull())  # fmt: skip
     counts = placed.group_by("market", "payment_method").agg(orders=_.count()).execute()
     if counts.empty:
         raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
@@ -39,39 +38,35 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
 def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
     """Order value now and a year ago, at the rates of the day and at last year's rates: what the exchange rate did.
 
-    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a
-    market is its net sales in the reporting currency over those in the order's currency, currency by currency. Columns
-    market, value (minor units, now), before, at_constant (now at last year's rates), change, change_constant
-    (fractions), change_constant_low, change_constant_high, and the buyers behind each, an order without identity being one:
-    n (now), before_n, change_n and change_constant_n (the fewer of both). A currency not sold in last year keeps this year's
-    rate. The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
+    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a currency
+    is the net sales in the reporting currency over those in it; one not sold in last year keeps this year's. Columns market,
+    value (minor units, now), before, change, change_constant (fractions), change_constant_low, change_constant_high, and the
+    buyers behind each, an order without identity being one: n (now), before_n, change_n and change_constant_n (the fewer of
+    both). The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
     Raises NotEnoughData when nothing was sold in the trailing 12 months.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
     >>> found[["market", "change", "change_constant", "n", "before_n"]].round(2).values.tolist()
     [['GB', 0.0, -0.2, 1, 1]]
     """
-    now, before = Period.trailing(as_of, YEAR), Period.trailing(Period.trailing(as_of, YEAR).t0, YEAR)
+    now, before = Period.trailing(as_of, 12), Period.trailing(Period.trailing(as_of, 12).t0, 12)
     sold = orders.filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
     group = ibis.coalesce(bucket(_.customer_id), "#" + _.order_id.right(2))  # of customers, or of unidentified orders
     sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start), group=group).agg(
-        rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()
-    ).execute()  # fmt: skip
+        rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()).execute()
     if not sums["now"].any():
         raise NotEnoughData(f"Nothing was sold in the 12 months to {as_of:%Y-%m-%d}: there is no order value to compare with a year ago.")
     sums["market"] = _as_shown(sums["market"], names)
-    old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)].copy()
+    old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)]
     rates = old.groupby("currency")[["rc", "minor"]].sum()
-    new["rate"] = new["currency"].map(rates["rc"] / rates["minor"].where(rates["minor"] != 0))
-    new["constant"] = (new["minor"] * new["rate"]).fillna(new["rc"])
+    rate = new["currency"].map(rates["rc"] / rates["minor"].where(rates["minor"] != 0))
+    new = new.assign(constant=(new["minor"] * rate).fillna(new["rc"]))
     a = new.groupby("market")[["rc", "constant", "orders"]].sum()
     b = old.groupby("market")[["rc", "orders"]].sum().reindex(a.index)
-    earlier = b["rc"] / b["orders"].where(b["orders"] > 0)
-    constant = a["constant"] / a["orders"]
-    found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": earlier, "at_constant": constant})
+    found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": b["rc"] / b["orders"].where(b["orders"] > 0)})
     n, before_n = (_buyers(sold.filter(year.covers(_.order_date)), names).reindex(found.index, fill_value=0) for year in (now, before))
     fewer = np.minimum(n, before_n)
-    found = found.assign(change=found["value"] / earlier - 1, change_constant=found["at_constant"] / earlier - 1,
+    found = found.assign(change=found["value"] / found["before"] - 1, change_constant=a["constant"] / a["orders"] / found["before"] - 1,
                          n=n, before_n=before_n, change_n=fewer, change_constant_n=fewer)  # fmt: skip
     found[["change_constant_low", "change_constant_high"]] = [_ends(new, old, market) for market in found.index]
     return found.reset_index()

@@ -21,8 +21,7 @@ UNKNOWN = pd.DataFrame(columns=["period", "t0", "t1", *MOVES])  # the flows of a
 def active(occasions: ir.Table, t: date, window_days: int) -> ir.Table:
     """The customers active at the end of day t, one lazy row each: those with a purchase occasion in (t − W, t].
 
-    Before the data's start + W the set is too small, since earlier purchases are unknown; `flows` leaves those
-    months blank.
+    Before the data's start + W the set is too small, since earlier purchases are unknown.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> active(bought, date(2026, 1, 31), 30).execute().customer_id.tolist()     # 1 January is 30 days before: outside
@@ -39,7 +38,7 @@ def flows(
 
     For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set
     and not in the second, retained in both; new are active at t1 with a first occasion after t0; reactivated are
-    active at t1, were not at t0, and had bought before. end = start − lost + new + reactivated holds exactly.
+    active at t1, were not at t0, and had bought before. end = start − lost + new + reactivated.
     Periods are `months` calendar months long, the last ends with the last complete month of as_of. Numbers are
     blank (NA) where t0 (for `end`, t1) lies before the first day of the data, data_start, plus W: who was active then
     is unknown.
@@ -79,18 +78,15 @@ def known(flows: pd.DataFrame) -> pd.DataFrame:
     """
     there = flows[flows["start"].notna()].reset_index(drop=True)
     if there.empty:
-        raise NotEnoughData(
-            "Churn is not known yet: it needs the purchases of a whole churn window and of one whole month after it. "
-            "More history helps, or a shorter churn_window_days in client.toml if it fits your customers."
-        )
+        raise NotEnoughData("Churn is not known yet: it needs the purchases of a whole churn window and of one whole month after "
+                            "it. More history helps, or a shorter churn_window_days in client.toml if it fits your customers.")
     return there
 
 
 def churn_rate(flows: pd.DataFrame) -> pd.DataFrame:
-    """The share of those active at the start of a period who are not at its end: the flows with value, low, high, n.
+    """lost / start, those active at the start of a period who are not at its end: the flows with value, low, high, n.
 
-    lost / start, a set of customers with the start of the period as denominator n; 95 % Wilson interval; blank
-    where the flows are. It is a rate per period of the flows (a month by default): never name it without.
+    n is start; 95 % Wilson interval; blank where the flows are. It is a rate per period of the flows: never name it without.
 
     >>> churn_rate(pd.DataFrame({"lost": [10], "start": [200]})).value.tolist()
     [0.05]
@@ -99,9 +95,7 @@ def churn_rate(flows: pd.DataFrame) -> pd.DataFrame:
 
 
 def net_loss_rate(start, end):
-    """(start − end) / start, from two counts: churn only if nobody was won between them. Negative when the base grew.
-
-    No proportion of customers, so it has no interval. Numbers or columns.
+    """(start − end) / start, from two counts: churn only if nobody was won between them. No proportion, so no interval.
 
     >>> net_loss_rate(500, 400)
     0.2

@@ -26,9 +26,9 @@ class Season(NamedTuple):
 def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
     """Churn by calendar month over the years: a row per calendar month, each seen in two years or more.
 
-    Sum of lost / sum of start over the years; n is that sum, customer-months, in which a customer counts once a year.
-    Losses are noticed W days after the last purchase: a high January speaks of the time W days before. every_year tells
-    whether the month lay on the same side of its year's rate each time; where not, an event may pass for a season.
+    Sum of lost / sum of start over the years; n is that sum, in which a customer counts once a year. Losses are noticed W
+    days after the last purchase: a high January speaks of the time W days before. every_year tells whether the month lay
+    on the same side of its year's rate each time; where not, an event may pass for a season.
 
     Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData while a
     month has not been seen twice: it might be the highest.
@@ -41,9 +41,8 @@ def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
     months = seen.assign(calendar_month=[day.month for day in seen["t1"]], year=[day.year for day in seen["t1"]])
     of_year = months.groupby("year")[["lost", "start"]].transform("sum").astype("float64")
     months["above"] = months["lost"] * of_year["start"] > of_year["lost"] * months["start"]
-    pooled = months.groupby("calendar_month").agg(
-        years=("year", "size"), every_year=("above", lambda above: above.nunique() == 1),
-        lost=("lost", "sum"), start=("start", "sum")).reset_index()
+    pooled = months.groupby("calendar_month", as_index=False).agg(
+        years=("year", "size"), every_year=("above", lambda above: above.nunique() == 1), lost=("lost", "sum"), start=("start", "sum"))
     pooled = pooled[pooled["years"] >= YEARS].reset_index(drop=True)
     if len(pooled) < 12:
         raise NotEnoughData(f"Seasons cannot be told yet: {len(pooled)} of the 12 calendar months have a churn rate in two years.")

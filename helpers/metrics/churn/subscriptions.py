@@ -25,16 +25,15 @@ def revenue_churn(
     Starting MRR is the sum of all movements before the month. gross = (churned + contraction) / starting; net
     subtracts (expansion + reactivation) / starting; quick_ratio = (new + expansion + reactivation) / (churned +
     contraction); churned_mrr_rate = churned / starting, the articles' formula. `customers`, where given, are the
-    only ones counted (say, those of a market). Intervals of all four: bootstrap over customers; none where nothing moved,
-    for a bootstrap of nothing is sure of it.
+    only ones counted (say, those of a market). Intervals: bootstrap over customers; none where nothing moved.
 
     Movements are summed in their own currency; then all of a month, its start included, is worth what the rates `fx`
-    say on its t0. So what ended leaves nothing behind and no exchange rate is taken for churn; where it moved, a
-    month does not begin with what the one before ended with. `currency` is the reporting currency.
+    say on its t0, so that no exchange rate is taken for churn; where it moved, a month does not begin with what the one
+    before ended with. `currency` is the reporting currency.
 
     Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units, losses
-    positive), n (subscriptions at the start), gross, net, churned_mrr_rate and quick_ratio, each with its _low and
-    _high; blank where a denominator is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
+    positive), n (subscriptions at the start), and the four ratios with their _low and _high; blank where a denominator
+    is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
 
     >>> movements = ibis.memtable({
     ...     "subscription_id": ["a", "b", "b"], "customer_id": ["a", "b", "b"], "kind": ["new", "new", "churn"],
@@ -62,8 +61,7 @@ def revenue_churn(
     for name, (top, bottom) in ratios.items():
         columns = [name, f"{name}_low", f"{name}_high"]
         table[columns] = [ratio_of_sums(top[month], bottom[month])[:3] for month in numbers]
-        still = [not top[month].any() for month in numbers]
-        table.loc[still, columns[1:]] = float("nan")
+        table.loc[~top.any().to_numpy(), columns[1:]] = float("nan")
     return table
 
 

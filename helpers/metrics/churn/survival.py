@@ -100,9 +100,8 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFrame:
-    """The life table read at one day: a row (per group) with value, low, high, n, and at_risk, gaps followed till then.
-
-    Blank where no gap is followed that long.
+    """The life table read at one day, blank where no gap is followed that long: a row (per group) with value, low, high,
+    n, and at_risk, gaps followed till then.
 
     >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
     >>> at_day(table, 15)[["day", "value", "n", "at_risk"]].values.tolist()
@@ -131,8 +130,6 @@ def returned_by(table: pd.DataFrame, day: int) -> Estimate:
 def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
     """The part of a life table that may be shown: up to the horizon, where 100 gaps or more are still followed.
 
-    Raises NotEnoughData when nothing is left.
-
     >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [30, 99]}))
     >>> readable(table).day.tolist()
     [10]
@@ -147,10 +144,9 @@ def churn_window(counts: pd.DataFrame) -> Window:
     """The churn window W: by when 90 % of the returns that happen within 365 days have happened.
 
     The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of. Where
-    fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (see horizon_days; say
-    so). Percentiles of completed gaps would be too short: long gaps are the ones still open.
-
-    Raises NotEnoughData where not even 100 gaps are known or nobody returned.
+    fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (horizon_days; say so).
+    Percentiles of completed gaps would be too short: long gaps are the ones still open. Raises NotEnoughData where not
+    even 100 gaps are known or nobody returned.
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
     ...                        "count": [80, 60, 10, 250]})
@@ -166,8 +162,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
         raise NotEnoughData(
             f"The churn window, after which a silent customer counts as lost, cannot be found yet: {AT_RISK} purchases "
             f"followed long enough are needed, some of them by another one, and there {'is' if known == 1 else 'are'} "
-            f"{known}. Until then, set churn_window_days in client.toml to what you know of your customers."
-        )
+            f"{known}. Until then, set churn_window_days in client.toml to what you know of your customers.")
     reached = table[(table["value"] >= RETURN_SHARE * by_horizon.value) & (table["day"] <= horizon)]
     return Window(max(int(reached["day"].iloc[0]), SHORTEST_WINDOW), horizon, by_horizon)
 
@@ -188,8 +183,8 @@ def median_return_days(table: pd.DataFrame) -> int:
 def lapsed(occasions: ir.Table, as_of: date, days: int = 30) -> pd.DataFrame:
     """The share of all customers who have not bought for `days` days: no occasion in (as_of − days, as_of].
 
-    It is a segment to write to, not churn: see `flagged_returners` for how many of them come back by themselves.
-    Returns one row with lapsed, n (all who ever bought), value, low, high (95 % Wilson).
+    It is a segment to write to, not churn (see `flagged_returners`). Returns one row with lapsed, n (all who ever
+    bought), value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]]

@@ -12,39 +12,36 @@ from statsmodels.stats.multitest import multipletests
 from helpers.estimates import ALPHA, Z_95
 from helpers.metrics.groups.standardise import SUMS, pooled, weighted
 
-COLUMNS = ["difference", "low", "high", "effect", "p", "n"]
+COLUMNS = ["difference", "difference_low", "difference_high", "effect", "p", "n"]
 
 
-def against_rest(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
-    """Each market against all others together: difference, low, high, effect, p, adjusted (Benjamini–Hochberg), n.
+def against_rest(table: pd.DataFrame, share: bool, strata: list[str]) -> pd.DataFrame:
+    """Each market against all others together: market, difference, difference_low, difference_high, effect, p, n.
 
-    strata: compared inside each stratum where both sides have customers, with the weights of both together; without,
-    as they are. effect is Cohen's h for shares and d otherwise (0.2 small, 0.5 medium, 0.8 large). Raw shares
-    are tested by the score test with Newcombe's interval, everything else by z.
+    Compared inside each stratum where both sides have customers, with the weights of both together, and tested by z.
+    effect is Cohen's h for shares and d otherwise (0.2 small, 0.5 medium, 0.8 large); n is that of the market.
 
     >>> from helpers.metrics.groups.standardise import shares
-    >>> counts = pd.DataFrame({"market": ["A", "B", "C"], "k": [30, 60, 31], "of": [100, 100, 100]})
-    >>> found = against_rest(shares(counts, "k", "of"), share=True)
-    >>> found[["market", "difference", "adjusted"]].round(3).values.tolist()
-    [['A', -0.155, 0.015], ['B', 0.295, 0.0], ['C', -0.14, 0.02]]
+    >>> counts = pd.DataFrame({"market": ["A", "B", "C"], "age_band": "new", "k": [30, 60, 31], "of": [100, 100, 100]})
+    >>> found = against_rest(shares(counts, "k", "of"), True, ["age_band"])
+    >>> found[["market", "difference", "p"]].round(3).values.tolist()
+    [['A', -0.155, 0.008], ['B', 0.295, 0.0], ['C', -0.14, 0.016]]
     """
     markets, sums = _sums(table, strata)
-    rows = [(market, *_compare(sums[k], np.delete(sums, k, axis=0).sum(axis=0), share, bool(strata)))
-            for k, market in enumerate(markets)]  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", *COLUMNS]))
+    rows = [(market, *_compare(sums[k], np.delete(sums, k, axis=0).sum(axis=0), share)) for k, market in enumerate(markets)]
+    return pd.DataFrame(rows, columns=["market", *COLUMNS])
 
 
-def pairwise(table: pd.DataFrame, share: bool, strata: list[str] = ()) -> pd.DataFrame:
-    """Every pair of markets, as `against_rest`; the columns market and other name it, difference is market − other.
+def pairwise(table: pd.DataFrame, share: bool, strata: list[str]) -> pd.DataFrame:
+    """Every pair of markets, as `against_rest`, the largest effect first; difference is market − other, p the corrected one.
 
     >>> from helpers.metrics.groups.standardise import shares
-    >>> counts = pd.DataFrame({"market": ["A", "B"], "k": [30, 60], "of": [100, 100]})
-    >>> pairwise(shares(counts, "k", "of"), share=True)[["market", "other", "difference"]].round(2).values.tolist()
+    >>> counts = pd.DataFrame({"market": ["A", "B"], "age_band": "new", "k": [30, 60], "of": [100, 100]})
+    >>> pairwise(shares(counts, "k", "of"), True, ["age_band"])[["market", "other", "difference"]].round(2).values.tolist()
     [['A', 'B', -0.3]]
     """
-    rows = [(one, other, *_compare(mine, theirs, share, bool(strata)))
-            for (one, mine), (other, theirs) in combinations(zip(*_sums(table, strata), strict=True), 2)]  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
+    return _pairs([(one, other, *_compare(mine, theirs, share))
+                   for (one, mine), (other, theirs) in combinations(zip(*_sums(table, strata), strict=True), 2)])  # fmt: skip
 
 
 def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -55,34 +52,19 @@ def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
 
     >>> cost = pd.DataFrame({"market": ["A", "B"], "value": [12.0, 10.0], "low": [11.0, 9.0], "high": [13.0, 11.0],
     ...     "n": [400, 400]})
-    >>> pairs_of(cost)[["market", "other", "difference", "low", "adjusted"]].round(3).values.tolist()
+    >>> pairs_of(cost)[["market", "other", "difference", "difference_low", "p"]].round(3).values.tolist()
     [['A', 'B', 2.0, 0.586, 0.006]]
     """
     rows = []
     for one, other in combinations(estimates.dropna(subset=["value", "low"]).itertuples(), 2):
         errors = [(each.high - each.low) / (2 * Z_95) for each in (one, other)]
         spread = np.sqrt(np.average([e**2 * each.n for e, each in zip(errors, (one, other), strict=True)]))
-        difference, error = one.value - other.value, float(np.hypot(*errors))
-        effect, z = (difference / each if each > 0 else float("nan") for each in (spread, error))
-        rows.append((one.market, other.market, difference, difference - Z_95 * error, difference + Z_95 * error, effect,
-                     2 * stats.norm.sf(abs(z)), one.n))  # fmt: skip
-    return _adjusted(pd.DataFrame(rows, columns=["market", "other", *COLUMNS]))
-
-
-def largest_first(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Pairs for a table: the largest effect first, p the corrected one, the interval beside the difference.
-
-    >>> pairs = pd.DataFrame({"difference": [1.0, -5.0], "low": 0.0, "high": 0.0, "effect": [0.1, -0.5],
-    ...     "p": 0.01, "adjusted": [0.03, 0.02]})
-    >>> largest_first(pairs)[["difference", "p"]].values.tolist()
-    [[-5.0, 0.02], [1.0, 0.03]]
-    """
-    ends = {"low": "difference_low", "high": "difference_high", "adjusted": "p"}
-    return pairs.drop(columns="p").rename(columns=ends).sort_values("effect", key=abs, ascending=False)
+        rows.append((one.market, other.market, *_tested(one.value - other.value, float(np.hypot(*errors)), spread), one.n))
+    return _pairs(rows)
 
 
 def shrunk(found: pd.DataFrame) -> pd.DataFrame:
-    """Each market drawn toward the average as far as its own uncertainty asks (empirical Bayes): adds shrunk, pull.
+    """Each market drawn toward the average as far as its own uncertainty asks (empirical Bayes): adds shrunk.
 
     shrunk = pull × average + (1 − pull) × value, pull = se² / (se² + τ²), τ² the variance between markets
     (Paule–Mandel, statsmodels `combine_effects`). A market without se keeps its value; fewer than three
@@ -94,12 +76,12 @@ def shrunk(found: pd.DataFrame) -> pd.DataFrame:
     """
     known = found["se"].notna() & (found["se"] > 0) & found["value"].notna()
     if known.sum() < 3:
-        return found.assign(shrunk=found["value"], pull=0.0)
+        return found.assign(shrunk=found["value"])
     variance = found.loc[known, "se"].to_numpy() ** 2
     combined = combine_effects(found.loc[known, "value"].to_numpy(), variance, method_re="iterated")
     tau2, average = max(float(combined.tau2), 0.0), float(combined.mean_effect_re)
     pull = (found["se"] ** 2 / (found["se"] ** 2 + tau2)).where(known, 0.0)
-    return found.assign(shrunk=pull * average + (1 - pull) * found["value"], pull=pull)
+    return found.assign(shrunk=pull * average + (1 - pull) * found["value"])
 
 
 def adjusted(p: pd.Series) -> pd.Series:
@@ -127,34 +109,33 @@ def score_p(k1: int, n1: int, k2: int, n2: int) -> float:
 def _sums(table: pd.DataFrame, strata: list[str]) -> tuple[pd.Index, np.ndarray]:
     """The markets in order, and their moments as an array market × stratum × SUMS; zero where a market has nobody."""
     market, markets = pd.factorize(table["market"], sort=True)
-    stratum = table.groupby(list(strata), dropna=False).ngroup() if len(strata) else pd.Series(0, table.index)
+    stratum = table.groupby(strata, dropna=False).ngroup()
     sums = np.zeros((len(markets), stratum.max() + 1, len(SUMS)))
     np.add.at(sums, (market, stratum), table[SUMS].to_numpy(dtype="float64"))
     return markets, sums
 
 
-def _compare(one: np.ndarray, other: np.ndarray, share: bool, stratified: bool) -> tuple:
-    """COLUMNS of two groups given by their moments per stratum; n is that of the first."""
+def _compare(one: np.ndarray, other: np.ndarray, share: bool) -> tuple:
+    """COLUMNS of two groups given by their moments per stratum."""
     common = (one[:, 0] > 0) & (other[:, 0] > 0)
     if not common.any():
         return (*[float("nan")] * 5, 0)
     a, b = one[common], other[common]
-    whole, fallback = a + b, [pooled(each, a + b) for each in (a, b)]
-    (value, se), (rest, rest_se) = (weighted(part, own, whole[:, 2]) for part, own in zip((a, b), fallback, strict=True))
-    difference, error, n = value - rest, float(np.hypot(se, rest_se)), int(a[:, 0].sum())
+    (value, se), (rest, rest_se) = (weighted(each, a + b) for each in (a, b))
+    customers = np.concatenate([a[:, 0], b[:, 0]])
+    variances = np.concatenate([pooled(a, a + b), pooled(b, a + b)]) * customers  # of one customer
+    found = _tested(value - rest, float(np.hypot(se, rest_se)), np.sqrt(np.average(variances, weights=customers)))
     if share:
-        effect = proportion.proportion_effectsize(*np.clip([value, rest], 0, 1))
-    else:
-        customers = np.concatenate([a[:, 0], b[:, 0]])
-        spread = np.sqrt(np.average(np.concatenate(fallback) * customers, weights=customers))  # of one customer
-        effect = difference / spread if spread > 0 else float("nan")
-    if share and not stratified:
-        counts = [int(each[0, column]) for each in (a, b) for column in (1, 2)]
-        low, high = proportion.confint_proportions_2indep(*counts, method="newcomb")
-        return difference, float(low), float(high), float(effect), score_p(*counts), n
-    p = float(2 * stats.norm.sf(abs(difference) / error)) if error > 0 else float("nan")
-    return difference, difference - Z_95 * error, difference + Z_95 * error, float(effect), p, n
+        found = (*found[:3], float(proportion.proportion_effectsize(*np.clip([value, rest], 0, 1))), found[4])
+    return (*found, int(a[:, 0].sum()))
 
 
-def _adjusted(found: pd.DataFrame) -> pd.DataFrame:
-    return found.assign(adjusted=adjusted(found["p"]))
+def _tested(difference: float, error: float, spread: float) -> tuple:
+    """A difference, its 95 % interval, its effect in standard deviations of a customer (spread), and its p by z."""
+    effect, z = (difference / each if each > 0 else float("nan") for each in (spread, error))
+    return difference, difference - Z_95 * error, difference + Z_95 * error, effect, float(2 * stats.norm.sf(abs(z)))
+
+
+def _pairs(rows: list[tuple]) -> pd.DataFrame:
+    pairs = pd.DataFrame(rows, columns=["market", "other", *COLUMNS])
+    return pairs.assign(p=adjusted(pairs["p"])).sort_values("effect", key=abs, ascending=False)

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums
+from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums, with_wilson
 from helpers.metrics.groups import comparison, standardise
 from helpers.metrics.groups.standardise import STRATA
 from helpers.metrics.occasions import bucket, numbered
@@ -18,8 +19,6 @@ OTHER = "other"  # the markets too small to be shown one by one
 UNKNOWN = "unknown"  # the market, or the channel, of customers about whom none is recorded: a group like the others
 AGE_BANDS = ((3, "00–03"), (6, "04–06"), (12, "07–12"), (24, "13–24"))  # months since the first occasion
 OLDEST = "25+"
-BY = ["home_market", *STRATA]
-YEAR = 12
 LEAST_DRAWN = 30  # customers; fewer give intervals that fill the chart and say nothing
 
 
@@ -29,9 +28,6 @@ class Measure(NamedTuple):
     units, for money and ratios: a lazy row per customer (home_market, customer_id, x, y), for the bootstrap. tested is
     False for what is set, not measured (a margin rate from client.toml): it has values and no tests. bounded: no share of
     customers, and yet between 0 and 1.
-
-    >>> Measure(pd.DataFrame(), True, "percent").better
-    1
     """
 
     table: pd.DataFrame
@@ -50,12 +46,9 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
 
     >>> shown({"DE": 900, "FR": 40, "IT": 4}, minimum=10)
     {'DE': 'DE', 'FR': 'other', 'IT': 'other'}
-    >>> shown({"DE": 900, "FR": 40}, minimum=10)
-    {'DE': 'DE', 'FR': 'FR'}
     """
-    smallest_first = sorted(customers, key=lambda market: (customers[market], market))
     hidden: list[str] = []
-    for market in smallest_first:
+    for market in sorted(customers, key=lambda each: (customers[each], each)):  # the smallest first
         together = sum(customers[each] for each in hidden)
         if customers[market] >= minimum and (not hidden or together >= minimum):
             break
@@ -66,9 +59,8 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
 def together(table: ir.Table, names: dict[str, str], column: str = "market", missing: str | None = UNKNOWN) -> ir.Table:
     """The table with the markets of a column as they are shown (`shown`): the small and the unlisted under one name.
 
-    A missing market is that of the `missing`: "unknown" where customers and what they did are counted, so that the markets
-    add up to the whole. None leaves it missing: a line of a ledger without a market belongs to all. Without names nothing
-    else changes.
+    A missing market is "unknown", so that the markets add up to the whole; with `missing` None it stays missing: a line of a
+    ledger without a market belongs to all. Without names nothing else changes.
 
     >>> sizes(together(example(), {"DE": "DE"}, "home_market"))
     {'DE': 2, 'other': 1}
@@ -86,8 +78,7 @@ def sizes(occasions: ir.Table) -> dict[str, int]:
     {'DE': 2, 'FR': 1}
     """
     counts = occasions.filter(_.n == 1).group_by(market=_.home_market.fill_null(UNKNOWN)).agg(n=_.count()).execute()
-    counts = counts.sort_values(["n", "market"], ascending=[False, True])
-    return dict(zip(counts["market"], counts["n"].astype(int), strict=True))
+    return counts.sort_values(["n", "market"], ascending=[False, True]).set_index("market")["n"].to_dict()
 
 
 def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None = None) -> ir.Table:
@@ -109,9 +100,9 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
 
     A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit,
     better; even, even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %);
-    shrunk (the standardised value drawn toward the average); difference, effect, p, and the same with even_ before
-    their names (against all others, as it is and standardised), even_low_difference, even_high_difference; mix: the
-    strata that vary, a tuple of names. `corrected` adds what allows for the number of tests.
+    shrunk (the standardised value drawn toward the average); even_difference, even_difference_low, even_difference_high,
+    even_effect, even_p (standardised, against all others); mix: the strata that vary, a tuple of names. `corrected` adds
+    what allows for the number of tests.
 
     >>> from helpers.metrics.market_measures import repurchase
     >>> found = compared(repurchase(with_strata(example(), date(2026, 6, 30)), date(2026, 6, 30)))
@@ -125,44 +116,32 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
 
 
 def corrected(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `compared` with adjusted and even_adjusted, the p-values corrected by Benjamini–Hochberg over these rows, and verdict.
+    """Rows of `compared` with even_adjusted, the p-values corrected by Benjamini–Hochberg over these rows, and verdict.
 
-    Over the rows that are shown: a test nobody sees must not decide what is said of the others.
+    Over the rows that are shown: a test nobody sees must not decide what is said of the others. verdict, by the
+    standardised difference and the direction that is good for the measure: "better", "worse", "no clear difference", or
+    "not compared".
 
-    >>> rows = pd.DataFrame({"p": [0.01, 0.04], "even_p": [0.01, 0.04], "even_difference": [0.1, -0.1], "better": 1})
-    >>> corrected(rows)[["adjusted", "verdict"]].values.tolist()
-    [[0.02, 'better'], [0.04, 'worse']]
-    """
-    found = found.assign(adjusted=comparison.adjusted(found["p"]), even_adjusted=comparison.adjusted(found["even_p"]))
-    return found.assign(verdict=verdicts(found))
-
-
-def verdicts(found: pd.DataFrame) -> pd.Series:
-    """For each row of `compared`: the market is "better", "worse", of "no clear difference", or "not compared".
-
-    By the standardised difference, corrected for all tests made, and the direction that is good for the measure.
-
-    >>> rows = pd.DataFrame({"even_difference": 0.1, "even_adjusted": [0.01, 0.01, 0.2, None], "better": [1, -1, 1, 1]})
-    >>> verdicts(rows).tolist()
+    >>> rows = pd.DataFrame({"even_difference": 0.1, "even_p": [0.01, 0.01, 0.2, None], "better": [1, -1, 1, 1]})
+    >>> corrected(rows)["verdict"].tolist()
     ['better', 'worse', 'no clear difference', 'not compared']
     """
-    good = found["even_difference"] * found["better"] > 0
-    said = good.map({True: "better", False: "worse"})
-    said = said.where(found["even_adjusted"] < ALPHA, "no clear difference")
-    return said.where(found["even_adjusted"].notna(), "not compared")
+    p, good = comparison.adjusted(found["even_p"]), found["even_difference"] * found["better"] > 0
+    said = np.select([p.isna(), p >= ALPHA, good], ["not compared", "no clear difference", "better"], "worse")
+    return found.assign(even_adjusted=p, verdict=said)
 
 
 def differences(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `compared` with the standardised difference from the other markets as value, low, high, effect and p.
+    """Rows of `corrected` with the standardised difference from the other markets as value, low, high, effect and p.
 
-    >>> row = {"value": [0.5], "low": [0.4], "high": [0.6], "even_difference": [0.1], "even_low_difference": [0.05],
-    ...        "even_high_difference": [0.15], "even_effect": [0.2], "even_adjusted": [0.01]}
-    >>> differences(pd.DataFrame(row))[["value", "low", "effect", "p"]].values.tolist()
-    [[0.1, 0.05, 0.2, 0.01]]
+    >>> row = {"value": [0.5], "low": [0.4], "high": [0.6], "even_difference": [0.1], "even_difference_low": [0.05],
+    ...        "even_difference_high": [0.15], "even_effect": [0.2], "even_adjusted": [0.01]}
+    >>> differences(pd.DataFrame(row)).columns.tolist()
+    ['value', 'low', 'high', 'effect', 'p']
     """
-    return found.assign(value=found["even_difference"], low=found["even_low_difference"],
-                        high=found["even_high_difference"], effect=found["even_effect"],
-                        p=found["even_adjusted"])  # fmt: skip
+    names = {"even_difference": "value", "even_difference_low": "low", "even_difference_high": "high",
+             "even_effect": "effect", "even_adjusted": "p"}  # fmt: skip
+    return found.drop(columns=["value", "low", "high"]).rename(columns=names)
 
 
 def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
@@ -183,9 +162,7 @@ def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
 
 
 def wide(tall: pd.DataFrame, sizes_shown: dict[str, int]) -> pd.DataFrame:
-    """A row per market, the largest first: market, n (its customers), and for each metric its value, low, high and n.
-
-    The columns are <metric>, <metric>_low, <metric>_high and <metric>_n, as report tables take them.
+    """A row per market, the largest first: market, n (its customers), and <metric>, <metric>_low, _high and _n of each metric.
 
     >>> tall = pd.DataFrame({"metric": ["rpr"], "market": ["DE"], "value": [0.5], "low": [0.4], "high": [0.6], "n": 90})
     >>> wide(tall, {"DE": 900, "FR": 100}).values.tolist()
@@ -199,21 +176,17 @@ def wide(tall: pd.DataFrame, sizes_shown: dict[str, int]) -> pd.DataFrame:
 
 
 def _compared(name: str, measure: Measure) -> pd.DataFrame:
-    table, share = measure.table, measure.share
-    raw = standardise.raw(table, share) if measure.units is None else bootstrapped(measure.units)
-    strata = standardise.strata_for(table)
-    even = comparison.shrunk(standardise.direct(table, share or measure.bounded, strata))
-    rest = comparison.against_rest(table, share)[["market", "difference", "effect", "p"]]
-    alike = comparison.against_rest(table, share, strata).rename(columns={
-        "difference": "even_difference", "low": "even_low_difference", "high": "even_high_difference",
-        "effect": "even_effect", "p": "even_p"}).drop(columns=["adjusted", "n"])  # fmt: skip
+    table, strata = measure.table, standardise.strata_for(measure.table)
+    sums = table.groupby("market", as_index=False)[["x", "n"]].sum()
+    raw = with_wilson(sums, "x", "n").drop(columns="x") if measure.units is None else bootstrapped(measure.units)
+    even = comparison.shrunk(standardise.direct(table, measure.share or measure.bounded, strata)).drop(columns=["n", "se"])
     even = even.rename(columns={"value": "even", "low": "even_low", "high": "even_high"})
-    even = even[["market", "even", "even_low", "even_high", "coverage", "shrunk"]]
-    found = raw[["market", "value", "low", "high", "n"]].merge(even, on="market").merge(rest, on="market")
-    about = {"metric": name, "unit": measure.unit, "share": share, "better": measure.better}
-    found = found.merge(alike, on="market").assign(**about)
-    found["mix"] = [tuple(name for name in strata if table[name].nunique() > 1)] * len(found)
-    return found if measure.tested else found.assign(p=float("nan"), even_p=float("nan"))
+    rest = comparison.against_rest(table, measure.share, strata).drop(columns="n").set_index("market").add_prefix("even_")
+    found = raw.merge(even, on="market").merge(rest, on="market")
+    about = {"metric": name, "unit": measure.unit, "share": measure.share, "better": measure.better}
+    mix = tuple(each for each in strata if table[each].nunique() > 1)
+    found = found.assign(**about, mix=[mix] * len(found))
+    return found if measure.tested else found.assign(even_p=float("nan"))
 
 
 def bootstrapped(units: ir.Table) -> pd.DataFrame:

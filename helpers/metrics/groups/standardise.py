@@ -5,7 +5,7 @@ and a denominator) and xx, xy, yy (sums of their squares and product). The measu
 and y is 1, a mean when y is 1, a ratio of sums otherwise; its variance is always that between customers.
 """
 
-from itertools import combinations
+from itertools import permutations
 
 import ibis.expr.types as ir
 import numpy as np
@@ -44,23 +44,7 @@ def shares(counts: pd.DataFrame, successes: str, n: str) -> pd.DataFrame:
     return counts.drop(columns=[successes, n, *(set(SUMS) & set(counts))]).assign(n=of, x=k, y=of, xx=k, xy=k, yy=of)
 
 
-def raw(table: pd.DataFrame, share: bool) -> pd.DataFrame:
-    """The measure of each market as it is: market, value, low, high (Wilson for a share), n, se.
-
-    >>> one = shares(pd.DataFrame({"market": ["DE"], "kept": [3], "of": [10]}), "kept", "of")
-    >>> raw(one, share=True)[["value", "low", "high"]].round(3).values.tolist()
-    [[0.3, 0.108, 0.603]]
-    """
-    sums = table.groupby("market")[SUMS].sum().reset_index()
-    value, variance = ratio(sums[SUMS])
-    se = np.sqrt(variance)
-    if share:
-        return with_wilson(sums, "x", "y").assign(se=se)[["market", "value", "low", "high", "n", "se"]]
-    return pd.DataFrame({"market": sums["market"], "value": value, "low": value - Z_95 * se, "high": value + Z_95 * se,
-                         "n": sums["n"], "se": se})  # fmt: skip
-
-
-def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) -> pd.DataFrame:
+def direct(table: pd.DataFrame, share: bool, strata: list[str]) -> pd.DataFrame:
     """The measure each market would have with the mix of all markets together: directly standardised.
 
     Σ_s w_s · value_s / Σ_s w_s, w_s being the weight (Σy) of stratum s in all markets, over the strata in which the
@@ -70,19 +54,15 @@ def direct(table: pd.DataFrame, share: bool, strata: list[str] | None = None) ->
 
     >>> table = pd.DataFrame({"market": ["A", "A", "B", "B"], "age_band": ["new", "old"] * 2, "k": [10, 45, 45, 8],
     ...                       "of": [100, 50, 300, 10]})
-    >>> both = shares(table, "k", "of")
-    >>> raw(both, True)["value"].round(3).tolist(), direct(both, True, ["age_band"])["value"].round(3).tolist()
-    ([0.367, 0.171], [0.204, 0.235])
+    >>> direct(shares(table, "k", "of"), True, ["age_band"])["value"].round(3).tolist()  # as they are: 0.367, 0.171
+    [0.204, 0.235]
     """
-    strata = STRATA if strata is None else strata
     cells = table.groupby(["market", *strata], dropna=False)[SUMS].sum().reset_index()
-    weights = cells.groupby(strata, dropna=False)["y"].sum().rename("weight").reset_index()
-    cells = cells.merge(weights, on=strata, how="left")
-    fallback = pooled(cells[SUMS], cells.groupby(strata, dropna=False)[SUMS].transform("sum"))
+    whole = cells.groupby(strata, dropna=False)[SUMS].transform("sum")
     rows = []
     for market, part in cells.groupby("market"):
-        value, se = weighted(part[SUMS], fallback[part.index], part["weight"].to_numpy(dtype="float64"))
-        rows.append((market, value, se, int(part["n"].sum()), part["weight"].sum() / weights["weight"].sum()))
+        own = whole.loc[part.index]
+        rows.append((market, *weighted(part[SUMS], own), int(part["n"].sum()), own["y"].sum() / cells["y"].sum()))
     found = pd.DataFrame(rows, columns=["market", "value", "se", "n", "coverage"])
     low, high = found["value"] - Z_95 * found["se"], found["value"] + Z_95 * found["se"]
     if share:
@@ -112,9 +92,9 @@ def strata_for(table: pd.DataFrame) -> list[str]:
 def reversals(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Pairs of markets whose order turns round when their mix is made equal (Simpson's paradox), the widest first.
 
-    before and after are results of `raw` and `direct`. One of the two orders must be more than chance (the difference
-    wider than its interval). Columns better (ahead as they are), worse, raw, standardised: the differences better −
-    worse before and after.
+    before and after hold market, value, low, high, as they are and of `direct`. One of the two orders must be more than
+    chance (the difference wider than its interval). Columns better (ahead as they are), worse, raw, standardised: the
+    differences better − worse before and after.
 
     >>> plain = pd.DataFrame({"market": ["A", "B"], "value": [0.37, 0.17], "low": [0.35, 0.15], "high": [0.39, 0.19]})
     >>> found = reversals(plain, plain.assign(value=[0.20, 0.24]))
@@ -125,22 +105,16 @@ def reversals(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     both = pd.DataFrame({name: side["value"] for name, side in sides.items()}).dropna()
     chance = pd.DataFrame({name: (side["high"] - side["low"]) / 2 for name, side in sides.items()})
     rows = []
-    for one, other in combinations(both.index, 2):
-        better, worse = (one, other) if both.loc[one, "raw"] >= both.loc[other, "raw"] else (other, one)
+    for better, worse in permutations(both.index, 2):
         apart = both.loc[better] - both.loc[worse]
-        clear = (apart.abs() > np.hypot(chance.loc[one], chance.loc[other])).any()
-        if apart["raw"] > 0 > apart["even"] and clear:
-            rows.append((better, worse, apart["raw"], apart["even"]))
+        if apart["raw"] > 0 > apart["even"] and (apart.abs() > np.hypot(chance.loc[better], chance.loc[worse])).any():
+            rows.append((better, worse, *apart))
     found = pd.DataFrame(rows, columns=["better", "worse", "raw", "standardised"])
     return found.sort_values("standardised", kind="stable", ignore_index=True)
 
 
-def ratio(sums) -> tuple[np.ndarray, np.ndarray]:
-    """Σx / Σy of each row of SUMS and its variance between customers (linearised, with the small-sample factor).
-
-    >>> [each.round(4).tolist() for each in ratio(shares(pd.DataFrame({"k": [3], "of": [10]}), "k", "of")[SUMS])]
-    [[0.3], [0.0233]]
-    """
+def _ratio(sums) -> tuple[np.ndarray, np.ndarray]:
+    """Σx / Σy of each row of SUMS and its variance between customers (linearised, with the small-sample factor)."""
     n, x, y, xx, xy, yy = np.asarray(sums, dtype="float64").T
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(y > 0, x / y, np.nan)
@@ -158,20 +132,22 @@ def pooled(sums, whole) -> np.ndarray:
     n, _x, y, *_rest = np.asarray(sums, dtype="float64").T
     of, _x, weight, *_rest = np.asarray(whole, dtype="float64").T
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(np.where(y > 0, ratio(whole)[1] * (weight**2 / of) * n / y**2, 0.0))
+        return np.nan_to_num(np.where(y > 0, _ratio(whole)[1] * (weight**2 / of) * n / y**2, 0.0))
 
 
-def weighted(sums, fallback: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The weighted mean of the rows' measures and its standard error; small cells take the fallback variance.
+def weighted(sums, whole) -> tuple[float, float]:
+    """The mean of the rows' measures, weighted by Σy of their whole strata, and its standard error.
+
+    Small cells take the variance of the stratum (`pooled`).
 
     >>> two = shares(pd.DataFrame({"k": [30, 10], "of": [100, 100]}), "k", "of")[SUMS]
-    >>> weighted(two, np.zeros(2), np.array([1.0, 3.0]))[0]
+    >>> weighted(two, two.to_numpy() * [[1], [3]])[0]
     0.15000000000000002
     """
-    value, variance = ratio(sums)
+    value, variance = _ratio(sums)
     own = (np.asarray(sums, dtype="float64")[:, 0] >= OWN_VARIANCE_FROM) & (variance > 0)
-    share = np.where(np.isnan(value), 0.0, weights)
+    share = np.where(np.isnan(value), 0.0, np.asarray(whole, dtype="float64")[:, SUMS.index("y")])
     if not share.sum() > 0:
         return float("nan"), float("nan")
     share = share / share.sum()
-    return float(np.nansum(share * value)), float(np.sqrt((share**2 * np.where(own, variance, fallback)).sum()))
+    return float(np.nansum(share * value)), float(np.sqrt((share**2 * np.where(own, variance, pooled(sums, whole))).sum()))

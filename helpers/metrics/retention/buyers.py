@@ -14,13 +14,11 @@ from helpers.metrics.occasions import bucket
 from helpers.periods import Period, add_months, month_start
 
 
-def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by: Sequence[str] = ()) -> pd.DataFrame:
-    """The share of the buyers of the last 12 months who bought at least twice in them.
+def repeat_purchase_rate(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Customers with two or more purchase occasions in the last 12 months / customers with one or more in them.
 
-    Customers with two or more purchase occasions inside the trailing window, divided by customers with one or more
-    inside it. Purchases before the window do not count: see `returning_customer_rate`.
-
-    Returns one row (or one for each value of `by`) with repeaters, n, value, low, high (95 % Wilson).
+    Purchases before the window do not count: see `returning_customer_rate`. Returns one row (or one for each value of
+    `by`) with repeaters, n, value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -28,13 +26,12 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, months: int = 12, by:
        repeaters  n  value
     0          1  2    0.5
     """
-    buyers = _inside(occasions, as_of, months).group_by(*by, "customer_id").agg(times=_.count())
-    counts = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count())
-    frame = counts.execute()
+    buyers = _inside(occasions, as_of).group_by(*by, "customer_id").agg(times=_.count())
+    frame = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count()).execute()
     return with_wilson(frame.sort_values(list(by), ignore_index=True) if by else frame, "repeaters", "n")
 
 
-def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date], months: int = 12) -> pd.DataFrame:
+def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date]) -> pd.DataFrame:
     """`repeat_purchase_rate` as of each of the days, in one query: a row per day with day, repeaters, n, value, low, high.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
@@ -46,7 +43,7 @@ def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date], months
     """
     if not days:
         return pd.DataFrame(columns=["day", "repeaters", "n", "value", "low", "high"])
-    spans = {f"times_{place}": Period.trailing(day, months) for place, day in enumerate(days)}
+    spans = {f"times_{place}": Period.trailing(day, 12) for place, day in enumerate(days)}
     buyers = occasions.group_by("customer_id").agg(**{name: span.covers(_.date).sum() for name, span in spans.items()})
     least = {f"{name}_{times}": (_[name] >= times).sum().fill_null(0) for name in spans for times in (1, 2)}
     sums = buyers.agg(**least).execute().iloc[0]
@@ -54,7 +51,7 @@ def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date], months
     return with_wilson(pd.DataFrame(rows, columns=["day", "repeaters", "n"]), "repeaters", "n")
 
 
-def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date, months: int = 12) -> Estimate:
+def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date) -> Estimate:
     """How far `repeat_purchase_rate` moved from an earlier day to as_of: the difference, with a paired interval.
 
     The two windows hold mostly the same customers and, a month apart, mostly the same purchases, so their Wilson intervals say
@@ -66,27 +63,24 @@ def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date, mont
     >>> repeat_purchase_change(bought, date(2026, 2, 28), date(2026, 1, 31)).value
     0.5
     """
-    covers = {name: Period.trailing(day, months).covers(_.date) for name, day in (("now", as_of), ("before", earlier))}
+    covers = {name: Period.trailing(day, 12).covers(_.date) for name, day in (("now", as_of), ("before", earlier))}
     each = occasions.group_by("customer_id").agg(**{name: inside.sum() for name, inside in covers.items()})
     counts = {f"{name}_{times}": (_[name] >= times).sum() for name in covers for times in (1, 2)}
     sums = each.group_by(group=bucket(_.customer_id)).agg(**counts).order_by("group").execute()[list(counts)].to_numpy("float64")
-    whole, drawn = sums.sum(axis=0), bootstrap_weights(len(sums)) @ sums if len(sums) > 1 else sums
-    n = int(min(whole[0], whole[2]))
+    n = int(sums.sum(axis=0)[[0, 2]].min())
     if not n:
         return Estimate(float("nan"))
-    drawn = drawn[(drawn[:, [0, 2]] > 0).all(axis=1)]
-    low, high = np.quantile(_moved(*drawn.T), [ALPHA / 2, 1 - ALPHA / 2])
-    return Estimate(float(_moved(*whole)), float(low), float(high), n)
+    drawn = bootstrap_weights(len(sums)) @ sums
+    buyers, repeaters, buyers_before, repeaters_before = np.vstack([sums.sum(axis=0), drawn[(drawn[:, [0, 2]] > 0).all(axis=1)]]).T
+    value, *moved = repeaters / buyers - repeaters_before / buyers_before
+    return Estimate(float(value), *map(float, np.quantile(moved, [ALPHA / 2, 1 - ALPHA / 2])), n)
 
 
-def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) -> pd.DataFrame:
-    """The share of the buyers of the last 12 months whose first purchase lies before those months.
+def returning_customer_rate(occasions: ir.Table, as_of: date) -> pd.DataFrame:
+    """Buyers of the last 12 months whose first occasion lies before those months / buyers of the last 12 months.
 
-    Customers with an occasion in the trailing window and a first occasion before it, divided by customers with an
-    occasion in the window. This is the number that Shopify calls by this name; it differs from
-    `repeat_purchase_rate` on the same data.
-
-    Returns one row with returning, n, value, low, high (95 % Wilson).
+    This is the number that Shopify calls by this name; it differs from `repeat_purchase_rate` on the same data. Returns
+    one row with returning, n, value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2024, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
@@ -94,7 +88,7 @@ def returning_customer_rate(occasions: ir.Table, as_of: date, months: int = 12) 
        returning  n  value
     0          1  2    0.5
     """
-    buyers = _inside(occasions, as_of, months).group_by("customer_id").agg(earliest=_.n.min())
+    buyers = _inside(occasions, as_of).group_by("customer_id").agg(earliest=_.n.min())
     counts = buyers.agg(returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
     return with_wilson(counts.execute(), "returning", "n")
 
@@ -128,11 +122,11 @@ def first_seen_known_before(occasions: ir.Table, customers: ir.Table, begin: dat
 def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     """(E − N) / S for each period, with what the formula hides in a column of its own.
 
-    E customers active at the end, N acquired in the period, S active at its start; `flows` is the result of
-    `churn.flows`, or any frame with columns start, end, new, lost. Reactivated customers are in E and not in N, so
-    the rate nets them against the lost: retained_share is the share of S that really stayed, and reactivated_share
-    the residual, value − retained_share. The formula is no proportion of customers and can exceed 1: it has no
-    interval (low, high are nan); retained_share is one and has its own (retained_share_low, _high: 95 % Wilson). n is S.
+    E customers active at the end, N acquired in the period, S active at its start; `flows` is that of `churn.flows`.
+    Reactivated customers are in E and not in N, so the rate nets them against the lost: retained_share is the share of S
+    that really stayed, and reactivated_share the residual, value − retained_share. The formula is no proportion of
+    customers and can exceed 1: it has no interval (low, high are nan); retained_share is one and has its own
+    (retained_share_low, _high: 95 % Wilson). n is S.
 
     >>> customer_retention_rate(pd.DataFrame({"start": [100], "end": [115], "new": [30], "lost": [20]}))[
     ...     ["value", "retained_share", "reactivated_share"]].round(2).values.tolist()
@@ -147,10 +141,5 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _moved(buyers, repeaters, buyers_before, repeaters_before):
-    return repeaters / buyers - repeaters_before / buyers_before
-
-
-def _inside(occasions: ir.Table, as_of: date, months: int) -> ir.Table:
-    window = Period.trailing(as_of, months)
-    return occasions.filter(_.date >= ibis.literal(window.start), _.date <= ibis.literal(window.end))
+def _inside(occasions: ir.Table, as_of: date) -> ir.Table:
+    return occasions.filter(Period.trailing(as_of, 12).covers(_.date))

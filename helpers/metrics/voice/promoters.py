@@ -4,12 +4,12 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
 from ibis import _
 from statsmodels.duration.survfunc import survdiff
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from helpers.estimates import ALPHA, Z_95, NotEnoughData
+from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics.churn import survival
 from helpers.metrics.voice.voice import TURNED, VISIT, nps_group
 from helpers.periods import Period
@@ -46,49 +46,40 @@ def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.
 def return_by_group(counts: pd.DataFrame) -> pd.DataFrame:
     """Share of promoters, passives and detractors who have bought again, by days since they answered (`counts_to_return`).
 
-    The life table of `survival`: each customer's first NPS answer starts the clock, the next purchase occasion stops
-    it, as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains. Columns
-    group, day, at_risk, returns, value (share back), se, low, high, n (customers of the group); read one day off it
-    with `survival.at_day(table, day, by=["group"])`.
+    `survival.life_table` by group: the first NPS answer starts a customer's clock, the next purchase occasion stops it,
+    as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains.
 
     >>> return_by_group(counts_to_return(*_example(), date(2026, 3, 31))).groupby("group")["value"].last().round(2).to_dict()
     {'detractor': 0.0, 'promoter': 0.5}
     """
     sizes = counts.groupby("group")["count"].transform("sum")
     if not (sizes >= LEAST_OF_A_GROUP).any():
-        raise NotEnoughData(
-            f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors leave "
-            "sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer."
-        )
+        raise NotEnoughData(f"Fewer than {LEAST_OF_A_GROUP} known customers in every NPS group have answered: whether detractors "
+                            "leave sooner cannot be seen yet. Ask more customers, and keep their e-mail with the answer.")
     return survival.life_table(counts[sizes >= LEAST_OF_A_GROUP], by=["group"])
-
-
-def groups_differ(counts: pd.DataFrame) -> float:
-    """p-value of the log-rank test that promoters, passives and detractors return alike (1.0 with one group alone).
-
-    >>> groups_differ(counts_to_return(*_example(), date(2026, 3, 31))) < 0.05
-    True
-    """
-    if counts["group"].nunique() < 2 or not counts["returned"].any():
-        return 1.0
-    each = counts.loc[counts.index.repeat(counts["count"])]
-    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
 
 
 def verdict(counts: pd.DataFrame, days: int) -> str:
     """Whether detractors leave "sooner" than promoters, the groups return "alike", or they "differ" in another way.
 
-    "alike" unless the log-rank test tells the groups apart at 5 %; "sooner" if then fewer detractors than promoters are
-    back within `days`.
+    By the log-rank test at 5 %, and by who is back within `days`.
 
     >>> verdict(counts_to_return(*_example(), date(2026, 3, 31)), 60)
     'sooner'
     """
-    if groups_differ(counts) >= ALPHA:
+    if _p_alike(counts) >= ALPHA:
         return "alike"
     table = return_by_group(counts)
     back = table[table["day"] <= days].groupby("group")["value"].last()
     return "sooner" if back.get("detractor", 0.0) < back.get("promoter", 0.0) else "differ"
+
+
+def _p_alike(counts: pd.DataFrame) -> float:
+    """p-value of the log-rank test that the groups return alike (1.0 with one group alone)."""
+    if counts["group"].nunique() < 2 or not counts["returned"].any():
+        return 1.0
+    each = counts.loc[counts.index.repeat(counts["count"])]
+    return float(survdiff(each["gap_days"], each["returned"].astype(int), each["group"])[1])
 
 
 def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:
@@ -130,17 +121,15 @@ def _paired(surveys: ir.Table, period: Period | None, top_boxes: int) -> pd.Data
 
 
 def _driver(question: str, rows: pd.DataFrame) -> dict | None:
-    moments = {}
-    for content, part in rows.groupby("content"):
-        n, mean = int(part["n"].sum()), float(np.average(part["points"], weights=part["n"]))
-        moments[bool(content)] = n, mean, float(np.sum(part["n"] * (part["points"] - mean) ** 2) / max(n - 1, 1))
-    if len(moments) < 2 or min(n for n, _mean, _variance in moments.values()) < LEAST_OF_A_GROUP:
+    """The row of a question; None where too few are content, or too few are not."""
+    sides = [rows[rows["content"] == content] for content in (True, False)]
+    if min(side["n"].sum() for side in sides) < LEAST_OF_A_GROUP:
         return None
-    (n1, m1, v1), (n0, m0, v0) = moments[True], moments[False]
-    difference, half = m1 - m0, Z_95 * np.sqrt(v1 / n1 + v0 / n0)
-    content = n1 / (n1 + n0)
-    return {"question": question, "content": content, "value": difference, "low": difference - half,
-            "high": difference + half, "n": n1 + n0, "at_stake": (1 - content) * difference}
+    liked, other = (DescrStatsW(side["points"].to_numpy(), side["n"].to_numpy()) for side in sides)
+    low, high = CompareMeans(liked, other).zconfint_diff(ALPHA, usevar="unequal")
+    n, difference = int(rows["n"].sum()), liked.mean - other.mean
+    return {"question": question, "content": liked.sum_weights / n, "value": difference, "low": low, "high": high, "n": n,
+            "at_stake": other.sum_weights / n * difference}
 
 
 def _example() -> tuple[ir.Table, ir.Table]:

@@ -8,9 +8,9 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW
 
-from helpers.estimates import Z_95, Estimate, NotEnoughData, proportion, with_wilson
+from helpers.estimates import ALPHA, Z_95, Estimate, NotEnoughData, proportion, with_wilson
 from helpers.metrics.groups.markets import UNKNOWN
 from helpers.periods import Period
 
@@ -23,10 +23,9 @@ VISIT = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("str
 def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
     """How many respondents gave each score: columns of `by`, score, good, options, n.
 
-    A respondent is a customer; who answered several times in a cell counts once, by the latest answer. Anonymous
-    answers count one each. `score` is as given; `good` is the score turned so that the highest is best, counted from 1;
-    `options` is the number of options; a market or channel nobody knows is "unknown". Scales are never mixed: a kind asked
-    on two scales raises NotEnoughData.
+    A respondent is a customer, who counts once in a cell, by the latest answer; anonymous answers count one each. `good` is
+    the score turned so that the highest is best, counted from 1; `options` is the number of options; a market or channel
+    nobody knows is "unknown". A kind asked on two scales raises NotEnoughData.
 
     >>> answers(_example(), "nps")[["score", "good", "options", "n"]].to_records(index=False).tolist()
     [(3.0, 4.0, 11, 1), (9.0, 10.0, 11, 1), (10.0, 11.0, 11, 1)]
@@ -55,10 +54,9 @@ def _one_scale(scales: pd.DataFrame, kind: str) -> None:
 
 
 def csat(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (), top_boxes: int = 2) -> pd.DataFrame:
-    """Share of respondents who are satisfied: respondents in the top boxes / respondents, with 95 % Wilson interval.
+    """Respondents in the top boxes, the best `top_boxes` options (4 and 5 of 5 by default) / respondents.
 
-    The top boxes are the best `top_boxes` options (4 and 5 of 5 by default). One row per combination of `by` with
-    columns value (fraction), low, high, n (respondents), options (of the scale).
+    One row per combination of `by`: value (fraction), low, high (95 % Wilson), n (respondents), options (of the scale).
 
     >>> csat(_example())[["value", "n"]].round(3).to_records(index=False).tolist()
     [(0.667, 3)]
@@ -83,24 +81,22 @@ def _sums(counts: pd.DataFrame, by: Sequence[str], columns: list[str]) -> pd.Dat
 def nps(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
     """Net promoter score: share of respondents at 9–10 minus share at 0–6, in points from −100 to 100.
 
-    The interval is the adjusted Wald interval, which adds ¾ of a promoter, 1½ passives and ¾ of a detractor before the
-    variance is taken and so keeps its coverage in small groups (Rocks 2016, The American Statistician 70, 365–372).
-    One row per combination of `by`: value, low, high (points), n (respondents), promoters, passives, detractors.
+    The interval is adjusted Wald: ¾ of a promoter, 1½ passives and ¾ of a detractor are added before the variance is taken,
+    which keeps its coverage in small groups (Rocks 2016, The American Statistician 70, 365–372). One row per combination of
+    `by`: value, low, high (points), n (respondents).
 
-    >>> nps(_example())[["value", "promoters", "detractors", "n"]].round(1).to_records(index=False).tolist()
-    [(33.3, 2, 1, 3)]
+    >>> nps(_example())[["value", "n"]].round(1).to_records(index=False).tolist()
+    [(33.3, 3)]
     """
     counts = answers(surveys, "nps", period, by)
     if (counts["options"] != 11).any():
         raise NotEnoughData("The net promoter score is defined on 0 to 10 only; these answers stand on another scale.")
     group = nps_group(counts["good"] - 1)
-    for name in GROUPS:
-        counts[f"{name}s"] = counts["n"].where(group == name, 0)
-    sizes = [f"{name}s" for name in reversed(GROUPS)]
-    table = _sums(counts, by, [*sizes, "n"])
-    low, high = _adjusted_wald(table["promoters"], table["detractors"], table["n"])
-    value = 100 * (table["promoters"] - table["detractors"]) / table["n"]
-    return table.assign(value=value, low=low, high=high)[[*by, "value", "low", "high", "n", *sizes]]
+    counts = counts.assign(**{name: counts["n"].where(group == name, 0) for name in GROUPS})
+    table = _sums(counts, by, [*GROUPS, "n"])
+    low, high = _adjusted_wald(table["promoter"], table["detractor"], table["n"])
+    value = 100 * (table["promoter"] - table["detractor"]) / table["n"]
+    return table.assign(value=value, low=low, high=high)[[*by, "value", "low", "high", "n"]]
 
 
 def nps_group(score: pd.Series) -> pd.Series:
@@ -138,20 +134,15 @@ def ces(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (),
 
 
 def _mean(counts: pd.DataFrame) -> dict:
-    n, x = counts["n"].to_numpy(), counts["good"].to_numpy(dtype="float64")
-    total, mean, options = int(n.sum()), float(np.average(x, weights=n)), int(counts["options"].iloc[0])
-    low = high = np.nan
-    if total > 1:
-        half = stats.t.ppf(0.975, total - 1) * np.sqrt(np.sum(n * (x - mean) ** 2) / (total - 1) / total)
-        low, high = max(mean - half, 1.0), min(mean + half, float(options))
-    return {"value": mean, "low": low, "high": high, "n": total, "options": options}
+    scores, n, options = DescrStatsW(counts["good"].to_numpy(), counts["n"].to_numpy()), counts["n"].sum(), counts["options"].iloc[0]
+    low, high = np.clip(scores.tconfint_mean(ALPHA), 1, options) if n > 1 else (np.nan, np.nan)
+    return {"value": scores.mean, "low": low, "high": high, "n": n, "options": options}
 
 
 def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.Table:
     """The answers with columns `month` (its first day) and `channel`, and the home market where an answer names none.
 
-    `channel` is the channel that won the customer, null for answers of unknown customers. With `market`, only the
-    answers from there.
+    `channel` is the one that won the customer, null where nobody knows whom. With `market`, only the answers from there.
 
     >>> bought = ibis.memtable({"customer_id": ["aa1"], "n": [1], "home_market": ["FR"],
     ...                         "first_acquisition_channel": ["email"]})
@@ -170,8 +161,6 @@ def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.
 def trailing(surveys: ir.Table, days: Sequence[date], months: int = 12) -> ir.Table:
     """The answers of the months up to each of the days, told apart by column `until`, which `by` may name (lazy).
 
-    An answer stands once in each of the spans it lies in, so one query scores them all.
-
     >>> told = trailing(_example(), [date(2026, 1, 31), date(2026, 2, 28), date(2027, 1, 31)])
     >>> nps(told, by=["until"])["n"].tolist()
     [3, 3]
@@ -182,13 +171,11 @@ def trailing(surveys: ir.Table, days: Sequence[date], months: int = 12) -> ir.Ta
     return surveys.join(spans, inside).drop("since")
 
 
-def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occasions: ir.Table | None = None,
-                  by: Sequence[str] = ()) -> pd.DataFrame:
+def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occasions: ir.Table | None = None) -> pd.DataFrame:
     """Share of invitations that were answered: invitations sent in the period with an answer / invitations sent in it.
 
-    With `occasions`, `by` may hold `home_market`, `month` and `bought` (purchase occasions before the invitation: "1",
-    "2–3", "4+"), which shows who answers and who stays silent. Columns of `by`, value, low, high (Wilson), n
-    (invitations).
+    With `occasions`, by `bought`: purchase occasions up to the invitation ("0", "1", "2–3", "4+"), which shows who answers
+    and who stays silent. Columns value, low, high (Wilson), n (invitations).
 
     >>> sent = ibis.memtable({"sent_id": ["i1", "i9"], "customer_id": ["aa1", "dd4"], "sent_date": ["2026-01-10"] * 2})
     >>> sent = sent.cast({"sent_date": "date"})
@@ -197,21 +184,20 @@ def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occ
     """
     sent = surveys_sent.filter(period.covers(_.sent_date))
     done = surveys.filter(_.sent_id.notnull()).select("sent_id").distinct().mutate(answered=ibis.literal(1))
-    invited = sent.left_join(done, "sent_id").drop("sent_id_right").mutate(month=_.sent_date.truncate("M"))
+    invited, by = sent.left_join(done, "sent_id").drop("sent_id_right"), []
     if occasions is not None:
-        invited = _with_history(invited, occasions)
-    counts = invited.agg(by=list(by), answered=_.answered.sum().fill_null(0), n=_.count()).execute()
+        invited, by = _with_history(invited, occasions), ["bought"]
+    counts = invited.agg(by=by, answered=_.answered.sum().fill_null(0), n=_.count()).execute()
     if counts["n"].sum() == 0:
         raise NotEnoughData("No survey invitations were sent in this period, or the file of invitations is missing. "
                             "Supply surveys_sent (sent_id, customer, date) to see how many answer, and who.")
     table = with_wilson(counts, "answered", "n").drop(columns="answered")
-    return table.sort_values(list(by)).reset_index(drop=True) if by else table
+    return table.sort_values(by, ignore_index=True) if by else table
 
 
 def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
-    before = invited.join(occasions.select("customer_id", "date", "home_market"), "customer_id")
-    before = before.filter(_.date <= _.sent_date)
-    history = before.group_by("sent_id").agg(times=_.count(), home_market=_.home_market.max())
+    before = invited.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date <= _.sent_date)
+    history = before.group_by("sent_id").agg(times=_.count())
     joined, times = invited.left_join(history, "sent_id").drop("sent_id_right"), _.times.fill_null(0)
     return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
 
@@ -220,8 +206,7 @@ def open_answers(surveys: ir.Table, period: Period) -> Estimate:
     """The share of questionnaires with an open comment: those with one / all that came back in the period (Wilson).
 
     A questionnaire is the answers to one invitation, or else of one customer and day; an anonymous answer is one alone.
-
-    Comments themselves are never read into the tables, since they name people; they stay in the survey tool.
+    Comments themselves are never read into the tables, since they name people.
 
     >>> open_answers(_example(), Period.month("2026-01"))[:1]
     (0.0,)

@@ -21,11 +21,20 @@ def test_recent_cohorts_meet_the_same_months_of_the_year_before():
             ("d", "2025-03-01"), ("e", "2025-03-02"), ("e", "2025-04-02"), ("f", "2025-03-03"), ("f", "2025-04-03")]
     table = cohorts.retention_table(purchases(pd.DataFrame(days, columns=["customer_id", "date"])), date(2025, 4, 30))
     after_one = cohort_comparison.recent_against_earlier(table).set_index("age").loc[1]
-    assert (after_one["recent"], after_one["earlier"]) == (pytest.approx(2 / 3), 0.5)
+    assert after_one[["active_recent", "n_recent", "active_earlier", "n_earlier"]].tolist() == [2, 3, 1, 2]
+    assert after_one["value"] == pytest.approx(2 / 3 - 1 / 2)
     # Newcombe 1998, method 10: from the two Wilson intervals
     (low_new, high_new), (low_old, high_old) = (proportion_confint(*k, method="wilson") for k in ((2, 3), (1, 2)))
     assert after_one["low"] == pytest.approx(1 / 6 - ((2 / 3 - low_new) ** 2 + (high_old - 1 / 2) ** 2) ** 0.5)
     assert after_one["high"] == pytest.approx(1 / 6 + ((high_new - 2 / 3) ** 2 + (1 / 2 - low_old) ** 2) ** 0.5)
+
+
+def test_newcombes_example():
+    """Newcombe 1998, Statistics in Medicine 17, 873–890, table II (a), method 10: 56/70, 48/80 → .0524 to .3339."""
+    cells = pd.DataFrame({"cohort": ["2026-01", "2025-01"], "age": 1, "active": [56, 48], "n": [70, 80]})
+    found = cohort_comparison.recent_against_earlier(cells).iloc[0]
+    assert found["value"] == pytest.approx(0.2)
+    assert (round(found["low"], 4), round(found["high"], 4)) == (0.0524, 0.3339)
 
 
 def test_markets_by_pencil(six_customers):
