@@ -25,26 +25,17 @@ READ = ("source", "order_id", "customer_id", "order_date", "ordered_at", "market
 
 
 def occasions(
-    orders: ir.Table,
-    order_lines: ir.Table,
-    refunds: ir.Table,
-    customers: ir.Table,
-    as_of: date,
-    *,
-    margin_rate: float,
-    margin_by_market: dict[str, float] | None = None,
-    margin_by_category: dict[str, float] | None = None,
-    refund_window_days: int = 30,
-    exclude_renewals: bool = False,
+    orders: ir.Table, order_lines: ir.Table, refunds: ir.Table, customers: ir.Table, as_of: date, *, margin_rate: float,
+    margin_by_market: dict[str, float] | None = None, margin_by_category: dict[str, float] | None = None,
+    refund_window_days: int = 30, exclude_renewals: bool = False,
 ) -> ir.Table:
     """Purchase occasions: one lazy row per customer and local day with positive net spend, up to as_of.
 
     Built from identified orders that are paid or delivered. Refunds dated on or before as_of and within
-    `refund_window_days` of the order reduce the day; undated refunds count at the order's day. A day whose net spend
-    is not positive is no occasion. The margin is net sales less unit costs where an order line has one, else net sales
-    times the rate of its category, market or the client, in that order (what the lines leave of the order's net sales
-    counts as such); refunds take margin away in proportion. Looked up at once: the combinations of market,
-    channels and category that orders have, and whether any line has a cost.
+    `refund_window_days` of the order reduce the day; undated refunds count at the order's day. The margin is net sales
+    less unit costs where an order line has one, else net sales times the rate of its category, market or the client, in
+    that order (what the lines leave of the order's net sales counts as such); refunds take margin away in proportion.
+    Looked up at once: the combinations of market, channels and category that orders have, and whether any line has a cost.
 
     Returns columns customer_id, date, n (1, 2, 3 … per customer), previous_date (of their occasion before; null at the
     first), first_date, home_market, first_sales_channel, first_acquisition_channel, first_product_category (of the
@@ -88,12 +79,9 @@ def numbered(days: ir.Table, **first) -> ir.Table:
     1  2    2026-01-05 2026-01-05
     """
     history = ibis.window(group_by="customer_id", order_by="date")
-    return days.mutate(
-        n=(ibis.row_number().over(history) + 1).cast("int64"),
-        previous_date=_.date.lag().over(history),
-        first_date=_.date.first().over(history),
-        **{name: value.over(history) for name, value in first.items()},
-    )
+    first = {"first_date": _.date.first()} | first
+    return days.mutate(n=(ibis.row_number().over(history) + 1).cast("int64"), previous_date=_.date.lag().over(history),
+                       **{name: value.over(history) for name, value in first.items()})
 
 
 def bucket(customer_id: ir.StringColumn) -> ir.StringColumn:
@@ -122,9 +110,7 @@ def sampled(table: ir.Table, most: int) -> ir.Table:
 
 
 def _counted_orders(orders: ir.Table, as_of: date, exclude_renewals: bool) -> ir.Table:
-    counted = orders.filter(
-        _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES), _.order_date <= ibis.literal(as_of)
-    )
+    counted = orders.filter(_.customer_id.notnull(), _.status.isin(COUNTED_STATUSES), _.order_date <= ibis.literal(as_of))
     return (counted.filter(~_.is_renewal) if exclude_renewals else counted).select(*READ)
 
 
@@ -188,15 +174,10 @@ def _customer_days(alone: ir.Table, several: ir.Table) -> ir.Table:
     A day without positive net spend is none.
     """
     together = several.group_by("customer_id", "date").agg(
-        net_sales_rc=_total(_.net_sales_rc),
-        margin_rc=_total(_.margin_rc),
-        discount_rc=_total(_.discount_rc),
-        is_renewal=_.is_renewal.min(),
-        refund_undated=_.refund_undated.max(),
-        profile=_.profile.argmin(ibis.struct({name: _[name] for name in EARLIEST})),
-    )
-    alone = alone.select(together.columns)
-    return numbered(alone.union(together).filter(_.net_sales_rc > 0), profile=_.profile.first())
+        **{name: _total(_[name]) for name in ("net_sales_rc", "margin_rc", "discount_rc")},
+        is_renewal=_.is_renewal.min(), refund_undated=_.refund_undated.max(),
+        profile=_.profile.argmin(ibis.struct({name: _[name] for name in EARLIEST})))
+    return numbered(alone.select(together.columns).union(together).filter(_.net_sales_rc > 0), profile=_.profile.first())
 
 
 def _total(amounts):

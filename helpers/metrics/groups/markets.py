@@ -149,13 +149,11 @@ def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
 
     >>> rows = pd.DataFrame({"metric": "rpr", "market": ["DE", "FR"], "even": [0.5, 0.4], "better": 1,
     ...                      "verdict": ["better", "worse"]})
-    >>> card(rows, "FR")[["metric", "rank", "of", "verdict"]].values.tolist()
-    [['rpr', 2, 2, 'worse']]
+    >>> card(rows, "FR")[["metric", "rank", "verdict"]].values.tolist()
+    [['rpr', 2, 'worse']]
     """
-    by_metric = (found["even"] * found["better"]).groupby(found["metric"])
-    ranked = found.assign(rank=by_metric.rank(ascending=False, method="min").astype("Int64"),
-                          of=by_metric.transform("count"))  # fmt: skip
-    mine = ranked[ranked["market"] == market]
+    rank = (found["even"] * found["better"]).groupby(found["metric"]).rank(ascending=False, method="min").astype("Int64")
+    mine = found.assign(rank=rank)[found["market"] == market]
     if mine.empty:
         raise NotEnoughData("This market has too few customers to be shown alone; it is part of the other markets.")
     return mine.reset_index(drop=True)

@@ -54,9 +54,9 @@ def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date]) -> pd.
 def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date) -> Estimate:
     """How far `repeat_purchase_rate` moved from an earlier day to as_of: the difference, with a paired interval.
 
-    The two windows hold mostly the same customers and, a month apart, mostly the same purchases, so their Wilson intervals say
-    little about the difference. Customers are drawn again (in random buckets), each with both windows: 95 % percentile
-    bootstrap. n is the buyers of the window with fewer; nan where it has none.
+    The two windows hold mostly the same purchases, so their Wilson intervals say little about the difference: customers are
+    drawn again (in random buckets), each with both windows, for a 95 % percentile bootstrap. n is the buyers of the window
+    with fewer; nan where it has none.
 
     >>> bought = ibis.memtable({"customer_id": ["a1", "a1", "b2"], "date": [
     ...     date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})

@@ -186,20 +186,16 @@ def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occ
     done = surveys.filter(_.sent_id.notnull()).select("sent_id").distinct().mutate(answered=ibis.literal(1))
     invited, by = sent.left_join(done, "sent_id").drop("sent_id_right"), []
     if occasions is not None:
-        invited, by = _with_history(invited, occasions), ["bought"]
+        before = invited.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date <= _.sent_date)
+        history, times = before.group_by("sent_id").agg(times=_.count()), _.times.fill_null(0)
+        bought = ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0")
+        invited, by = invited.left_join(history, "sent_id").drop("sent_id_right").mutate(bought=bought), ["bought"]
     counts = invited.agg(by=by, answered=_.answered.sum().fill_null(0), n=_.count()).execute()
     if counts["n"].sum() == 0:
         raise NotEnoughData("No survey invitations were sent in this period, or the file of invitations is missing. "
                             "Supply surveys_sent (sent_id, customer, date) to see how many answer, and who.")
     table = with_wilson(counts, "answered", "n").drop(columns="answered")
     return table.sort_values(by, ignore_index=True) if by else table
-
-
-def _with_history(invited: ir.Table, occasions: ir.Table) -> ir.Table:
-    before = invited.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date <= _.sent_date)
-    history = before.group_by("sent_id").agg(times=_.count())
-    joined, times = invited.left_join(history, "sent_id").drop("sent_id_right"), _.times.fill_null(0)
-    return joined.mutate(bought=ibis.cases((times >= 4, "4+"), (times >= 2, "2–3"), (times == 1, "1"), else_="0"))
 
 
 def open_answers(surveys: ir.Table, period: Period) -> Estimate:

@@ -257,7 +257,7 @@ def test_the_market_that_differs_is_found(simulated):
 
 def test_the_card_of_a_market(simulated):
     card = markets.card(simulated, "B").iloc[0]
-    assert (card["rank"], card["of"], card["verdict"]) == (1, 3, "better")
+    assert (card["rank"], card["verdict"]) == (1, "better")
     with pytest.raises(NotEnoughData, match="too few"):
         markets.card(simulated, "IT")
 
