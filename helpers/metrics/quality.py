@@ -29,9 +29,8 @@ def rows_by_file(files: pd.DataFrame) -> pd.DataFrame:
 
     >>> line = dict(file="a.csv", format="f", source="s", rows_read=3, rows_rejected=1, rows_ignored=0)
     >>> twice = pd.DataFrame([line | {"currency": "EUR"}, line | {"currency": "USD"}]).assign(first_date=None, covered_through=None)
-    >>> rows_by_file(twice)[["file", "rows_read", "rows_rejected"]]
-        file  rows_read  rows_rejected
-    0  a.csv          3              1
+    >>> rows_by_file(twice)[["file", "rows_read", "rows_rejected"]].values.tolist()
+    [['a.csv', 3, 1]]
     """
     columns = ["file", "format", "first_date", "covered_through", "rows_read", "rows_rejected", "rows_ignored"]
     once = files.drop_duplicates("file").sort_values(["first_date", "file"], na_position="first")
@@ -61,9 +60,8 @@ def identity_coverage(orders: ir.Table, by: str | None = None) -> pd.DataFrame:
     Orders of every status count; sales_share is the share of net sales (paid and delivered) of identified orders.
 
     >>> rows = [dict(customer_id="a", net_rc=300, status="paid"), dict(customer_id=None, net_rc=100, status="paid")]
-    >>> identity_coverage(ibis.memtable(rows))[["value", "n", "sales_share"]]
-       value  n  sales_share
-    0    0.5  2         0.75
+    >>> identity_coverage(ibis.memtable(rows))[["value", "n", "sales_share"]].values.tolist()
+    [[0.5, 2.0, 0.75]]
     """
     known, sold = _.customer_id.notnull(), _.status.isin(COUNTED_STATUSES)
     grouped = orders.group_by(by) if by else orders
@@ -160,9 +158,8 @@ def currencies(orders: ir.Table, fx: ir.Table) -> pd.DataFrame:
 
     >>> orders = ibis.memtable([dict(currency="EUR", net_rc=100, status="paid")])
     >>> fx = ibis.memtable([dict(currency="EUR", source="same currency", rate_date=date(2026, 1, 1))])
-    >>> currencies(orders, fx)[["currency", "orders", "share", "rate_source"]]
-      currency  orders  share    rate_source
-    0      EUR       1    1.0  same currency
+    >>> currencies(orders, fx)[["currency", "orders", "share", "rate_source"]].values.tolist()
+    [['EUR', 1, 1.0, 'same currency']]
     """
     net = _.net_rc.sum(where=_.status.isin(COUNTED_STATUSES)).fill_null(0)
     sold = orders.group_by("currency").aggregate(orders=_.count(), net=net).to_pandas()

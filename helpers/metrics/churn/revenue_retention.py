@@ -71,9 +71,8 @@ def revenue_retention(occasions: ir.Table, as_of: date, data_start: date) -> pd.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b", "c"], "net_sales_rc": [100, 80, 100, 500],
     ...     "date": [date(2024, 6, 1), date(2025, 6, 1), date(2024, 7, 1), date(2025, 7, 1)]})
-    >>> revenue_retention(bought, date(2025, 12, 31), date(2024, 1, 1))[["grr", "nrr", "n"]]
-       grr  nrr  n
-    0  0.4  0.4  2
+    >>> revenue_retention(bought, date(2025, 12, 31), date(2024, 1, 1))[["grr", "nrr", "n"]].values.tolist()
+    [[0.4, 0.4, 2.0]]
     """
     now, before = Period.trailing(as_of, 12), Period.trailing(add_months(as_of, -12), 12)
     if data_start > month_end(before.start):

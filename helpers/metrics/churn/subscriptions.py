@@ -40,9 +40,8 @@ def revenue_churn(
     ...     "mrr_delta_minor": [50, 40, -40], "currency": ["USD", "EUR", "EUR"],
     ...     "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 2, 9)]})
     >>> fx = ibis.memtable({"date": [date(2026, 1, 31)], "currency": ["USD"], "rate": [1.2]})
-    >>> revenue_churn(movements, fx, date(2026, 2, 28), "EUR", months=1)[["period", "starting_rc", "gross", "n"]]
-        period  starting_rc  gross  n
-    0  2026-02          100    0.4  2
+    >>> revenue_churn(movements, fx, date(2026, 2, 28), "EUR", months=1)[["period", "starting_rc", "gross", "n"]].values.tolist()
+    [['2026-02', 100, 0.4, 2]]
     """
     wanted = months_of(as_of, months)
     numbers = [period.start.year * 12 + period.start.month - 1 for period in wanted]

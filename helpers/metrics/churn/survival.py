@@ -40,11 +40,8 @@ def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 4), date(2026, 1, 20)]}))
-    >>> gaps(bought, date(2026, 2, 28))[["order_number", "gap_days", "returned", "count"]]
-       order_number  gap_days  returned  count
-    0             1        30      True      1
-    1             1        39     False      1
-    2             2        24     False      1
+    >>> gaps(bought, date(2026, 2, 28))[["order_number", "gap_days", "returned", "count"]].values.tolist()
+    [[1, 30, True, 1], [1, 39, False, 1], [2, 24, False, 1]]
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     again = seen.filter(_.previous_date.notnull())
@@ -73,10 +70,8 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
 
     >>> life_table(pd.DataFrame({"gap_days": [10, 20, 20], "returned": [True, True, False], "count": [1, 1, 2]}))[
-    ...     ["day", "at_risk", "returns", "value"]]
-       day  at_risk  returns   value
-    0   10        4        1   0.25
-    1   20        3        1   0.50
+    ...     ["day", "at_risk", "returns", "value"]].values.tolist()
+    [[10.0, 4.0, 1.0, 0.25], [20.0, 3.0, 1.0, 0.5]]
     """
     if not counts["count"].sum():
         raise NotEnoughData("No purchase can be followed yet: how soon customers return is unknown.")
@@ -187,9 +182,8 @@ def lapsed(occasions: ir.Table, as_of: date, days: int = 30) -> pd.DataFrame:
     bought), value, low, high (95 % Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
-    >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]]
-       lapsed  n  value
-    0       1  2    0.5
+    >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]].values.tolist()
+    [[1.0, 2.0, 0.5]]
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     lasts = seen.group_by("customer_id").agg(last=_.date.max())

@@ -22,9 +22,8 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, by: Sequence[str] = (
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
-    >>> repeat_purchase_rate(bought, date(2026, 2, 28))[["repeaters", "n", "value"]]
-       repeaters  n  value
-    0          1  2    0.5
+    >>> repeat_purchase_rate(bought, date(2026, 2, 28))[["repeaters", "n", "value"]].values.tolist()
+    [[1.0, 2.0, 0.5]]
     """
     buyers = _inside(occasions, as_of).group_by(*by, "customer_id").agg(times=_.count())
     frame = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count()).execute()
@@ -36,10 +35,8 @@ def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date]) -> pd.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
-    >>> past_repeat_purchase_rates(bought, [date(2026, 2, 28), date(2026, 1, 31)])[["repeaters", "n", "value"]]
-       repeaters  n  value
-    0          1  2    0.5
-    1          0  2    0.0
+    >>> past_repeat_purchase_rates(bought, [date(2026, 2, 28), date(2026, 1, 31)])[["repeaters", "n", "value"]].values.tolist()
+    [[1.0, 2.0, 0.5], [0.0, 2.0, 0.0]]
     """
     if not days:
         return pd.DataFrame(columns=["day", "repeaters", "n", "value", "low", "high"])
@@ -84,9 +81,8 @@ def returning_customer_rate(occasions: ir.Table, as_of: date) -> pd.DataFrame:
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
     ...                         "date": [date(2024, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
-    >>> returning_customer_rate(bought, date(2026, 2, 28))[["returning", "n", "value"]]
-       returning  n  value
-    0          1  2    0.5
+    >>> returning_customer_rate(bought, date(2026, 2, 28))[["returning", "n", "value"]].values.tolist()
+    [[1.0, 2.0, 0.5]]
     """
     buyers = _inside(occasions, as_of).group_by("customer_id").agg(earliest=_.n.min())
     counts = buyers.agg(returning=(_.earliest > 1).sum().fill_null(0), n=_.count())

@@ -36,10 +36,8 @@ def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) ->
     Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
     high (95 % Wilson) and older (customers of it who may have bought before the data begin).
 
-    >>> retention_table(_example(), date(2026, 2, 28))[["cohort", "age", "active", "n", "value"]]
-        cohort  age  active  n  value
-    0  2026-01    0       2  2    1.0
-    1  2026-01    1       1  2    0.5
+    >>> retention_table(_example(), date(2026, 2, 28))[["cohort", "age", "active", "n", "value"]].values.tolist()
+    [['2026-01', 0, 2, 2, 1.0], ['2026-01', 1, 1, 2, 0.5]]
     """
     counts = retention_counts(occasions, as_of, by).execute()
     return _cells(_grid(_begun(counts), counts, by, as_of), by)
