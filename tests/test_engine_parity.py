@@ -27,7 +27,7 @@ from helpers.metrics.campaigns import effect, matching, playbook
 from helpers.metrics.churn import churn, revenue_retention, subscriptions, survival
 from helpers.metrics.costs import allocation, books, cost_history, cost_ratios, costs, reallocation
 from helpers.metrics.groups import markets, standardise
-from helpers.metrics.retention import buyers, cohort_comparison, cohorts, marketplace
+from helpers.metrics.retention import buyers, cohort_comparison, cohorts
 from helpers.metrics.risk import risk, segments, signals
 from helpers.metrics.value import backtest, btyd, clv, clv_learned, clv_model, histories, renewals, tiers, tracking
 from helpers.metrics.voice import promoters, voice
@@ -128,8 +128,8 @@ CASES = {
     "buyers.first_seen_known_before": lambda s: buyers.first_seen_known_before(s.all, s.customers, s.client.first_day, AS_OF),
     "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),
     "buyers.returning_customer_rate": lambda s: buyers.returning_customer_rate(s.all, AS_OF),
-    "marketplace.names_no_buyer": lambda s: pd.Series([marketplace.names_no_buyer(s.orders)]),
-    "marketplace.repeat_share": lambda s: marketplace.repeat_share(s.counted_by_amazon),
+    "buyers.names_no_buyer": lambda s: pd.Series([buyers.names_no_buyer(s.orders)]),
+    "buyers.marketplace_repeat_share": lambda s: buyers.marketplace_repeat_share(s.counted_by_amazon),
     "churn.active": lambda s: churn.active(s.all, AS_OF, W),
     "churn.flows": lambda s: churn.flows(s.all, AS_OF, W, s.client.first_day, by=BY),
     "churn.churn_by_window": lambda s: churn.churn_by_window(s.all, AS_OF, W, s.client.first_day),

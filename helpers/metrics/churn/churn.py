@@ -130,9 +130,7 @@ def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_sta
     return churn_rate(table).drop(columns=["start", "lost"])
 
 
-def runs(
-    occasions: ir.Table, last: date, window_days: int, *, periods: int, months: int = 1, by: Sequence[str] = ()
-) -> ir.Table:
+def runs(occasions: ir.Table, last: date, window_days: int, *, periods: int, months: int = 1, by: Sequence[str] = ()) -> ir.Table:
     """How many customers were active at the ends of periods `block` … `until`, lazily: the one query behind `flows`.
 
     Of a customer's occasions in a period only the last matters for its end. It keeps them active for W days, at most
@@ -153,15 +151,10 @@ def runs(
     reach = (ibis.greatest(end, base - months) - base + months) // months - 1
     newest = newest.mutate(reach=ibis.least(reach.cast("int64"), periods))
     history = ibis.window(group_by="customer_id", order_by="block")
-    each = newest.mutate(
-        before=_.reach.lag().over(history),
-        next_block=_.block.lead().over(history),
-        next_reach=_.reach.lead().over(history),
-    ).mutate(
+    beside = {"before": _.reach.lag(), "next_block": _.block.lead(), "next_reach": _.reach.lead()}
+    each = newest.mutate(**{name: value.over(history) for name, value in beside.items()}).mutate(
         until=ibis.least(_.reach, _.next_block.fill_null(periods + 1) - 1),
-        is_new=_.before.isnull(),
-        is_back=(_.before < _.block - 1).fill_null(False),
-    )
+        is_new=_.before.isnull(), is_back=(_.before < _.block - 1).fill_null(False))
     goes_on = ((_.next_block == _.until + 1) & (_.next_reach >= _.next_block)).fill_null(False)
     covering = each.filter(_.until >= _.block).mutate(goes_on=goes_on)
     return covering.group_by(*by, "block", "until", "is_new", "is_back", "goes_on").agg(customers=_.count())

@@ -28,9 +28,7 @@ def moments(units: ir.Table, by: list[str]) -> pd.DataFrame:
     [['DE', 2, 4.0, 2.0, 10.0, 4.0, 2.0]]
     """
     x, y = _.x.cast("float64"), _.y.cast("float64")
-    sums = units.group_by(by).agg(
-        n=_.count(), x=x.sum(), y=y.sum(), xx=(x * x).sum(), xy=(x * y).sum(), yy=(y * y).sum()
-    )
+    sums = units.group_by(by).agg(n=_.count(), x=x.sum(), y=y.sum(), xx=(x * x).sum(), xy=(x * y).sum(), yy=(y * y).sum())
     return sums.execute().sort_values(by, ignore_index=True)
 
 

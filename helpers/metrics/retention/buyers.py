@@ -1,4 +1,4 @@
-"""The buyers of a window: who bought twice, who came back, how many are left."""
+"""The buyers of a window: who bought twice, who came back, how many are left, and what a marketplace that names none tells."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -135,6 +135,44 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
         value=crr, low=float("nan"), high=float("nan"), n=flows["start"], retained_share=stayed["value"],
         retained_share_low=stayed["low"], retained_share_high=stayed["high"], reactivated_share=crr - stayed["value"],
     )  # fmt: skip
+
+
+def marketplace_repeat_share(aggregates: ir.Table) -> pd.DataFrame:
+    """Share of a marketplace's buyers who bought again in a period, as it counts them: repeat buyers / buyers, over its products.
+
+    aggregates: the table repeat_aggregates (Amazon's Brand Analytics counts buyers by product, so one who bought two products is
+    counted with each; nobody can be followed from one period to the next). Of reports by week, month and quarter side by side,
+    those of the most frequent length count, the longer of two as frequent. Columns marketplace, period_end, value (fraction),
+    low, high (Wilson), n (buyers); by marketplace and time.
+
+    >>> month = {"marketplace": "Amazon.de", "period_start": date(2026, 1, 1), "period_end": date(2026, 1, 31)}
+    >>> rows = [month | {"unique_customers": 80, "repeat_customers_share": 0.25},
+    ...         month | {"unique_customers": 20, "repeat_customers_share": 0.0}]
+    >>> marketplace_repeat_share(ibis.memtable(rows))[["marketplace", "value", "n"]].values.tolist()
+    [['Amazon.de', 0.2, 100]]
+    """
+    days = (_.period_end.delta(_.period_start, unit="day") + 1).cast("int64")
+    again = (_.unique_customers * _.repeat_customers_share).sum()
+    sums = aggregates.mutate(days=days).group_by("marketplace", "period_end", "days").agg(
+        n=_.unique_customers.sum(), again=again).execute()
+    length = (sums["days"] / 7).round() if (sums["days"] <= 7).any() else (sums["days"] / 30).round()
+    usual = length.value_counts().pipe(lambda counts: counts[counts == counts.max()]).index.max() if len(sums) else None
+    sums = sums[length == usual].sort_values(["marketplace", "period_end"], ignore_index=True)
+    found = with_wilson(sums.assign(again=sums["again"].clip(upper=sums["n"])), "again", "n")
+    return found.astype({"n": "int64"})[["marketplace", "period_end", "value", "low", "high", "n"]]
+
+
+def names_no_buyer(orders: ir.Table) -> bool:
+    """Whether a whole sales channel tells nothing of its buyers (identity_scope "none" throughout, as Amazon's reports are).
+
+    A shop where some buyers stay unnamed is none.
+
+    >>> sold = ibis.memtable({"sales_channel": ["shop", "shop", "amazon"], "identity_scope": ["email", "none", "none"]})
+    >>> names_no_buyer(sold), names_no_buyer(sold.filter(sold.sales_channel == "shop"))
+    (True, False)
+    """
+    named = orders.group_by("sales_channel").agg(named=(_.identity_scope != "none").any()).execute()["named"]
+    return not named.all()
 
 
 def _inside(occasions: ir.Table, as_of: date) -> ir.Table:

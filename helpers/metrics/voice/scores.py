@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.estimates import Estimate, NotEnoughData
 
-UNITS = {"csat": "fraction", "ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
+UNITS = {"ces_mean": "score", "ces_index": "index", "ces_top_box": "fraction"}
 
 
 def headline(table: pd.DataFrame, least: int) -> Estimate:

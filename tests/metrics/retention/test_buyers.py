@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from purchases import drawn, histories, purchases
 
+from helpers.estimates import proportion
 from helpers.metrics.churn import churn
 from helpers.metrics.occasions import DIGITS
 from helpers.metrics.retention import buyers
@@ -152,7 +153,6 @@ def test_a_change_from_nobody_is_unknown(six_customers):
     assert np.isnan(buyers.repeat_purchase_change(six_customers.limit(0), END, date(2026, 5, 31)).value)
 
 
-
 def test_a_window_without_buyers_is_blank_not_zero(six_customers):
     row = buyers.repeat_purchase_rate(six_customers, date(2025, 1, 31)).iloc[0]
     assert row["n"] == 0
@@ -166,3 +166,39 @@ def test_the_window_ends_on_as_of_and_begins_a_year_before():
     assert (row["repeaters"], row["n"]) == (1, 1)
     assert buyers.repeat_purchase_rate(bought, date(2026, 6, 29))["repeaters"].item() == 1  # 30 June 2025 comes in
     assert buyers.repeat_purchase_rate(bought, END, by=["home_market"])["home_market"].tolist() == ["DE"]
+
+
+# --- what a marketplace tells
+
+def told(*rows):
+    columns = ["marketplace", "period_start", "period_end", "unique_customers", "orders", "repeat_customers_share"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return ibis.memtable(frame).cast({"period_start": "date", "period_end": "date"})
+
+
+JANUARY, FEBRUARY = (date(2026, 1, 1), date(2026, 1, 31)), (date(2026, 2, 1), date(2026, 2, 28))
+
+
+def test_products_weigh_by_their_buyers():
+    """By hand: 40 buyers of whom a tenth, and 10 of whom half, came back: 9 of 50, with Wilson's interval."""
+    found = buyers.marketplace_repeat_share(told(("Amazon.de", *JANUARY, 40, 44, 0.1), ("Amazon.de", *JANUARY, 10, 16, 0.5))).iloc[0]
+    by_hand = proportion(9, 50)
+    assert found["n"] == 50
+    assert tuple(found[["value", "low", "high"]]) == pytest.approx(by_hand[:3])
+
+
+def test_reports_by_week_do_not_count_again_what_those_by_month_hold():
+    weeks = [("Amazon.de", date(2026, 1, 4), date(2026, 1, 10), 9, 9, 0.0)]
+    months = [("Amazon.de", *span, 40, 44, 0.1) for span in (JANUARY, FEBRUARY)]
+    found = buyers.marketplace_repeat_share(told(*weeks, *months))
+    assert found["n"].tolist() == [40, 40]
+
+
+def test_months_of_28_and_31_days_are_of_one_kind_and_marketplaces_stand_apart():
+    rows = [(name, *span, 40, 44, 0.1) for name in ("Amazon.de", "Amazon.fr") for span in (JANUARY, FEBRUARY)]
+    assert len(buyers.marketplace_repeat_share(told(*rows))) == 4
+
+
+def test_no_report_is_no_row():
+    empty = told(("Amazon.de", *JANUARY, 40, 44, 0.1)).filter(ibis._.orders > 99)
+    assert buyers.marketplace_repeat_share(empty).empty
