@@ -73,9 +73,11 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
 
 
 def _buyers(orders: ir.Table, names: dict[str, str] | None) -> pd.Series:
-    """By market: the customers, and each order without identity as a buyer of its own."""
-    counts = orders.group_by("market").agg(n=_.customer_id.nunique() + _.customer_id.isnull().sum()).execute()
-    return counts["n"].groupby(_as_shown(counts["market"], names)).sum()
+    """By market as shown: the customers, of whom one may buy in several of the others, and each order without identity as a buyer."""
+    market = _.market.fill_null(UNKNOWN)
+    shown = market if names is None else market.cases(*(names or {OTHER: OTHER}).items(), else_=OTHER)
+    buyers = _.customer_id.nunique() + _.customer_id.isnull().sum()
+    return orders.group_by(market=shown).agg(n=buyers).execute().set_index("market")["n"]
 
 
 def _ends(new: pd.DataFrame, old: pd.DataFrame, market: str) -> np.ndarray:

@@ -169,6 +169,13 @@ def test_a_market_where_nobody_is_identified_is_among_the_others(table):
     assert set(market_mix.payment_mix(orders, AS_OF)["market"]) == {"DE", "FR", "IT", "unknown"}  # no names, no rule
 
 
+def test_who_buys_in_two_small_markets_is_one_buyer_of_the_others(table):
+    rows = orders_of([("a", "FR", "2026-03-10"), ("a", "IT", "2026-04-10")])
+    orders = table("orders", [dict(row, payment_method="card") for row in rows])
+    for names in ({"FR": OTHER}, {}):
+        assert market_mix.payment_mix(orders, AS_OF, names)["n"].tolist() == [1]
+
+
 def test_the_bootstrap_is_that_of_the_estimates(con):
     frame = pd.DataFrame(
         {"customer_id": [f"{k:02x}0" for k in range(200)], "market": "DE", "x": np.arange(200.0), "y": 2.0}
