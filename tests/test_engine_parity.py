@@ -112,7 +112,7 @@ class Shop:
 
     @cached_property
     def held(self):
-        return backtest.holdout(self.all, AS_OF)
+        return backtest.holdout(self.all, AS_OF, 180)
 
     @cached_property
     def tiered(self):
@@ -228,7 +228,7 @@ CASES = {
     "tiers.concentration": lambda s: tiers.concentration(s.all),
     "tiers.movers": lambda s: tiers.movers(
         s.tiered.filter(_.customer_id < "c"), s.tiered.filter(_.customer_id > "4"), s.all, EARLIER),
-    "tracking.monthly_curve": lambda s: tracking.monthly_curve(s.all, s.held, {"mbg_nbd": s.fits[0]}),
+    "tracking.monthly_curve": lambda s: tracking.monthly_curve(s.all, s.held, s.fits[0]),
     "tracking.published_check": lambda s: tracking.published_check(FORECASTS, s.all, AS_OF),
     "voice.open_answers": lambda s: voice.open_answers(s.surveys, YEAR),
     "clv_learned.features": lambda s: clv_learned.features(s.all, EARLIER),

@@ -73,9 +73,9 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
 def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
     r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
     x, span, age = (table[c].cast("float64") for c in ("times", "span_days", "age_days"))
-    x, (span, age, window) = x - 1.0, (each / fitted.unit_days for each in (span, age, window_days))
+    x = x - 1.0
     gone = np.log(a) - (b + x).ln() + (r + x) * ((alpha + age) / (alpha + span)).ln()
-    silent = (-(r + x) * ((alpha + age + window) / (alpha + age)).ln()).exp()
+    silent = (-(r + x) * ((alpha + age + window_days) / (alpha + age)).ln()).exp()
     probability = 1.0 - (1.0 - silent) / (1.0 + gone.exp())
     probability = ibis.least(ibis.greatest(probability, 1e-6), 1 - 1e-6)
     return (probability / (1.0 - probability)).ln()

@@ -1,5 +1,6 @@
 """Would last year's forecast have come true? Models and plain baselines on customers whose future is known by now."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -13,7 +14,6 @@ from scipy import stats
 from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.occasions import sampled
 from helpers.metrics.value import btyd, expectations
-from helpers.metrics.value.fits import Fit
 from helpers.metrics.value.histories import counts, histories, spend_counts
 from helpers.metrics.value.tiers import TIERS
 
@@ -23,6 +23,7 @@ TOP = 0.20
 BASELINES = ("own_last_period", "own_average")
 FREQUENCIES = [-1, 0, 1, 2, 3, 6, np.inf]
 FREQUENCY_LABELS = ["0", "1", "2", "3", "4–6", "7+"]
+LEAST_RUN = 3  # neighbouring rows that lean to one side by more than chance
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ def horizon_days(first: date, as_of: date) -> int:
     return min(LONGEST_DAYS, (as_of - first).days // 3)
 
 
-def holdout(occasions: ir.Table, as_of: date, days: int | None = None) -> Holdout:
+def holdout(occasions: ir.Table, as_of: date, days: int) -> Holdout:
     """The customers known at as_of − days, with x, t_x, T and money then, and their occasions and margin since.
 
     Columns of `histories`, and: margin_rate (realised, all customers), last_occasions and last_margin_rc (the same
-    number of days before the cut), actual_occasions and actual_margin_rc (after it). days: `horizon_days` unless given.
+    number of days before the cut), actual_occasions and actual_margin_rc (after it). days: `horizon_days`.
 
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 3, "n": [1, 2, 3], "net_sales_rc": [900] * 3,
     ...     "margin_rc": [300] * 3, "date": [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 15)]})
@@ -57,10 +58,6 @@ def holdout(occasions: ir.Table, as_of: date, days: int | None = None) -> Holdou
     0  1  59                 1               300
     """
     seen = occasions.filter(_.date <= ibis.literal(as_of))
-    first = seen.date.min().execute()
-    if first is None or pd.isna(first):
-        raise NotEnoughData("There is no purchase to test a forecast on.")
-    days = days or horizon_days(pd.Timestamp(first).date(), as_of)
     if days < SHORTEST_DAYS:
         raise NotEnoughData(f"A test of the forecast needs {3 * SHORTEST_DAYS} days of history: add older orders.")
     cut = as_of - timedelta(days=days)
@@ -85,24 +82,21 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
     what the customer did in as many days before the cut; own_average goes on at their own rate of repeat occasions per
     day and their own mean margin. Models that do not fit are left out.
 
-    >>> rows = pd.DataFrame({"x": [1], "T": [59], "last_occasions": [1], "last_margin_rc": [300], "margin_rc": [600]})
-    >>> predictions(None, Holdout(date(2026, 3, 1), 30, 1.0, rows), models=())["own_last_period"]
-       expected_occasions  expected_margin_rc
-    0                   1                 300
+    >>> bought = ibis.memtable({"customer_id": ["1a"] * 3, "n": [1, 2, 3], "net_sales_rc": [900] * 3,
+    ...     "margin_rc": [300] * 3, "date": [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 15)]})
+    >>> found = predictions(bought, holdout(bought, date(2026, 3, 31), 30))
+    >>> found["own_average"].round(2).values.tolist(), list(found)
+    ([[0.51, 152.54]], ['own_last_period', 'own_average'])
     """
-    rows = held.customers
-    found = {}
-    each = histories(occasions, held.cut) if models else None
-    known = counts(each) if models else None
-    for model in models:
-        try:
-            fitted = btyd.fit(known, model)
-            spending = btyd.fit_spend_or_average(spend_counts(each))
-        except NotEnoughData:
-            continue
-        expected = model_occasions(fitted, rows, held.days)
+    rows, each, found = held.customers, histories(occasions, held.cut), {}
+    known = counts(each)
+    with contextlib.suppress(NotEnoughData):
+        spending = btyd.fit_spend_or_average(spend_counts(each))
         spend = expectations.spend(spending, rows["x"], rows["spend_rc"] / rows["x"].clip(lower=1))
-        found[model] = _frame(expected, expected * spend * rows["margin_rate"])
+        for model in models:
+            with contextlib.suppress(NotEnoughData):
+                expected = expectations.occasions(btyd.fit(known, model), rows["x"], rows["t_x"], rows["T"], held.days)
+                found[model] = _frame(expected, expected * spend * rows["margin_rate"])
     found["own_last_period"] = _frame(rows["last_occasions"], rows["last_margin_rc"])
     rate = rows["x"] / rows["T"].clip(lower=1) * held.days
     found["own_average"] = _frame(rate, rate * rows["margin_rc"] / (rows["x"] + 1))
@@ -111,19 +105,6 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
 
 def _frame(occasions, margin) -> pd.DataFrame:
     return pd.DataFrame({"expected_occasions": np.asarray(occasions), "expected_margin_rc": np.asarray(margin)})
-
-
-def model_occasions(fitted: Fit, rows: pd.DataFrame, days: float, nodes: int | None = None) -> np.ndarray:
-    """Occasions a fit expects of each row (x, t_x, T in days) in the next `days`.
-
-    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
-    >>> model_occasions(fitted, pd.DataFrame({"x": [2], "t_x": [213], "T": [272]}), 273).round(2)
-    array([1.23])
-    """
-    unit = fitted.unit_days
-    pairs, which = np.unique(rows[["x", "T"]].to_numpy(dtype="float64"), axis=0, return_inverse=True)
-    living = expectations.living_occasions(fitted, pairs[:, 0], pairs[:, 1] / unit, days / unit, nodes=nodes)
-    return expectations.p_alive(fitted, rows["x"], rows["t_x"] / unit, rows["T"] / unit) * living[which.ravel()]
 
 
 def compare(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -196,7 +177,7 @@ def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFra
     return means.reset_index()[["x", "n", "actual", "actual_low", "actual_high", *predicted]].astype({"x": "str"})
 
 
-def leaning(bins: pd.DataFrame, name: str, least: int = 3) -> dict | None:
+def leaning(bins: pd.DataFrame, name: str) -> dict | None:
     """The longest run of neighbouring rows of `calibration`, three or more, all forecast too high, or all too low.
 
     A forecast inside the interval of what happened leans to no side. None where there is no such run; else first, last
@@ -208,7 +189,7 @@ def leaning(bins: pd.DataFrame, name: str, least: int = 3) -> dict | None:
     """
     side = np.select([bins[name] > bins["actual_high"], bins[name] < bins["actual_low"]], ["high", "low"], "")
     runs = bins.assign(side=side, run=(pd.Series(side) != pd.Series(side).shift()).cumsum().to_numpy())
-    runs = [run for _run, run in runs[runs["side"] != ""].groupby("run") if len(run) >= least]
+    runs = [run for _run, run in runs[runs["side"] != ""].groupby("run") if len(run) >= LEAST_RUN]
     if not runs:
         return None
     longest = max(runs, key=len)

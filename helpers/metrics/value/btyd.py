@@ -2,38 +2,34 @@
 
 A model sees a customer as (x, t_x, T): repeat occasions, days from the first to the last, days from the first to as_of.
 Equal customers are counted, not repeated: the fit on counts is the fit on customers, many times faster.
+Pareto/NBD, the third of its kind, stands in `pareto`.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.value import likelihoods, pareto
 from helpers.metrics.value.fits import Fit
-from helpers.metrics.value.maximum_likelihood import LOG_BOUND, climb, coarse, covariance
+from helpers.metrics.value.likelihoods import LOG_BOUND, beta_geometric, climb, covariance, gamma_gamma
 
-PARAMETERS = {
-    "mbg_nbd": ("r", "alpha", "a", "b"), "bg_nbd": ("r", "alpha", "a", "b"),
-    "pareto_nbd": ("r", "alpha", "s", "beta"), "gamma_gamma": ("p", "q", "v"),
-}
-NAMES = {"mbg_nbd": "MBG/NBD", "bg_nbd": "BG/NBD", "pareto_nbd": "Pareto/NBD"}
+PARAMETERS = ("r", "alpha", "a", "b")
+NAMES = {"mbg_nbd": "MBG/NBD", "bg_nbd": "BG/NBD"}
 NOBODY_LEAVES = "nobody seems to leave for good"
-TIMES = {"alpha", "beta"}  # parameters measured in the unit of t_x and T
-PARETO_ROWS = 20_000  # lifetimes needs half a minute here
 FEWEST = 20  # customers below whom no fit is tried at all
-PENALTIES = (0.01, 1.0)  # ridge on the whole base
+PENALTIES = (0.0, 0.01, 1.0)  # ridge on the whole base
 STARTS = ((0.1, 0.1, 0.1, 0.1), (-1.0, -2.0, -1.0, 0.5), (0.0, 0.0, -2.0, 1.0))  # logarithms, on a time axis of length 1
 SPEND_STARTS = ((0.1, 0.1, 0.1), (1.0, 1.2, 0.0), (2.0, 1.0, -1.0))  # with the mean spend as 1
 HEAVY_TIMES_Q99 = 10  # suspects: this many times the 99th percentile of x
 HEAVY_SURPRISE = 0.01  # ... of whom the model expects fewer than this in the whole base
 HEAVY_SHIFT = 1.0  # ... and who move a parameter by more than its standard error
+NO_MAXIMUM = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
-def fit(rows: pd.DataFrame, model: str = "mbg_nbd", unit_days: float = 1.0) -> Fit:
-    """The model fitted by maximum likelihood to unique rows (x, t_x, T, weight); Pareto/NBD through `lifetimes`.
+def fit(rows: pd.DataFrame, model: str = "mbg_nbd") -> Fit:
+    """The model fitted by maximum likelihood to unique rows (x, t_x, T, weight).
 
     Tried in this order, each from several starting points: plain; with a ridge penalty of 0.01 and 1 (whole
     base); then NotEnoughData, and the caller shows the cohort average. An attempt fails when the optimiser does not
@@ -47,10 +43,15 @@ def fit(rows: pd.DataFrame, model: str = "mbg_nbd", unit_days: float = 1.0) -> F
     ('bg_nbd', 100, ['r', 'alpha', 'a', 'b'])
     """
     rows = _checked(rows, model)
-    heavy = _heavy(rows) if rows["x"].max() > HEAVY_TIMES_Q99 else np.zeros(len(rows), dtype=bool)
-    fitted = _attempts(rows[~heavy], model, unit_days)
-    aside = rows[heavy]
-    return replace(fitted, set_aside=int(aside["weight"].sum()), heaviest=int(aside["x"].max()) if len(aside) else 0)
+    heavy = _heavy(rows)
+    usual, aside = rows[~heavy], rows[heavy]
+    customers = int(usual["weight"].sum())
+    logs, spread, penalty = _first_maximum(
+        lambda penalty, start: _maximise(usual, model, penalty / customers, start), STARTS,
+        f"The {NAMES[model]} model does not fit these {customers:,} customers: {{}}. The average of earlier customers stands in for it.")
+    params = dict(zip(PARAMETERS, np.exp(logs).tolist(), strict=True))
+    return Fit(model, params, spread, log_likelihood(usual, model, params), customers, len(usual), penalty,
+               int(aside["weight"].sum()), int(aside["x"].max()) if len(aside) else 0, bool(usual["weekly"].any()))
 
 
 def _checked(rows: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -68,44 +69,32 @@ def _checked(rows: pd.DataFrame, model: str) -> pd.DataFrame:
     if rows["weight"].sum() < FEWEST:
         raise NotEnoughData(f"{int(rows['weight'].sum())} customers are too few for a purchase model (at least "
                             f"{FEWEST}, and many more to be worth reading).")
-    if model == "pareto_nbd" and len(rows) > PARETO_ROWS:
-        raise NotEnoughData(f"Pareto/NBD is fitted up to {PARETO_ROWS:,} unique rows and there are {len(rows):,}.")
     return rows
 
 
-def _attempts(rows: pd.DataFrame, model: str, unit_days: float) -> Fit:
-    customers, tried = int(rows["weight"].sum()), []
-    starts = STARTS if model != "pareto_nbd" else STARTS[:1]
-    for penalty in (0.0, *PENALTIES):
+def _first_maximum(attempt: Callable, starts: tuple, sentence: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Logarithms and covariance of the first attempt that finds a maximum, and its penalty; else the sentence with a reason."""
+    reasons = []
+    for penalty in PENALTIES:
         for start in starts:
             try:
-                params, spread = _maximise(rows, model, penalty / customers, start)
-            except (ValueError, ArithmeticError, np.linalg.LinAlgError) as reason:
-                tried.append(f"penalty {penalty:g}: {reason}")
-                if NOBODY_LEAVES in tried[-1]:
+                return *attempt(penalty, start), penalty
+            except NO_MAXIMUM as reason:
+                reasons.append(str(reason).strip())
+                if reasons[-1] == NOBODY_LEAVES:
                     break  # another start ends at the same edge, and a ridge pulls towards it
-                continue
-            names = dict(zip(PARAMETERS[model], params, strict=True))
-            return Fit(model, names, spread, log_likelihood(rows, model, names), customers, len(rows), unit_days,
-                       penalty, weekly=bool(rows["weekly"].any()), tried=tuple(dict.fromkeys(tried)))
-    raise NotEnoughData(f"The {NAMES[model]} model does not fit these {customers:,} customers: "
-                        f"{tried[0].split(': ', 1)[1]}. The average of earlier customers stands in for it.")
+    raise NotEnoughData(sentence.format(reasons[0]))
 
 
-def _maximise(rows: pd.DataFrame, model: str, penalty: float, start: tuple) -> tuple[list[float], np.ndarray]:
-    """Parameters and the covariance of their logarithms; raises ValueError saying why when it is no maximum."""
+def _maximise(rows: pd.DataFrame, model: str, penalty: float, start: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """The parameters' logarithms and their covariance; raises ValueError saying why when it is no maximum."""
     longest = rows["T"].max()
-    if model == "pareto_nbd":
-        logs, curvature = pareto.climb(rows, penalty)
-    else:
-        scaled = rows.assign(t_x=rows["t_x"] / longest, T=rows["T"] / longest)
-        logs, curvature = climb(likelihoods.beta_geometric(scaled, model), rows["weight"].sum(), penalty, start)
-    ends = [name for name, log in zip(PARAMETERS[model], logs, strict=True) if abs(log) > LOG_BOUND - 0.01]
+    scaled = rows.assign(t_x=rows["t_x"] / longest, T=rows["T"] / longest)
+    logs, curvature = climb(beta_geometric(scaled, model), rows["weight"].sum(), penalty, start)
+    ends = [name for name, log in zip(PARAMETERS, logs, strict=True) if abs(log) > LOG_BOUND - 0.01]
     if ends:
-        nobody_leaves = model != "pareto_nbd" and logs[2] < logs[3] + np.log(1e-3)
-        raise ValueError(NOBODY_LEAVES if nobody_leaves else f"{' and '.join(ends)} ran to the edge")
-    units = [longest if name in TIMES else 1.0 for name in PARAMETERS[model]]
-    return (np.exp(logs) * units).tolist(), covariance(curvature)
+        raise ValueError(NOBODY_LEAVES if logs[2] < logs[3] + np.log(1e-3) else f"{' and '.join(ends)} ran to the edge")
+    return logs + [0.0, np.log(longest), 0.0, 0.0], covariance(curvature)
 
 
 def log_likelihood(rows: pd.DataFrame, model: str, params: dict[str, float]) -> float:
@@ -115,33 +104,32 @@ def log_likelihood(rows: pd.DataFrame, model: str, params: dict[str, float]) -> 
     >>> round(log_likelihood(one, "bg_nbd", {"r": 1.0, "alpha": 1.0, "a": 1.0, "b": 1.0}), 4)
     -1.7117
     """
-    values = np.array([params[name] for name in PARAMETERS[model]])
-    if model == "pareto_nbd":
-        return pareto.log_likelihood(rows, values)
-    return likelihoods.beta_geometric(rows, model)(np.log(values))[0]
+    return beta_geometric(rows, model)(np.log([params[name] for name in PARAMETERS]))[0]
 
 
 def _heavy(rows: pd.DataFrame) -> np.ndarray:
     """Which rows are accounts no customer model should be bent by (judged by BG/NBD on coarse rows)."""
-    suspect = (rows["x"] > HEAVY_TIMES_Q99 * max(1, _quantile(rows["x"], rows["weight"], 0.99))).to_numpy()
+    most = np.quantile(rows["x"], 0.99, weights=rows["weight"], method="inverted_cdf")
+    suspect = (rows["x"] > HEAVY_TIMES_Q99 * max(1, most)).to_numpy()
     nobody = np.zeros(len(rows), dtype=bool)
     if not suspect.any() or rows.loc[~suspect, "x"].max() == 0:
         return nobody
     try:
         (bent, _), (without, spread) = (
-            _maximise(coarse(each), "bg_nbd", 0.0, STARTS[0]) for each in (rows, rows[~suspect]))
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+            _maximise(_coarse(each), "bg_nbd", 0.0, STARTS[0]) for each in (rows, rows[~suspect]))
+    except NO_MAXIMUM:
         return nobody
-    r, alpha, *_ = without
+    r, alpha, *_ = np.exp(without)
     expected = rows["weight"].sum() * stats.nbinom.sf(rows["x"] - 1, r, alpha / (alpha + rows["T"]))  # were all alive
-    moved = (np.abs(np.log(bent) - np.log(without)) > HEAVY_SHIFT * np.sqrt(np.diag(spread))).any()
+    moved = (np.abs(bent - without) > HEAVY_SHIFT * np.sqrt(np.diag(spread))).any()
     return suspect & (expected < HEAVY_SURPRISE) if moved else nobody
 
 
-def _quantile(values: pd.Series, weights: pd.Series, share: float) -> float:
-    order = np.argsort(values.to_numpy(), kind="stable")
-    reached = np.cumsum(weights.to_numpy()[order]) >= share * weights.sum()
-    return float(values.to_numpy()[order][reached.argmax()])
+def _coarse(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with time rounded to a 26th of the longest history: enough to judge by."""
+    step = rows["T"].max() / 26
+    rounded = ((rows[["t_x", "T"]] / step).round() * step).assign(x=rows["x"], weight=rows["weight"])
+    return rounded.groupby(["x", "t_x", "T"], as_index=False)["weight"].sum()
 
 
 def fit_spend(rows: pd.DataFrame) -> Fit:
@@ -155,27 +143,24 @@ def fit_spend(rows: pd.DataFrame) -> Fit:
     115
     """
     rows = rows[(rows["x"] > 0) & (rows["m"] > 0)]
-    customers, tried = int(rows["weight"].sum()), []
+    customers = int(rows["weight"].sum())
     if customers < 3:
         raise NotEnoughData("Fewer than three customers have bought again, so a repeat order has no value yet.")
     scale = float(np.average(rows["m"], weights=rows["weight"]))  # the search starts near 1, and so are the parameters on it
-    likelihood = likelihoods.gamma_gamma(rows.assign(m=rows["m"] / scale))
-    for penalty in (0.0, *PENALTIES):
-        for start in SPEND_STARTS:
-            try:
-                logs, curvature = climb(likelihood, customers, penalty / customers, start)
-                if logs[1] <= 0 or max(abs(logs)) > LOG_BOUND - 0.01:
-                    raise ValueError("q is at most 1" if logs[1] <= 0 else "a parameter ran to the edge")
-                spread = covariance(curvature)
-            except (ValueError, ArithmeticError, np.linalg.LinAlgError) as reason:
-                tried.append(f"penalty {penalty:g}: {reason}")
-                continue
-            logs[2] += np.log(scale)
-            names = dict(zip(PARAMETERS["gamma_gamma"], np.exp(logs).tolist(), strict=True))
-            return Fit("gamma_gamma", names, spread, likelihoods.gamma_gamma(rows)(logs)[0], customers, len(rows),
-                       penalty=penalty, tried=tuple(dict.fromkeys(tried)))
-    raise NotEnoughData(f"No spend model fits these {customers:,} repeat customers "
-                        f"({tried[0].split(': ', 1)[1].strip()}); the report uses their average instead.")
+    likelihood = gamma_gamma(rows.assign(m=rows["m"] / scale))
+
+    def attempt(penalty: float, start: tuple) -> tuple[np.ndarray, np.ndarray]:
+        """As `_maximise`, with v on the scale of the search."""
+        logs, curvature = climb(likelihood, customers, penalty / customers, start)
+        if logs[1] <= 0 or max(abs(logs)) > LOG_BOUND - 0.01:
+            raise ValueError("q is at most 1" if logs[1] <= 0 else "a parameter ran to the edge")
+        return logs, covariance(curvature)
+
+    logs, spread, penalty = _first_maximum(
+        attempt, SPEND_STARTS, f"No spend model fits these {customers:,} repeat customers ({{}}); the report uses their average instead.")
+    logs = logs + [0.0, 0.0, np.log(scale)]
+    params = dict(zip(("p", "q", "v"), np.exp(logs).tolist(), strict=True))
+    return Fit("gamma_gamma", params, spread, gamma_gamma(rows)(logs)[0], customers, len(rows), penalty)
 
 
 def fit_spend_or_average(rows: pd.DataFrame) -> Fit:
@@ -186,11 +171,10 @@ def fit_spend_or_average(rows: pd.DataFrame) -> Fit:
     """
     try:
         return fit_spend(rows)
-    except NotEnoughData as reason:
+    except NotEnoughData:
         if not rows["x"].sum():
             raise
-        weights = rows["weight"] * rows["x"]
-        mean = float(np.average(rows["m"], weights=weights))
-        error = float(np.sqrt(np.average((rows["m"] - mean) ** 2, weights=weights) / rows["weight"].sum())) / mean
-        return Fit("average", {"mean": mean}, np.array([[error ** 2]]), float("nan"), int(rows["weight"].sum()),
-                   len(rows), tried=(str(reason),))
+    weights = rows["weight"] * rows["x"]
+    mean = float(np.average(rows["m"], weights=weights))
+    error = float(np.sqrt(np.average((rows["m"] - mean) ** 2, weights=weights) / rows["weight"].sum())) / mean
+    return Fit("average", {"mean": mean}, np.array([[error ** 2]]), float("nan"), int(rows["weight"].sum()), len(rows))

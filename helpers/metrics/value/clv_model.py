@@ -1,12 +1,14 @@
-"""The margin a purchase model expects: of each customer (lazy, a million in seconds), of a group, and how surely."""
+"""The margin a purchase model expects: of each customer (lazy), of a group, and how surely."""
 
 import math
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, Estimate, bootstrap_weights
@@ -25,14 +27,13 @@ EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 def customers(
     each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10
 ) -> ir.Table:
-    """The rows of `histories` (lazy) with the value a model gives each customer; a million take a second.
+    """The rows of `histories` (lazy) with the value a model gives each customer; a million take a fraction of a second.
 
-    Added: p_alive; expected_occasions in the next horizon_months; wait_days (median days to the
-    next order if they are still a customer); clv_historic (realised margin to date), clv_residual (expected margin of the
-    horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units of the reporting
-    currency. Expected spend × the realised margin rate of the home market.
+    Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual
+    (expected margin of the horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units
+    of the reporting currency. Expected spend × the realised margin rate of the home market.
 
-    The costly part depends on (x, T) alone: it is computed once per pair and joined, the rest is one expression.
+    What depends on (x, T) alone is computed once per pair and joined: a customer costs one logarithm and one exponential.
 
     >>> bought = ibis.memtable({"customer_id": ["1aa", "1aa", "2bb"], "n": [1, 2, 1], "home_market": ["DE"] * 3,
     ...     "net_sales_rc": [900, 700, 500], "margin_rc": [450, 350, 250],
@@ -46,122 +47,83 @@ def customers(
     0         1aa     0.57                3.04           800           954
     1         2bb     1.00                3.09           250           894
     """
-    home = ibis.window(group_by="home_market")
-    net = each.net_sales_rc.sum().over(home).cast("float64")
-    each = each.mutate(margin_rate=each.margin_rc.sum().over(home).cast("float64") / net.nullif(0.0))
-    each = _with_occasions(each, purchases, horizon_months, discount_rate)
-    population, pull = expectations.spend_line(spending)
-    x = each.x.cast("float64")
-    own = x / (x + pull) if math.isfinite(pull) else x * 0.0
-    repeat = (each.spend_rc.cast("float64") / x.nullif(0.0)).fill_null(0.0)
-    each = each.mutate(expected_spend=own * repeat + (1 - own) * population)
-    residual = (each.discounted_occasions * each.expected_spend * each.margin_rate).round().cast("int64")
-    each = each.mutate(clv_historic=each.margin_rc, clv_residual=residual)
-    return each.mutate(clv_total=each.clv_historic + each.clv_residual)
+    pairs = each.select("x", "T").distinct().order_by("x", "T").execute()
+    pairs = _per_pair(pairs, purchases, spending, horizon_months * DAYS_PER_MONTH, discount_rate)
+    markets = each.group_by("home_market").agg(net=_.net_sales_rc.sum().cast("float64"), margin=_.margin_rc.sum().cast("float64"))
+    markets = markets.select(of_market=_.home_market.fill_null(""), margin_rate=_.margin / _.net.nullif(0.0))
+    joined = each.join(ibis.memtable(pairs), ["x", "T"]).join(markets, each.home_market.fill_null("") == markets.of_market)
+    r, alpha = purchases.params["r"], purchases.params["alpha"]
+    log_odds = _.log_odds - (_.x.cast("float64") + r) * (_.t_x.cast("float64") + alpha).ln()
+    valued = joined.mutate(p_alive=1 / (1 + ibis.least(log_odds, EXPONENT_LIMIT).exp()))
+    margin = _.p_alive * (_.spend_rc.cast("float64") * _.slope + _.start) * _.margin_rate
+    valued = valued.mutate(expected_occasions=_.p_alive * _.living, clv_historic=_.margin_rc, clv_residual=margin.round().cast("int64"))
+    valued = valued.mutate(clv_total=_.clv_historic + _.clv_residual)
+    return valued.drop("living", "log_odds", "slope", "start", "of_market", "margin_rate")
 
 
-def _with_occasions(each: ir.Table, purchases: Fit, horizon_months: float, discount_rate: float) -> ir.Table:
-    """The histories with p_alive, expected_occasions, discounted_occasions and wait_days."""
-    pareto = purchases.model == "pareto_nbd"
-    keys = ["x", "t_x", "T"] if pareto else ["x", "T"]
-    pairs = each.select(*keys).distinct().order_by(keys).execute()
-    unit, horizon = purchases.unit_days, horizon_months * DAYS_PER_MONTH
-    x, age = pairs["x"].to_numpy(), pairs["T"].to_numpy() / unit
-    rate = math.log1p(discount_rate) / DAYS_PER_YEAR * unit
-    pairs["living"], pairs["living_discounted"] = expectations.living_occasions(purchases, x, age, horizon / unit, (0.0, rate))
-    pairs["wait_days"] = expectations.wait(purchases, x, age) * unit
-    if pareto:
-        pairs["p_alive"] = expectations.p_alive(purchases, x, pairs["t_x"] / unit, age)
-    each = each.join(ibis.memtable(pairs), keys)
-    if not pareto:
-        each = each.mutate(p_alive=_p_alive(each, purchases))
-    return each.mutate(
-        expected_occasions=each.p_alive * each.living, discounted_occasions=each.p_alive * each.living_discounted
-    ).drop("living", "living_discounted")
+def _per_pair(pairs: pd.DataFrame, purchases: Fit, spending: Fit, days: float, discount_rate: float) -> pd.DataFrame:
+    """The pairs (x, T) with all of the value that they settle.
+
+    living: occasions of a living customer; log_odds: `expectations.log_odds_gone`; slope and start: the discounted spend of a
+    living customer as a line in the sum of their repeat occasions.
+    """
+    living, discounted = expectations.living_occasions(purchases, pairs["x"], pairs["T"], days, (0.0, _daily(discount_rate)))
+    log_odds = expectations.log_odds_gone(purchases, pairs["x"], pairs["T"])
+    slope, start = expectations.spend_line(spending, pairs["x"])
+    return pairs.assign(living=living, log_odds=log_odds, slope=discounted * slope, start=discounted * start)
 
 
-def _p_alive(each: ir.Table, purchases: Fit) -> ir.FloatingColumn:
-    """`expectations.p_alive` of the two beta-geometric models, as an expression."""
-    r, alpha, a, b = purchases.params.values()
-    alpha = alpha * purchases.unit_days
-    x = each.x.cast("float64")
-    coins = x + b if purchases.model == "mbg_nbd" else ibis.greatest(x, 1.0) + (b - 1)
-    silence = ((each["T"].cast("float64") + alpha) / (each.t_x.cast("float64") + alpha)).ln()
-    log_odds = math.log(a) - coins.ln() + (x + r) * silence
-    alive = 1 / (1 + ibis.least(log_odds, EXPONENT_LIMIT).exp())
-    return alive if purchases.model == "mbg_nbd" else (each.x == 0).ifelse(1.0, alive)
+def _daily(discount_rate: float) -> float:
+    """The continuous rate per day of a yearly discount."""
+    return math.log1p(discount_rate) / DAYS_PER_YEAR
 
 
-def expected(
-    rows: pd.DataFrame, purchases: Fit, spending: Fit | None = None, *, horizon_months: float = 12,
-    discount_rate: float = 0.0, by: tuple[str, ...] = (),
-) -> pd.DataFrame:
-    """Totals a model expects of today's customers, with 95 % intervals from draws of its parameters.
-
-    rows: `histories.counts`. Without `spending` the value is occasions; with it, discounted
-    margin in minor units (rows' own margin_rc / net_sales_rc is the margin rate of each group). The interval is that of
-    the expected total; what happens scatters around it. Columns *by, value, low, high, n (customers).
+def expected(rows: pd.DataFrame, purchases: Fit, months: float) -> float:
+    """Occasions expected of today's customers, the rows of `histories.counts`, in the next months.
 
     >>> rows = pd.DataFrame({"x": [0, 2], "t_x": [0, 60], "T": [100, 100], "weight": [70, 30]})
-    >>> buying = Fit("bg_nbd", {"r": 1.0, "alpha": 90.0, "a": 1.0, "b": 3.0}, np.eye(4) / 100, 0, 100, 2)
-    >>> expected(rows, buying).round(1)
-       value    low   high    n
-    0  170.8  144.5  194.7  100
+    >>> buying = Fit("bg_nbd", {"r": 1.0, "alpha": 90.0, "a": 1.0, "b": 3.0}, np.eye(4), 0, 100, 2)
+    >>> round(expected(rows, buying, 12), 1)
+    170.8
     """
-    total, groups = _totals(rows, spending is not None, horizon_months, discount_rate, by)
-    value = total(purchases, spending)
-    ratios = draw_ratios(rows, purchases, spending, horizon_months=horizon_months, discount_rate=discount_rate, by=by)
-    low, high = np.quantile(ratios, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
-    return groups.assign(value=value, low=value * low, high=value * high)[[*by, "value", "low", "high", "n"]]
+    return float(_totals(rows, [(purchases, None)], months)[0])
 
 
 def draw_ratios(
-    rows: pd.DataFrame, purchases: Fit, spending: Fit | None = None, *, horizon_months: float = 12,
-    discount_rate: float = 0.0, by: tuple[str, ...] = (), draws: int = DRAWS,
+    rows: pd.DataFrame, purchases: Fit, spending: Fit | None = None, *, horizon_months: float = 12, discount_rate: float = 0.0
 ) -> np.ndarray:
-    """Drawn totals over the fitted total, an array (draws, groups): how uncertain the parameters leave a forecast.
+    """200 drawn totals over the fitted total: how uncertain the parameters leave a forecast of occasions, or of spend.
+
+    The interval they give is that of an expected total; what happens scatters around it.
 
     >>> rows = pd.DataFrame({"x": [0, 2], "t_x": [0, 60], "T": [100, 100], "weight": [70, 30]})
     >>> buying = Fit("bg_nbd", {"r": 1.0, "alpha": 90.0, "a": 1.0, "b": 3.0}, np.eye(4) / 100, 0, 100, 2)
-    >>> draw_ratios(rows, buying, draws=50).shape
-    (50, 1)
+    >>> draw_ratios(rows, buying).shape
+    (200,)
     """
-    step = COARSE_DAYS / purchases.unit_days
-    silent = ((rows["T"] - rows["t_x"]) / step).round() * step
-    age = np.maximum((rows["T"] / step).round() * step, silent)
+    silent = ((rows["T"] - rows["t_x"]) / COARSE_DAYS).round() * COARSE_DAYS
+    age = np.maximum((rows["T"] / COARSE_DAYS).round() * COARSE_DAYS, silent)
     coarse = rows.assign(T=age, t_x=np.where(rows["x"] > 0, age - silent, 0))
-    money = [name for name in ("spend_rc", "net_sales_rc", "margin_rc") if name in rows]
-    coarse = coarse.groupby([*by, "x", "t_x", "T"], as_index=False)[["weight", *money]].sum()
-    total, _ = _totals(coarse, spending is not None, horizon_months, discount_rate, by)
-    pairs = zip(purchases.draws(draws), spending.draws(draws) if spending else [None] * draws, strict=True)
-    fitted = total(purchases, spending)
-    return np.array([total(*pair, nodes=12) for pair in pairs]) / np.where(fitted > 0, fitted, np.nan)
+    sums = [name for name in ("weight", "spend_rc") if name in rows]
+    coarse = coarse.groupby(["x", "t_x", "T"], as_index=False)[sums].sum()
+    drawn = zip(purchases.draws(DRAWS), spending.draws(DRAWS) if spending else [None] * DRAWS, strict=True)
+    fitted = _totals(coarse, [(purchases, spending)], horizon_months, discount_rate)[0]
+    return _totals(coarse, drawn, horizon_months, discount_rate, nodes=12) / (fitted if fitted > 0 else np.nan)
 
 
-def _totals(rows: pd.DataFrame, money: bool, horizon_months: float, discount_rate: float, by: tuple):
-    """A function of (purchases, spending) giving the expected total of each group of rows, and the groups with n."""
-    keys = rows[list(by)].fillna("") if by else pd.DataFrame({"all": ""}, index=rows.index)
-    groups = rows.groupby([keys[name] for name in keys], sort=True)
-    group, n = groups.ngroup().to_numpy(), groups["weight"].sum()
-    pairs, which = np.unique(rows[["x", "T"]].to_numpy(dtype="float64"), axis=0, return_inverse=True)
+def _totals(rows: pd.DataFrame, fits: Iterable[tuple[Fit, Fit | None]], horizon_months: float, discount_rate: float = 0.0,
+            nodes: int | None = None) -> np.ndarray:
+    """Expected occasions of all rows under each pair of fits, or, where there is a spend model, discounted net sales."""
     x, t_x, age, weight = (rows[name].to_numpy(dtype="float64") for name in ("x", "t_x", "T", "weight"))
-    if money:
-        spent = rows["spend_rc"].to_numpy(dtype="float64") / np.maximum(x, 1)
-        margin_rate = (groups["margin_rc"].sum() / groups["net_sales_rc"].sum()).to_numpy()
-
-    def total(purchases: Fit, spending: Fit | None, nodes: int | None = None) -> np.ndarray:
-        """Expected occasions, or discounted margin, of each group."""
-        unit = purchases.unit_days
-        rate, horizon = math.log1p(discount_rate) / DAYS_PER_YEAR * unit, horizon_months * DAYS_PER_MONTH / unit
-        living = expectations.living_occasions(purchases, *pairs.T, horizon, rate, nodes)[which.ravel()]
-        each = expectations.p_alive(purchases, x, t_x, age) * living
-        if not money:
-            return np.bincount(group, each * weight)
-        population, pull = expectations.spend_line(spending)
-        own = x / (x + pull)
-        return np.bincount(group, each * (own * spent + (1 - own) * population * weight)) * margin_rate
-
-    return total, n.rename("n").rename_axis(list(keys)).reset_index()
+    pairs, which = np.unique([x, age], axis=1, return_inverse=True)
+    repeat = rows["spend_rc"].to_numpy(dtype="float64") if "spend_rc" in rows else 0.0
+    found = []
+    for purchases, spending in fits:
+        living = expectations.living_occasions(purchases, *pairs, horizon_months * DAYS_PER_MONTH, _daily(discount_rate), nodes)
+        slope, start = expectations.spend_line(spending, x) if spending else (0.0, 1.0)
+        of_each = slope * repeat + start * weight
+        found.append((expectations.p_alive(purchases, x, t_x, age) * living[which] * of_each).sum())
+    return np.array(found)
 
 
 def per_customer(

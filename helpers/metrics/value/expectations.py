@@ -1,9 +1,9 @@
-"""What a fitted purchase model expects: who is still a customer, how often they buy, what they spend, when they come next.
+"""What a fitted purchase model expects: who is still a customer, how often they buy, what they spend.
 
-Every function takes arrays in the time unit of the fit, and is evaluated once per unique row, never once per customer.
+Every function takes arrays in the time unit of the fit. What costs most depends on x and T alone, and is computed once for each
+pair of them. The purchase models are MBG/NBD and BG/NBD; what Pareto/NBD expects stands in `pareto`.
 """
 
-import math
 from functools import cache
 
 import numpy as np
@@ -21,35 +21,31 @@ def p_alive(fitted: Fit, x, t_x, T) -> np.ndarray:
     """The probability that a customer with history (x, t_x, T) has not dropped out by T.
 
     MBG/NBD: Batislam, Denizel & Filiztekin (2007); BG/NBD: Fader, Hardie & Lee (2005), where one-time buyers are
-    always alive; Pareto/NBD: Fader & Hardie note 009, eq. 36.
+    always alive.
 
     >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 6.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 1, 1)
     >>> p_alive(fitted, [0, 3], [0, 10], [39, 39]).round(3)
     array([0.394, 0.12 ])
     """
-    x, t_x, T = (np.asarray(each, dtype="float64") for each in (x, t_x, T))
-    r, alpha, c, d = fitted.params.values()
-    if fitted.model == "pareto_nbd":
-        # of the likelihood, the share of having survived: lifetimes' log A0 loses digits where x is large
-        alive = -(r + x) * np.log(alpha + T) - c * np.log(d + T)
-        gone = math.log(c) - np.log(r + c + x) + _log_a0(r, alpha, c, d, x, t_x, T)
-        return special.expit(alive - gone)
-    coins = d + x if fitted.model == "mbg_nbd" else d + np.maximum(x, 1) - 1
-    odds = math.log(c) - np.log(coins) + (r + x) * np.log((alpha + T) / (alpha + t_x))
-    alive = special.expit(-odds)
-    return alive if fitted.model == "mbg_nbd" else np.where(x == 0, 1.0, alive)
+    x, t_x = np.asarray(x, dtype="float64"), np.asarray(t_x, dtype="float64")
+    until_last = (fitted.params["r"] + x) * np.log(fitted.params["alpha"] + t_x)
+    return special.expit(until_last - log_odds_gone(fitted, x, T))
 
 
-def _log_a0(r, alpha, s, beta, x, t_x, T) -> np.ndarray:
-    """log of A0 of Fader & Hardie note 009, eq. 19 and 20: (r+s+x) ∫ from t_x to T of (α+y)^−(r+x) (β+y)^−(s+1) dy."""
-    nodes, weights = _quadrature(NODES)
-    first = (alpha + t_x)[..., None]
-    reach = np.log((alpha + T[..., None]) / first)
-    spread = reach * nodes ** 2  # squared: more nodes just after t_x, where the integrand of heavy buyers falls fastest
-    y = t_x[..., None] + first * np.expm1(spread)
-    logs = -(r + x[..., None]) * np.log(alpha + y) - (s + 1) * np.log(beta + y) + spread + np.log(first)
+def log_odds_gone(fitted: Fit, x, T) -> np.ndarray:
+    """log of the odds that a customer has dropped out, plus (r + x) log(α + t_x): what of them depends on x and T alone.
+
+    That is log(a / (b + x)) + (r + x) log(α + T), in BG/NBD with x − 1 beside b, and no odds at all where x = 0.
+
+    >>> fitted = Fit("bg_nbd", {"r": 1.0, "alpha": 1.0, "a": 1.0, "b": 1.0}, np.eye(4), 0, 1, 1)
+    >>> np.exp(log_odds_gone(fitted, [0, 1], [1, 1])).round(6)   # of 1 / 1 · (1 + T)²
+    array([0., 4.])
+    """
+    x, T = np.asarray(x, dtype="float64"), np.asarray(T, dtype="float64")
+    r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
+    odds = a / (b + x) if fitted.model == "mbg_nbd" else np.where(x > 0, a / (b + np.maximum(x, 1) - 1), 0.0)
     with np.errstate(divide="ignore"):
-        return np.log(r + s + x) + special.logsumexp(logs, b=reach * 2 * nodes * weights, axis=-1)
+        return np.log(odds) + (r + x) * np.log(alpha + T)
 
 
 @cache
@@ -62,35 +58,28 @@ def _quadrature(count: int) -> tuple[np.ndarray, np.ndarray]:
 def living_occasions(fitted: Fit, x, T, horizon, rate: float | tuple = 0.0, nodes: int | None = None) -> np.ndarray:
     """Occasions expected in (T, T + horizon] of a customer who is alive at T, discounted continuously at `rate`.
 
-    It depends on x and T alone. The purchase rate of the living, s after T, has a closed form in all three models
-    ((r+x)/(α+T) times a 2F1, or a power for Pareto/NBD) that is smooth where the textbook sum has a pole at a = 1; its
-    integral is taken by Gauss–Legendre in log time. horizon may be math.inf when rate > 0. Of several rates, the
-    results stand one above the other: nearly all the work is the same. Without `nodes`, as few as serve.
+    It depends on x and T alone. The purchase rate of the living, s after T, has a closed form in both models ((r+x)/(α+T)
+    times a 2F1) that is smooth where the textbook sum has a pole at a = 1; its integral is taken by Gauss–Legendre in log
+    time. horizon may be math.inf when rate > 0. Of several rates, the results stand one above the other: nearly all the
+    work is the same. Without `nodes`, as few as serve.
 
-    >>> fitted = Fit("pareto_nbd", {"r": 0.55, "alpha": 10.6, "s": 0.6, "beta": 11.7}, np.eye(4), 0, 1, 1)
-    >>> living_occasions(fitted, [0.0], [0.0], 52).round(4)      # Fader & Hardie note 009, eq. 27
-    array([1.4716])
+    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
+    >>> living_occasions(fitted, [0.0], [0.0], 52).round(3)      # Fader, Hardie & Lee (2005), eq. 9
+    array([1.446])
     """
     x, T, horizon = np.broadcast_arrays(*(np.asarray(each, dtype="float64") for each in (x, T, horizon)))
     if np.min(rate) > 0:
         horizon = np.minimum(horizon, FOREVER / np.min(rate))
     if not np.isfinite(horizon).all():
         raise ValueError("An endless horizon needs a discount rate above 0.")
-    r, alpha, c, d = fitted.params.values()
-    pareto = fitted.model == "pareto_nbd"
-    now = (d if pareto else alpha) + T  # the time scale on which the living become fewer, or slower
+    r, alpha, a, b = (fitted.params[name] for name in ("r", "alpha", "a", "b"))
+    now = alpha + T  # the time scale on which the living buy less often
     reach = np.log1p(horizon / now)[..., None]
-    if pareto and c > 1:
-        reach = np.minimum(reach, FOREVER / (c - 1))
     at, weights = _quadrature(nodes or _nodes(fitted, x, T, horizon, rate))
     spread = reach * at ** 2  # squared: more nodes just after T, where heavy buyers' rates fall fastest
     passed = np.expm1(spread)
-    if pareto:
-        alive = np.exp(-c * spread)
-    else:
-        flips = d + x + (1 if fitted.model == "mbg_nbd" else 0)
-        alive = _thinned(r + x[..., None], c, flips[..., None], passed)
-    steps = alive * (1 + passed) * reach * 2 * at * weights * (now / (alpha + T))[..., None]
+    flips = b + x + (1 if fitted.model == "mbg_nbd" else 0)
+    steps = _thinned(r + x[..., None], a, flips[..., None], passed) * (1 + passed) * reach * 2 * at * weights
     s = now[..., None] * passed
     found = [(r + x) * (steps * np.exp(-each * s)).sum(axis=-1) for each in np.atleast_1d(rate)]
     return np.array(found) if np.ndim(rate) else found[0]
@@ -137,8 +126,8 @@ def _by_quantiles(n, a, b, k) -> np.ndarray:
     return np.exp(-(n + 1)[:, None] * np.log1p(p * k[:, None])).mean(axis=1)
 
 
-def occasions(fitted: Fit, x, t_x, T, horizon, rate: float = 0.0) -> np.ndarray:
-    """Occasions expected in (T, T + horizon] given the history (x, t_x, T), discounted continuously at `rate`.
+def occasions(fitted: Fit, x, t_x, T, horizon, nodes: int | None = None) -> np.ndarray:
+    """Occasions expected in (T, T + horizon] given the history (x, t_x, T).
 
     A new customer, before the first day is over, is (0, 0, 0).
 
@@ -146,21 +135,9 @@ def occasions(fitted: Fit, x, t_x, T, horizon, rate: float = 0.0) -> np.ndarray:
     >>> occasions(fitted, [2], [30.43], [38.86], 39).round(3)    # Fader, Hardie & Lee (2005), spreadsheet
     array([1.226])
     """
-    return p_alive(fitted, x, t_x, T) * living_occasions(fitted, x, T, horizon, rate)
-
-
-def wait(fitted: Fit, x, T) -> np.ndarray:
-    """Median time to the next occasion of a customer who is alive at T: (α + T)(2^(1/(r + x)) − 1).
-
-    The median, since the mean does not exist for one-time buyers when r < 1.
-
-    >>> fitted = Fit("mbg_nbd", {"r": 1.0, "alpha": 10.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 1, 1)
-    >>> wait(fitted, [0, 3], [20, 20]).round(2)
-    array([30.  ,  5.68])
-    """
-    x, T = np.asarray(x, dtype="float64"), np.asarray(T, dtype="float64")
-    r, alpha = fitted.params["r"], fitted.params["alpha"]
-    return (alpha + T) * np.expm1(math.log(2) / (r + x))
+    alive = p_alive(fitted, x, t_x, T)
+    given, which = np.unique(np.broadcast_arrays(x, T, horizon), axis=1, return_inverse=True)
+    return alive * living_occasions(fitted, *given, nodes=nodes)[which]
 
 
 def spend(fitted: Fit, x, m) -> np.ndarray:
@@ -173,20 +150,22 @@ def spend(fitted: Fit, x, m) -> np.ndarray:
     array([35.22, 24.66])
     """
     x, m = np.asarray(x, dtype="float64"), np.asarray(m, dtype="float64")
-    population, pull = spend_line(fitted)
-    own = x / (x + pull)
-    return own * np.where(x > 0, m, 0.0) + (1 - own) * population
+    slope, start = spend_line(fitted, x)
+    return slope * np.where(x > 0, x * m, 0.0) + start
 
 
-def spend_line(fitted: Fit) -> tuple[float, float]:
-    """The population's mean spend, and how many repeat occasions weigh as much as it: p v / (q − 1) and (q − 1) / p.
+def spend_line(fitted: Fit, x) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and start of `spend` as a line in the sum of x repeat occasions: p (x m + v) / (p x + q − 1).
 
-    Where no spend model could be fitted the pull is endless, and everybody gets the mean.
+    Where no spend model could be fitted the line is flat: everybody gets the mean.
 
-    >>> spend_line(Fit("gamma_gamma", {"p": 2.0, "q": 3.0, "v": 15.0}, np.eye(3), 0, 1, 1))
-    (15.0, 1.0)
+    >>> slope, start = spend_line(Fit("gamma_gamma", {"p": 2.0, "q": 3.0, "v": 15.0}, np.eye(3), 0, 1, 1), [0, 1])
+    >>> slope.tolist(), start.tolist()
+    ([1.0, 0.5], [15.0, 7.5])
     """
+    x = np.asarray(x, dtype="float64")
     if fitted.model == "average":
-        return fitted.params["mean"], math.inf
+        return np.zeros_like(x), np.full_like(x, fitted.params["mean"])
     p, q, v = fitted.params.values()
-    return p * v / (q - 1), (q - 1) / p
+    slope = p / (p * x + q - 1)
+    return slope, slope * v

@@ -9,10 +9,10 @@ from helpers.estimates import SEED
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model: parameters in the time unit of its rows (`unit_days` long), and how the fit came about.
+    """A fitted model: parameters in the unit of time of its rows, which are days here, and how the fit came about.
 
     covariance is that of the logarithms of the parameters; `penalty` is 0 for plain maximum likelihood; set_aside
-    counts heavy accounts left out; tried lists the attempts that failed before this one, with the reason.
+    counts heavy accounts left out, and heaviest is the x of the largest of them.
     """
 
     model: str
@@ -21,12 +21,10 @@ class Fit:
     log_likelihood: float
     customers: int
     rows: int
-    unit_days: float = 1.0
     penalty: float = 0.0
     set_aside: int = 0
     heaviest: int = 0
     weekly: bool = False
-    tried: tuple[str, ...] = ()
 
     @property
     def errors(self) -> dict[str, float]:
@@ -37,14 +35,12 @@ class Fit:
     @property
     def dropout_seen(self) -> bool:
         """Whether the data tell the share of customers who leave after a purchase from none (beta-geometric models)."""
-        if not {"a", "b"} <= set(self.params):
-            return True
         odds = np.log(self.params["a"] / self.params["b"])
         step = np.array([0.0, 0.0, 1.0, -1.0])
         return bool(odds > -4.6 and np.sqrt(step @ self.covariance @ step) < 1.0)
 
-    def draws(self, count: int = 200, seed: int = SEED) -> list["Fit"]:
+    def draws(self, count: int) -> list["Fit"]:
         """The same fit with parameters drawn from their joint sampling distribution (normal in logarithms)."""
         logs = np.log(list(self.params.values()))
-        drawn = np.random.default_rng(seed).multivariate_normal(logs, self.covariance, size=count, method="eigh")
+        drawn = np.random.default_rng(SEED).multivariate_normal(logs, self.covariance, size=count, method="eigh")
         return [replace(self, params=dict(zip(self.params, np.exp(row).tolist(), strict=True))) for row in drawn]

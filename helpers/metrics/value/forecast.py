@@ -63,7 +63,7 @@ class Forecast:
     def __init__(self, occasions: ir.Table, as_of: date, horizon_months: float = 12, discount_rate: float = 0.10,
                  each: ir.Table | None = None):
         self.occasions, self.as_of = occasions, as_of
-        self.each = histories.histories(occasions, as_of) if each is None and occasions is not None else each
+        self.each = histories.histories(occasions, as_of) if each is None else each
         self.horizon = {"horizon_months": horizon_months, "discount_rate": discount_rate}
         self._known: dict = {}
 
@@ -135,8 +135,7 @@ class Forecast:
 
         The margin rate is the one realised by the customers of the part and home market.
         """
-        tables = [clv_model.customers(self._of(part), *self.parts[part], **self.horizon)
-                  for part in self._rows]
+        tables = [clv_model.customers(self._of(part), *self.parts[part], **self.horizon) for part in self._rows]
         market, channel = (_[by].fill_null(UNKNOWN) for by in BY)
         return ibis.union(*tables).mutate(market=market, acquisition_channel=channel).cache()
 
@@ -146,36 +145,31 @@ class Forecast:
 
         What the models of single groups err by is independent and cancels in a total, which is as sure as theirs.
         """
-        return clv_model.draw_ratios(self.rows, *self.parts[REST], **self.horizon)[:, 0]
+        return clv_model.draw_ratios(self.rows, *self.parts[REST], **self.horizon)
 
     @_once
     def _own_ratios(self) -> dict[str, np.ndarray]:
         """The same for each part with models of its own."""
-        return {part: clv_model.draw_ratios(rows, *self.parts[part], **self.horizon)[:, 0]
-                for part, rows in self._rows.items() if part}
+        return {part: clv_model.draw_ratios(rows, *self.parts[part], **self.horizon) for part, rows in self._rows.items() if part}
 
     def ratios_of(self, by: tuple[str, ...]) -> np.ndarray | dict:
-        """The ratios for `clv_model.per_customer`: each group's own where these are the groups modelled apart.
-
-        >>> Forecast(None, date(2026, 1, 31)).ratios_of.__name__
-        'ratios_of'
-        """
+        """The ratios for `clv_model.per_customer`: each group's own where these are the groups modelled apart."""
         if [cac.DIMENSIONS.get(name) for name in by] != [self.by]:
             return self.ratios
         return {group: self._own_ratios.get(group, self.ratios) for group in self.rows.groupby(self.by).indices}
 
     def occasions_expected(self, months: float) -> Estimate:
         """Occasions expected of today's customers in the next months, with the interval of the common parameters."""
-        common = clv_model.expected(self.rows, self.pooled, horizon_months=months).iloc[0]
-        value = sum(clv_model.expected(rows, self.parts[part][0], horizon_months=months)["value"].iloc[0]
-                    for part, rows in self._rows.items())
-        return Estimate(value, *(common[["low", "high"]] * value / common["value"]), int(common["n"]))
+        value = sum(clv_model.expected(rows, self.parts[part][0], months) for part, rows in self._rows.items())
+        return self._as_sure_as(value, clv_model.draw_ratios(self.rows, self.pooled, horizon_months=months))
 
     def margin_expected(self) -> Estimate:
         """Discounted margin expected of today's customers over the horizon, minor units: the sum of `valued`."""
-        value = float(self.valued.clv_residual.sum().execute())
-        low, high = value * np.quantile(self.ratios, [ALPHA / 2, 1 - ALPHA / 2])
-        return Estimate(value, low, high, int(self.rows["weight"].sum()))
+        return self._as_sure_as(float(self.valued.clv_residual.sum().execute()), self.ratios)
+
+    def _as_sure_as(self, value: float, ratios: np.ndarray) -> Estimate:
+        """A total of all customers, with the interval that drawn parameters give it."""
+        return Estimate(value, *(value * np.quantile(ratios, [ALPHA / 2, 1 - ALPHA / 2])), int(self.rows["weight"].sum()))
 
     def won(self, period: Period, by: tuple[str, ...] = (), names: dict[str, str] | None = None) -> pd.DataFrame:
         """`clv_model.per_customer` of the customers won in a period: what they brought so far and are expected to.

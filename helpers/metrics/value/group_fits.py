@@ -17,7 +17,7 @@ SMALLEST = 200  # customers below whom a group takes the common model as it is
 AIC_CLEARLY = 2.0  # the gain above which models of groups are used
 
 
-def own_fits(rows: pd.DataFrame, by: str, pooled: Fit, smallest: int = SMALLEST) -> dict[str, Fit]:
+def own_fits(rows: pd.DataFrame, by: str, pooled: Fit) -> dict[str, Fit]:
     """Each group's own fit, of the pooled model's kind; groups that are too small or cannot be fitted are left out.
 
     None is made where only one group is large enough: it has nothing to differ from.
@@ -29,10 +29,10 @@ def own_fits(rows: pd.DataFrame, by: str, pooled: Fit, smallest: int = SMALLEST)
     {}
     """
     own = {}
-    large = {name: group for name, group in rows.groupby(by) if group["weight"].sum() >= smallest}
+    large = {name: group for name, group in rows.groupby(by) if group["weight"].sum() >= SMALLEST}
     for name, group in large.items() if len(large) > 1 else ():
         with contextlib.suppress(NotEnoughData):
-            own[name] = btyd.fit(group, pooled.model, pooled.unit_days)
+            own[name] = btyd.fit(group, pooled.model)
     return own
 
 
@@ -63,8 +63,7 @@ def _weights(own: dict[str, Fit]) -> dict[str, float]:
 
 def _new_customer(fitted: Fit) -> tuple[float, float]:
     """log occasions of a new customer in a year, and its variance from 60 draws."""
-    year = DAYS_PER_YEAR / fitted.unit_days
-    each = [np.log(expectations.occasions(f, [0.0], [0.0], [0.0], year)[0]) for f in (fitted, *fitted.draws(60))]
+    each = [np.log(expectations.occasions(f, [0.0], [0.0], [0.0], DAYS_PER_YEAR)[0]) for f in (fitted, *fitted.draws(60))]
     return float(each[0]), float(np.var(each[1:], ddof=1))
 
 

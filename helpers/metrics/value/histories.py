@@ -41,11 +41,10 @@ def histories(occasions: ir.Table, as_of: date) -> ir.Table:
 
 
 def counts(each: ir.Table, by: tuple[str, ...] = ()) -> pd.DataFrame:
-    """The unique rows (x, t_x, T) of `histories` with weight (customers), and sums of money: what every model is fitted on.
+    """The unique rows (x, t_x, T) of `histories` with weight (customers) and spend_rc (their sum): what every model is fitted on.
 
     Days up to 100,000 unique rows; beyond, t_x and T are rounded to whole weeks (still written in days), which moves
-    alpha by some 0.2 % (measured on a million simulated customers); the column `weekly` says so. Columns: *by, x, t_x,
-    T, weight, spend_rc (repeat occasions), net_sales_rc, margin_rc, weekly.
+    alpha by some 0.2 % (measured on a million simulated customers); the column `weekly` says so.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "n": [1, 1], "net_sales_rc": [900, 500],
     ...     "margin_rc": [300, 100], "date": [date(2026, 1, 1)] * 2})
@@ -62,8 +61,7 @@ def counts(each: ir.Table, by: tuple[str, ...] = ()) -> pd.DataFrame:
 
 
 def _grouped(each: ir.Table, by: tuple[str, ...]) -> ir.Table:
-    money = {name: each[name].sum().cast("int64") for name in ("spend_rc", "net_sales_rc", "margin_rc")}
-    return each.group_by([*by, "x", "t_x", "T"]).agg(weight=each.count(), **money)
+    return each.group_by([*by, "x", "t_x", "T"]).agg(weight=each.count(), spend_rc=each.spend_rc.sum().cast("int64"))
 
 
 def spend_counts(each: ir.Table) -> pd.DataFrame:
@@ -86,7 +84,7 @@ def spend_counts(each: ir.Table) -> pd.DataFrame:
     return rows.sort_values(["x", "m"], ignore_index=True)
 
 
-def require_minimum(rows: pd.DataFrame, unit_days: float = 1.0) -> None:
+def require_minimum(rows: pd.DataFrame) -> None:
     """Raise NotEnoughData, with every reason in one sentence, where a customer model would be a guess.
 
     Asked: 500 customers, 180 days of history, an order in the last 30 days, somebody with three occasions.
@@ -98,8 +96,8 @@ def require_minimum(rows: pd.DataFrame, unit_days: float = 1.0) -> None:
     ...     print(str(reason)[:75])
     A customer-level forecast needs 500 customers (found: 460), orders in the l
     """
-    customers, days = int(rows["weight"].sum()), float(rows["T"].max() if len(rows) else 0) * unit_days
-    silent = float((rows["T"] - rows["t_x"]).min() if len(rows) else 0) * unit_days
+    customers, days = int(rows["weight"].sum()), float(rows["T"].max() if len(rows) else 0)
+    silent = float((rows["T"] - rows["t_x"]).min() if len(rows) else 0)
     missing = [
         text for failed, text in (
             (customers < MINIMUM_CUSTOMERS, f"{MINIMUM_CUSTOMERS} customers (found: {customers:,})"),

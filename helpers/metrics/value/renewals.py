@@ -15,7 +15,7 @@ from statsmodels.tools.numdiff import approx_hess3
 
 from helpers.estimates import Estimate, NotEnoughData, proportion
 from helpers.metrics.value.fits import Fit
-from helpers.metrics.value.maximum_likelihood import LOG_BOUND
+from helpers.metrics.value.likelihoods import LOG_BOUND
 from helpers.periods import DAYS_PER_MONTH
 
 AIC_GAIN = 1.0  # of log-likelihood: what one parameter more must bring
@@ -46,13 +46,10 @@ def subscription_lives(subscriptions: ir.Table, as_of: date) -> pd.DataFrame:
     return counts.set_axis(["lost", "still"], axis=1).sort_index().reset_index()
 
 
-def log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
+def _log_likelihood(table: pd.DataFrame, alpha: float, beta: float) -> float:
     """Σ lost × log P(lost in the period) + still × log S(period), of period counts.
 
     P(t) = B(α+1, β+t−1) / B(α, β) and S(t) = B(α, β+t) / B(α, β): Fader & Hardie (2007).
-
-    >>> round(log_likelihood(pd.DataFrame({"period": [1], "lost": [1], "still": [1]}), 1.0, 1.0), 4)  # S(1) = ½
-    -1.3863
     """
     t = table["period"].to_numpy(dtype="float64")
     lost = special.betaln(alpha + 1, beta + t - 1) - special.betaln(alpha, beta)
@@ -91,7 +88,7 @@ def fit_sbg(table: pd.DataFrame) -> Fit | None:
 
     def loss(logs):
         """What the search makes small."""
-        return -log_likelihood(table, *np.exp(logs))
+        return -_log_likelihood(table, *np.exp(logs))
 
     found = optimize.minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-LOG_BOUND, LOG_BOUND)] * 2, tol=1e-12)
     curvature = approx_hess3(found.x, loss, epsilon=1e-4)

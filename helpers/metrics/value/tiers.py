@@ -55,15 +55,15 @@ def tier_table(tiered: ir.Table) -> pd.DataFrame:
     return table.assign(n=table["n"].astype("int64"), **shares)
 
 
-def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
+def concentration(brought: ir.Table) -> pd.DataFrame:
     """The margin concentration curve: the share of all margin that the top share of customers brought.
 
     brought: customer_id and margin_rc of the buyers of a period (occasions are summed here). Columns customers (share,
     best first), margin (share), n; about a hundred points. At 0.20 it answers 80/20. Raises NotEnoughData for fewer
-    than `least` buyers.
+    than 50 buyers.
 
-    >>> bought = ibis.memtable({"customer_id": list("abcde"), "margin_rc": [80, 5, 5, 5, 5]})
-    >>> curve = concentration(bought, least=5)
+    >>> bought = ibis.memtable({"customer_id": [f"{k:02d}" for k in range(50)], "margin_rc": [80] * 10 + [5] * 40})
+    >>> curve = concentration(bought)
     >>> float(curve.loc[curve.customers == 0.2, "margin"].iloc[0])
     0.8
     """
@@ -74,8 +74,8 @@ def concentration(brought: ir.Table, least: int = LEAST_BUYERS) -> pd.DataFrame:
     rows = ranked.group_by(slot=slot).agg(n=_.count(), margin_rc=_.margin_rc.sum()).order_by("slot").execute()
     if not len(rows) or rows["margin_rc"].sum() <= 0:
         raise NotEnoughData("Nobody brought any margin in the period, so there is no concentration to show.")
-    if rows["n"].sum() < least:
-        raise NotEnoughData(f"Fewer than {least} customers bought in the period: too few to tell how unequal their margin is.")
+    if rows["n"].sum() < LEAST_BUYERS:
+        raise NotEnoughData(f"Fewer than {LEAST_BUYERS} customers bought in the period: too few to tell how unequal their margin is.")
     share = {name: rows[column].cumsum() / rows[column].sum() for name, column in
              (("customers", "n"), ("margin", "margin_rc"))}
     return pd.DataFrame({**share, "n": rows["n"].sum()})

@@ -10,7 +10,7 @@ from ibis import _
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics.value import expectations
-from helpers.metrics.value.backtest import Holdout, model_occasions
+from helpers.metrics.value.backtest import Holdout
 from helpers.metrics.value.fits import Fit
 from helpers.metrics.value.histories import counts, histories
 from helpers.periods import DAYS_PER_MONTH, last_complete_month, month_end
@@ -18,28 +18,26 @@ from helpers.periods import DAYS_PER_MONTH, last_complete_month, month_end
 SEASON_MONTHS = 24
 
 
-def monthly_curve(occasions: ir.Table, held: Holdout, fits: dict[str, Fit]) -> pd.DataFrame:
+def monthly_curve(occasions: ir.Table, held: Holdout, fitted: Fit) -> pd.DataFrame:
     """Occasions of the customers known at the cut, month by month after it: actual and expected; all, not sampled.
 
-    Months are 30.4 days. Columns month (1, 2, …), actual, one per fit; cumulate them for the usual tracking plot.
+    Months are 30.4 days. Columns month (1, 2, …), actual, plain (what the fit expects).
 
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 2, "n": [1, 2], "net_sales_rc": [9] * 2, "margin_rc": [3] * 2,
     ...     "date": [date(2026, 1, 1), date(2026, 3, 15)]})
-    >>> monthly_curve(bought, Holdout(date(2026, 2, 1), 61, 1.0, pd.DataFrame()), {}).actual.tolist()
-    [0, 1]
+    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
+    >>> monthly_curve(bought, Holdout(date(2026, 2, 1), 61, 1.0, pd.DataFrame()), fitted).round(2).values.tolist()
+    [[1.0, 0.0, 0.11], [2.0, 1.0, 0.1]]
     """
     ends = np.arange(1, max(1, round(held.days / DAYS_PER_MONTH)) + 1) * DAYS_PER_MONTH
     known = occasions.filter(_.date <= ibis.literal(held.cut)).select("customer_id").distinct()
     later = occasions.filter(_.date > ibis.literal(held.cut)).semi_join(known, "customer_id")
     slot = ((_.date.delta(ibis.literal(held.cut), unit="day") - 1) / DAYS_PER_MONTH).floor().cast("int64")
     actual = later.group_by(slot=slot).agg(n=_.count()).execute().set_index("slot")["n"]
-    frame = pd.DataFrame({"month": np.arange(1, len(ends) + 1)})
-    frame["actual"] = actual.reindex(range(len(ends)), fill_value=0).to_numpy()
-    rows = counts(histories(occasions, held.cut)) if fits else None
-    for name, fitted in fits.items():
-        reached = [0.0, *((model_occasions(fitted, rows, end, nodes=12) * rows["weight"]).sum() for end in ends)]
-        frame[name] = np.diff(reached)
-    return frame
+    rows = counts(histories(occasions, held.cut))
+    reached = [expectations.occasions(fitted, rows["x"], rows["t_x"], rows["T"], end, nodes=12) @ rows["weight"] for end in ends]
+    return pd.DataFrame({"month": np.arange(1, len(ends) + 1), "actual": actual.reindex(range(len(ends)), fill_value=0).to_numpy(),
+                         "plain": np.diff([0.0, *reached])})
 
 
 def published_check(forecasts: pd.DataFrame, occasions: ir.Table, as_of: date) -> pd.DataFrame:
@@ -91,8 +89,7 @@ def season_index(occasions: ir.Table, on: date, fitted: Fit) -> np.ndarray:
     starts = pd.date_range(first.index.min(), last, freq="MS") if len(first) else []
     if len(starts) < SEASON_MONTHS:
         raise NotEnoughData(f"A season shows in {SEASON_MONTHS} months of history; there are {len(starts)}.")
-    ages = np.arange((pd.Timestamp(last) - first.index.min()).days + 2) / fitted.unit_days
-    reached = expectations.occasions(fitted, 0, 0, 0, ages)
+    reached = expectations.occasions(fitted, 0, 0, 0, np.arange((pd.Timestamp(last) - first.index.min()).days + 2))
     table = pd.DataFrame({"month": starts.month, "expected": 0.0, "actual": 0.0})
     for k, start in enumerate(starts):
         end = start + pd.offsets.MonthEnd(0)
@@ -126,7 +123,7 @@ def with_season(occasions: ir.Table, held: Holdout, fitted: Fit) -> tuple[pd.Dat
     >>> with_season(bought, Holdout(date(2026, 2, 1), 61, 1.0, pd.DataFrame()), fitted)[1:]
     ('plain', None)
     """
-    curve = monthly_curve(occasions, held, {"plain": fitted})
+    curve = monthly_curve(occasions, held, fitted)
     try:
         index = season_index(occasions, held.cut, fitted)
     except NotEnoughData:

@@ -10,8 +10,7 @@ import shoppers
 from scipy import stats
 
 from helpers.estimates import NotEnoughData
-from helpers.metrics.value import backtest, btyd, histories, tracking
-from helpers.periods import DAYS_PER_MONTH
+from helpers.metrics.value import backtest, btyd, clv_model, histories, tracking
 
 AS_OF = date(2026, 10, 31)
 TRUTH = {"r": 0.6, "alpha": 40.0, "a": 0.8, "b": 2.5}
@@ -24,7 +23,7 @@ def occasions():
 
 @pytest.fixture(scope="module")
 def held(occasions):
-    return backtest.holdout(occasions, AS_OF)
+    return backtest.holdout(occasions, AS_OF, backtest.horizon_days(AS_OF - timedelta(days=1_000), AS_OF))
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +50,17 @@ class TestHoldout:
 
     def test_a_large_base_is_sampled_and_says_so(self, occasions, held, monkeypatch):
         monkeypatch.setattr(backtest, "SAMPLE", 1_000)
-        some = backtest.holdout(occasions, AS_OF)
+        some = backtest.holdout(occasions, AS_OF, held.days)
         assert some.share == pytest.approx(1_000 / len(held.customers), abs=0.05)
         assert set(some.customers["customer_id"]) < set(held.customers["customer_id"])
 
     def test_too_short_a_history(self, occasions):
         with pytest.raises(NotEnoughData, match="84 days"):
-            backtest.holdout(occasions.filter(occasions.date > AS_OF - timedelta(days=60)), AS_OF)
+            backtest.holdout(occasions, AS_OF, backtest.horizon_days(AS_OF - timedelta(days=60), AS_OF))
 
     def test_nobody(self, occasions):
-        with pytest.raises(NotEnoughData):
-            backtest.holdout(occasions, date(2000, 1, 1))
+        with pytest.raises(NotEnoughData, match="Nobody had bought"):
+            backtest.holdout(occasions, date(2000, 1, 1), 100)
 
 
 class TestCompare:
@@ -132,11 +131,10 @@ class TestCompare:
 class TestTracking:
     def test_months_add_up_to_the_whole(self, occasions, held):
         fitted = btyd.fit(histories.counts(histories.histories(occasions, held.cut)))
-        curve = tracking.monthly_curve(occasions, held, {"model": fitted})
+        curve = tracking.monthly_curve(occasions, held, fitted)
         rows = histories.counts(histories.histories(occasions, held.cut))
-        whole = (backtest.model_occasions(fitted, rows, len(curve) * DAYS_PER_MONTH) * rows["weight"]).sum()
-        assert curve["model"].sum() == pytest.approx(whole, rel=1e-4)
-        assert tracking.monthly_error(curve, "model") < 0.2
+        assert curve["plain"].sum() == pytest.approx(clv_model.expected(rows, fitted, len(curve)), rel=1e-4)
+        assert tracking.monthly_error(curve, "plain") < 0.2
 
     def test_a_season_that_is_there_is_found_and_one_that_is_not_is_not(self, occasions, held):
         """Half of the repeat orders of November to May are taken away."""

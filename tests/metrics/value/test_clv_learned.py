@@ -49,7 +49,7 @@ class TestFeatures:
 
 class TestChallengers:
     def test_they_learn_and_do_not_need_luck(self, occasions):
-        held = backtest.holdout(occasions, AS_OF)
+        held = backtest.holdout(occasions, AS_OF, 300)
         predicted = backtest.predictions(occasions, held, ("mbg_nbd",)) | clv_learned.challengers(occasions, held)
         table = backtest.compare(held, predicted).set_index("model")
         assert (table.loc[list(clv_learned.LEARNED), "gini"] > 0.3).all()

@@ -58,7 +58,7 @@ def test_channels_that_differ_are_modelled_apart_and_come_nearer_to_the_truth(by
     for channel in ("email", "paid_social"):
         rows = by_channel.rows[by_channel.rows["first_acquisition_channel"] == channel]
         true = replace(by_channel.pooled, params=CHANNELS[channel][0])
-        truth, own, pooled = (clv_model.expected(rows, fitted)["value"].iloc[0]
+        truth, own, pooled = (clv_model.expected(rows, fitted, 12)
                               for fitted in (true, by_channel.parts[channel][0], by_channel.pooled))
         assert abs(own / truth - 1) < 0.08 < 0.12 < abs(pooled / truth - 1)
 
@@ -100,8 +100,12 @@ def test_everybody_is_valued_once(forecast):
 
 def test_the_margin_of_all_is_that_of_the_customers_and_that_of_the_parts(forecast):
     found = forecast.margin_expected()
-    parts = [clv_model.expected(rows, *forecast.parts[part], **forecast.horizon, by=("home_market",))["value"].sum()
-             for part, rows in forecast._rows.items()]
+    parts = []
+    for part, rows in forecast._rows.items():
+        sums = forecast._of(part).group_by("home_market").agg(net=ibis._.net_sales_rc.sum(), margin=ibis._.margin_rc.sum())
+        rates = sums.execute().set_index("home_market").eval("margin / net")
+        parts += [clv_model._totals(theirs, [forecast.parts[part]], 12, 0.1)[0] * rates[market]
+                  for market, theirs in rows.groupby("home_market")]
     assert found.value == forecast.valued.clv_residual.sum().execute()
     assert found.value == pytest.approx(sum(parts), rel=1e-5)  # customers' values are whole cents
     assert found.low < found.value < found.high
@@ -158,8 +162,8 @@ def test_an_earlier_day_keeps_the_parameters(forecast):
     for part, found in earlier.groupby(forecast._part(earlier[forecast.by])):
         theirs = forecast.occasions.semi_join(ibis.memtable(found[["customer_id"]]), "customer_id")
         rows = histories.counts(histories.histories(theirs, day))
-        expected = clv_model.expected(rows, forecast.parts[part][0])
-        assert found["expected_occasions"].sum() == pytest.approx(expected["value"].iloc[0])
+        expected = clv_model.expected(rows, forecast.parts[part][0], 12)
+        assert found["expected_occasions"].sum() == pytest.approx(expected)
 
 
 def test_ranking_by_the_model_or_by_a_learned_score(by_channel):

@@ -28,10 +28,10 @@ class TestKnownValues:
         assert table["n"].to_dict() == {"vip": 2, "medium": 3, "low": 5}
 
     def test_eighty_twenty(self):
-        bought = ibis.memtable({"customer_id": list("abcde"), "margin_rc": [80, 5, 5, 5, 5]})
-        assert tiers.top_share(tiers.concentration(bought, least=5)) == pytest.approx(0.8)
+        bought = pd.DataFrame({"customer_id": [f"{k:02d}" for k in range(50)], "margin_rc": [80] * 10 + [5] * 40})
+        assert tiers.top_share(tiers.concentration(ibis.memtable(bought))) == pytest.approx(0.8)
         with pytest.raises(NotEnoughData, match="Fewer than 50 customers bought"):
-            tiers.concentration(bought)
+            tiers.concentration(ibis.memtable(bought[:49]))
 
     def test_equal_customers_are_not_concentrated(self):
         bought = ibis.memtable({"customer_id": [f"{k}" for k in range(100)], "margin_rc": [7] * 100})
