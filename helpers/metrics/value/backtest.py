@@ -28,11 +28,10 @@ LEAST_RUN = 3  # neighbouring rows that lean to one side by more than chance
 
 @dataclass(frozen=True)
 class Holdout:
-    """Customers known on `cut`, one row each, with what they did in the `days` after it; `share` of them sampled."""
+    """Customers known on `cut` (100,000 at most), one row each, with what they did in the `days` after it."""
 
     cut: date
     days: int
-    share: float
     customers: pd.DataFrame
 
 
@@ -61,9 +60,7 @@ def holdout(occasions: ir.Table, as_of: date, days: int) -> Holdout:
     if days < SHORTEST_DAYS:
         raise NotEnoughData(f"A test of the forecast needs {3 * SHORTEST_DAYS} days of history: add older orders.")
     cut = as_of - timedelta(days=days)
-    known = histories(seen, cut)
-    total = int(known.count().execute())
-    known = sampled(known, SAMPLE)
+    known = sampled(histories(seen, cut), SAMPLE)
     before, after = (seen.date > cut - timedelta(days=days)) & (seen.date <= cut), seen.date > cut
     around = seen.group_by("customer_id").agg(
         last_occasions=before.sum(), last_margin_rc=seen.margin_rc.sum(where=before).fill_null(0),
@@ -72,7 +69,7 @@ def holdout(occasions: ir.Table, as_of: date, days: int) -> Holdout:
     if not len(rows) or not rows["net_sales_rc"].sum():
         raise NotEnoughData(f"Nobody had bought by {cut}, so there is no forecast to test.")
     rate = rows["margin_rc"].sum() / rows["net_sales_rc"].sum()
-    return Holdout(cut, days, len(rows) / total, rows.assign(margin_rate=rate))
+    return Holdout(cut, days, rows.assign(margin_rate=rate))
 
 
 def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("mbg_nbd", "bg_nbd")) -> dict:
@@ -91,12 +88,11 @@ def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("
     rows, each, found = held.customers, histories(occasions, held.cut), {}
     known = counts(each)
     with contextlib.suppress(NotEnoughData):
-        spending = btyd.fit_spend_or_average(spend_counts(each))
-        spend = expectations.spend(spending, rows["x"], rows["spend_rc"] / rows["x"].clip(lower=1))
+        slope, start = expectations.spend_line(btyd.fit_spend_or_average(spend_counts(each)), rows["x"])
         for model in models:
             with contextlib.suppress(NotEnoughData):
                 expected = expectations.occasions(btyd.fit(known, model), rows["x"], rows["t_x"], rows["T"], held.days)
-                found[model] = _frame(expected, expected * spend * rows["margin_rate"])
+                found[model] = _frame(expected, expected * (slope * rows["spend_rc"] + start) * rows["margin_rate"])
     found["own_last_period"] = _frame(rows["last_occasions"], rows["last_margin_rc"])
     rate = rows["x"] / rows["T"].clip(lower=1) * held.days
     found["own_average"] = _frame(rate, rate * rows["margin_rc"] / (rows["x"] + 1))
@@ -116,7 +112,7 @@ def compare(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
     share of all margin which the predicted top 20 % brought. n: customers.
 
     >>> rows = pd.DataFrame({"actual_occasions": [0, 1, 2, 3, 9], "actual_margin_rc": [0, 1, 2, 3, 9]})
-    >>> held = Holdout(date(2026, 3, 1), 30, 1.0, rows)
+    >>> held = Holdout(date(2026, 3, 1), 30, rows)
     >>> perfect = _frame(rows.actual_occasions, rows.actual_margin_rc)
     >>> compare(held, {"perfect": perfect})[["gini", "top_caught", "top_margin"]]
        gini  top_caught  top_margin
@@ -162,7 +158,7 @@ def calibration(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFra
     Columns x, n, actual, actual_low and actual_high (the mean's 95 % interval over customers), *predicted.
 
     >>> rows = pd.DataFrame({"x": [0, 0, 5], "actual_occasions": [0, 1, 4]})
-    >>> calibration(Holdout(date(2026, 3, 1), 30, 1.0, rows), {})[["x", "n", "actual"]]
+    >>> calibration(Holdout(date(2026, 3, 1), 30, rows), {})[["x", "n", "actual"]]
          x  n  actual
     0    0  2     0.5
     1  4–6  1     4.0
@@ -203,7 +199,7 @@ def tiers_measured(held: Holdout, predicted: pd.DataFrame, window_days: int) -> 
 
     >>> rows = pd.DataFrame({"T": [9] * 5, "t_x": [8] * 5, "actual_margin_rc": [60, 10, 10, 10, 10]})
     >>> said = pd.DataFrame({"expected_margin_rc": [9, 8, 7, 6, 5]})
-    >>> tiers_measured(Holdout(date(2026, 3, 1), 30, 1.0, rows), said, 90).values.tolist()
+    >>> tiers_measured(Holdout(date(2026, 3, 1), 30, rows), said, 90).values.tolist()
     [['vip', 1, 0.6], ['medium', 1, 0.1], ['low', 3, 0.3]]
     """
     active = (held.customers["T"] - held.customers["t_x"]).to_numpy() < window_days

@@ -80,14 +80,12 @@ def clv_discounted(
     """
     if not 0 <= retention <= 1 or discount_rate <= -1:
         raise ValueError(f"Retention lies between 0 and 1 ({retention}), the discount rate above −1 ({discount_rate}).")
-    ratio = retention / (1 + discount_rate) ** (1 / periods_per_year)
-    if periods is None and ratio >= 1:
+    ratio, first = retention / (1 + discount_rate) ** (1 / periods_per_year), 0 if include_first else 1
+    if periods is not None:
+        return margin * sum(ratio ** t for t in range(first, periods + 1))
+    if ratio >= 1:
         raise ValueError("With full retention and no discount the sum has no end: give the number of periods.")
-    if periods is None:
-        later = ratio / (1 - ratio)
-    else:
-        later = float(periods) if ratio == 1 else ratio * (1 - ratio ** periods) / (1 - ratio)
-    return margin * (later + (1 if include_first else 0))
+    return margin * ratio ** first / (1 - ratio)
 
 
 def cohort_average(occasions: ir.Table, as_of: date, months: int = 12) -> Estimate:

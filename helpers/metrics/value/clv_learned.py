@@ -6,6 +6,7 @@ from `cut` on is trained one horizon earlier, on targets that end at `cut`.
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 
 import ibis
 import ibis.expr.types as ir
@@ -56,11 +57,10 @@ def features(
     each = histories(occasions, on).join(more, "customer_id")
     each = each.mutate(silent_days=_.T - _.t_x, gap_trend=_.last_gap.cast("float64") / _.mean_gap.nullif(0.0),
                        mean_spend=_.net_sales_rc.cast("float64") / (_.x + 1).cast("float64"))
-    for name, table, day, value, since in (
-        ("refunded_rc", refunds, "date", "amount_rc", None), ("engaged", engagement, "date", "value", ENGAGED_DAYS)):
+    for name, table, value, days in (("refunded_rc", refunds, "amount_rc", None), ("engaged", engagement, "value", ENGAGED_DAYS)):
         if table is not None:
-            known = table.filter(table[day] <= ibis.literal(on))
-            known = known.filter(known[day] > ibis.literal(on - timedelta(days=since))) if since else known
+            known = table.filter(_.date <= ibis.literal(on))
+            known = known.filter(_.date > ibis.literal(on - timedelta(days=days))) if days else known
             sums = known.group_by("customer_id").agg(**{name: known[value].sum()})
             each = each.left_join(sums, "customer_id").drop("customer_id_right").mutate(**{name: _[name].fill_null(0)})
     return each
@@ -103,17 +103,16 @@ def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[
 def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
     """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}.
 
-    names: those of LEARNED. predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500
-    customers were known one horizon before the cut.
+    predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500 customers were known then.
 
     >>> learn(_one_customer(), date(2026, 1, 31), 365)
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
     start = cut - timedelta(days=days)
-    seen = occasions.filter(_.date <= ibis.literal(cut))
-    later = seen.filter(_.date > ibis.literal(start)).group_by("customer_id").agg(target=_.margin_rc.sum())
-    known = features(seen, start, **tables)
+    later = occasions.filter(_.date > ibis.literal(start), _.date <= ibis.literal(cut))
+    later = later.group_by("customer_id").agg(target=_.margin_rc.sum())
+    known = features(occasions, start, **tables)
     total = int(known.count().execute())
     if total < FEWEST:
         raise NotEnoughData(f"Machine learning needs {FEWEST} customers known on {start}; there "
@@ -127,14 +126,11 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
         "random_forest": RandomForestRegressor(100, min_samples_leaf=20, max_features=0.4, random_state=SEED),
     }
     with threadpool_limits(1):  # two pages run at a time, and threads that wait for each other lose more than they win
-        for model in models.values():
-            model.fit(x, np.maximum(target, 0))
+        return {name: partial(_predicted, model.fit(x, np.maximum(target, 0)), levels) for name, model in models.items()}
 
-    def predictor(model):
-        """The model as a function of snapshots: bound here, since a loop would bind the last one to all."""
-        return lambda later: model.predict(_matrix(later, levels)[0][x.columns])
 
-    return {name: predictor(model) for name, model in models.items()}
+def _predicted(model, levels: dict[str, list], rows: pd.DataFrame) -> np.ndarray:
+    return model.predict(_matrix(rows, levels)[0][model.feature_names_in_])
 
 
 def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.DataFrame]:
@@ -142,14 +138,13 @@ def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.Da
 
     expected_margin_rc is predicted; expected_occasions is nan (only the margin is learned).
 
-    >>> challengers(_one_customer(), Holdout(date(2026, 1, 31), 365, 1.0, pd.DataFrame()))
+    >>> challengers(_one_customer(), Holdout(date(2026, 1, 31), 365, pd.DataFrame()))
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
     models = learn(occasions, held.cut, held.days, **tables)
-    known = features(occasions.filter(_.date <= ibis.literal(held.cut)), held.cut, **tables)
     wanted = ibis.memtable(held.customers[["customer_id"]])
-    rows = known.semi_join(wanted, "customer_id").order_by("customer_id").execute()
+    rows = features(occasions, held.cut, **tables).semi_join(wanted, "customer_id").order_by("customer_id").execute()
     return {name: pd.DataFrame({"expected_occasions": np.nan, "expected_margin_rc": predict(rows)})
             for name, predict in models.items()}
 
@@ -157,7 +152,7 @@ def challengers(occasions: ir.Table, held: Holdout, **tables) -> dict[str, pd.Da
 def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) -> ir.Table:
     """Every customer's margin in the next `days` as a learned model predicts it: customer_id, score (minor units).
 
-    Trained on the `days` before as_of. Used for ranking where the model won the test against the others.
+    Used for ranking where the model won the test against the others.
 
     >>> scored(_one_customer(), date(2026, 1, 31), 365, "random_forest")
     Traceback (most recent call last):

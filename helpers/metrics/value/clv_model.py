@@ -132,28 +132,26 @@ def per_customer(
     """Mean value per customer by group, with a 95 % interval: customers resampled in buckets, parameters drawn.
 
     valued: rows of `customers` (filter it to a cohort first). measure: clv_historic, clv_residual or clv_total.
-    ratios: a column of `draw_ratios`, how the residual part moves with the parameters, or one for each value of a
-    single `by`. Money in minor units.
-    Columns *by, value, low, high, n.
+    ratios: `draw_ratios`, how the residual part moves with the parameters, or one array for each value of a single `by`.
+    Money in minor units. Columns *by, value, low, high, n.
 
     >>> valued = ibis.memtable({"customer_id": ["1aa", "2bb"], "clv_historic": [800, 250], "clv_residual": [900, 50]})
     >>> per_customer(valued)
         value    low    high  n
     0  1000.0  300.0  1700.0  2
     """
-    parts = {"clv_historic": (1, 0), "clv_residual": (0, 1), "clv_total": (1, 1)}[measure]
+    realised, still = (measure != "clv_residual"), (measure != "clv_historic")
     grouped = valued.mutate(bucket=bucket(valued.customer_id)).group_by([*by, "bucket"])
-    sums = grouped.agg(n=lambda t: t.count(), historic=lambda t: t.clv_historic.sum(),
-                       residual=lambda t: t.clv_residual.sum()).order_by([*by, "bucket"]).execute()
-    still, found = np.ones(DRAWS), []
+    sums = grouped.agg(n=_.count(), historic=_.clv_historic.sum() * int(realised), residual=_.clv_residual.sum() * int(still))
+    sums, found = sums.order_by([*by, "bucket"]).execute(), []
     for key, group in sums.groupby(list(by), dropna=False) if by else [((), sums)]:
         historic, residual, n = (group[name].to_numpy(dtype="float64") for name in ("historic", "residual", "n"))
-        value = (parts[0] * historic.sum() + parts[1] * residual.sum()) / n.sum() if len(group) else math.nan
+        value = (historic.sum() + residual.sum()) / n.sum() if len(group) else math.nan
         low = high = math.nan
-        moves = ratios.get(key[0], still) if isinstance(ratios, dict) else still if ratios is None else ratios
+        moves = ratios.get(key[0]) if isinstance(ratios, dict) else ratios
         if len(group) > 1:
-            weights = bootstrap_weights(len(group), len(moves))
-            drawn = (parts[0] * (weights @ historic) + parts[1] * moves * (weights @ residual)) / (weights @ n)
+            weights = bootstrap_weights(len(group), DRAWS)
+            drawn = (weights @ historic + (1.0 if moves is None else moves) * (weights @ residual)) / (weights @ n)
             low, high = np.quantile(drawn, [ALPHA / 2, 1 - ALPHA / 2])
         found.append((*key, value, low, high, int(n.sum())))
     return pd.DataFrame(found, columns=[*by, "value", "low", "high", "n"])

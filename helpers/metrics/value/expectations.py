@@ -7,6 +7,7 @@ pair of them. The purchase models are MBG/NBD and BG/NBD; what Pareto/NBD expect
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy import special, stats
 
 from helpers.metrics.value.fits import Fit
@@ -135,33 +136,20 @@ def occasions(fitted: Fit, x, t_x, T, horizon, nodes: int | None = None) -> np.n
     >>> occasions(fitted, [2], [30.43], [38.86], 39).round(3)    # Fader, Hardie & Lee (2005), spreadsheet
     array([1.226])
     """
-    alive = p_alive(fitted, x, t_x, T)
-    given, which = np.unique(np.broadcast_arrays(x, T, horizon), axis=1, return_inverse=True)
-    return alive * living_occasions(fitted, *given, nodes=nodes)[which]
-
-
-def spend(fitted: Fit, x, m) -> np.ndarray:
-    """Expected spend on an occasion given x repeat occasions of mean m: drawn toward the population mean p v / (q − 1).
-
-    Fader & Hardie note 025, eq. 5. For x = 0 it is the population mean whatever m is.
-
-    >>> fitted = Fit("gamma_gamma", {"p": 6.25, "q": 3.74, "v": 15.44}, np.eye(3), 0, 1, 1)
-    >>> spend(fitted, [0, 2], [0, 22.35]).round(2)
-    array([35.22, 24.66])
-    """
-    x, m = np.asarray(x, dtype="float64"), np.asarray(m, dtype="float64")
-    slope, start = spend_line(fitted, x)
-    return slope * np.where(x > 0, x * m, 0.0) + start
+    given = pd.DataFrame(dict(enumerate(np.broadcast_arrays(x, T, horizon))))
+    living = living_occasions(fitted, *given.drop_duplicates().to_numpy().T, nodes=nodes)
+    return p_alive(fitted, x, t_x, T) * living[given.groupby([0, 1, 2], sort=False).ngroup()]
 
 
 def spend_line(fitted: Fit, x) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and start of `spend` as a line in the sum of x repeat occasions: p (x m + v) / (p x + q − 1).
+    """Expected spend on an occasion as slope × the sum of x repeat occasions + start: p (sum + v) / (p x + q − 1).
 
-    Where no spend model could be fitted the line is flat: everybody gets the mean.
+    Their mean is drawn toward the population's, p v / (q − 1), which is all that is expected where x = 0: Fader & Hardie note
+    025, eq. 5. Where no spend model could be fitted the line is flat: everybody gets the mean.
 
-    >>> slope, start = spend_line(Fit("gamma_gamma", {"p": 2.0, "q": 3.0, "v": 15.0}, np.eye(3), 0, 1, 1), [0, 1])
-    >>> slope.tolist(), start.tolist()
-    ([1.0, 0.5], [15.0, 7.5])
+    >>> slope, start = spend_line(Fit("gamma_gamma", {"p": 6.25, "q": 3.74, "v": 15.44}, np.eye(3), 0, 1, 1), [0, 2])
+    >>> (slope * [0, 2 * 22.35] + start).round(2)
+    array([35.22, 24.66])
     """
     x = np.asarray(x, dtype="float64")
     if fitted.model == "average":

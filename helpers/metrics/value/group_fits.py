@@ -48,17 +48,12 @@ def shrunk(own: dict[str, Fit], pooled: Fit) -> dict[str, Fit]:
     >>> round(shrunk({"DE": pooled}, pooled)["DE"].params["r"] / pooled.params["r"], 6)
     1.0
     """
-    weights = _weights(own)
-    return {name: _mix(fitted, pooled, weights[name]) for name, fitted in own.items()}
-
-
-def _weights(own: dict[str, Fit]) -> dict[str, float]:
     if len(own) < 2:
-        return dict.fromkeys(own, 0.0)
-    effects = {name: _new_customer(fitted) for name, fitted in own.items()}
-    values, variances = (np.array(each) for each in zip(*effects.values(), strict=True))
+        return {name: _mix(fitted, pooled, 0.0) for name, fitted in own.items()}
+    values, variances = np.transpose([_new_customer(fitted) for fitted in own.values()])
     between = max(float(combine_effects(values, variances, method_re="iterated").tau2), 0.0)
-    return {name: between / (between + variance) for name, variance in zip(own, variances, strict=True)}
+    return {name: _mix(fitted, pooled, between / (between + variance))
+            for (name, fitted), variance in zip(own.items(), variances, strict=True)}
 
 
 def _new_customer(fitted: Fit) -> tuple[float, float]:
@@ -74,10 +69,10 @@ def _mix(own: Fit, pooled: Fit, weight: float) -> Fit:
 
 
 def group_table(rows: pd.DataFrame, by: str, pooled: Fit, fits: dict[str, Fit]) -> pd.DataFrame:
-    """What the models of the groups say: occasions a new customer makes in a year, a row per group.
+    """Occasions a new customer makes in a year, a row per group.
 
-    Columns by, value, low, high (normal on a log scale, from parameter draws), pooled (the common model's), own (True
-    where the group has a model of its own), n (customers).
+    Columns by, value, low, high (normal on a log scale, from parameter draws), pooled (the common model's), own (whether
+    the group has a model of its own), n (customers).
 
     >>> rows = pd.DataFrame({"x": [0, 1, 2, 5], "t_x": [0, 20, 30, 60], "T": [70] * 4, "weight": [60, 25, 10, 5],
     ...     "home_market": "DE"})

@@ -5,6 +5,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+from ibis import _
 
 from helpers.estimates import NotEnoughData
 
@@ -52,16 +53,13 @@ def counts(each: ir.Table, by: tuple[str, ...] = ()) -> pd.DataFrame:
        x  t_x   T  weight
     0  0    0  30       2
     """
-    rows = _grouped(each, by)
+    keys, sums = [*by, "x", "t_x", "T"], {"weight": _.count(), "spend_rc": _.spend_rc.sum().cast("int64")}
+    rows = each.group_by(keys).agg(**sums)
     weekly = int(rows.count().execute()) > DAY_ROWS
     if weekly:
         weeks = {name: ((each[name] / 7).round() * 7).cast("int64") for name in ("t_x", "T")}
-        rows = _grouped(each.mutate(**weeks), by)
-    return rows.execute().sort_values([*by, "x", "t_x", "T"], ignore_index=True).assign(weekly=weekly)
-
-
-def _grouped(each: ir.Table, by: tuple[str, ...]) -> ir.Table:
-    return each.group_by([*by, "x", "t_x", "T"]).agg(weight=each.count(), spend_rc=each.spend_rc.sum().cast("int64"))
+        rows = each.mutate(**weeks).group_by(keys).agg(**sums)
+    return rows.execute().sort_values(keys, ignore_index=True).assign(weekly=weekly)
 
 
 def spend_counts(each: ir.Table) -> pd.DataFrame:
@@ -96,15 +94,14 @@ def require_minimum(rows: pd.DataFrame) -> None:
     ...     print(str(reason)[:75])
     A customer-level forecast needs 500 customers (found: 460), orders in the l
     """
-    customers, days = int(rows["weight"].sum()), float(rows["T"].max() if len(rows) else 0)
-    silent = float((rows["T"] - rows["t_x"]).min() if len(rows) else 0)
-    missing = [
-        text for failed, text in (
-            (customers < MINIMUM_CUSTOMERS, f"{MINIMUM_CUSTOMERS} customers (found: {customers:,})"),
-            (days < MINIMUM_DAYS, f"{MINIMUM_DAYS} days of history (found: {days:.0f})"),
-            (silent > NEWEST_DAYS, f"orders in the last {NEWEST_DAYS} days (the newest is {silent:.0f} days old)"),
-            (not len(rows) or rows["x"].max() < 2, "a customer who bought on three days"),
-        ) if failed
-    ]
+    customers, most = int(rows["weight"].sum()), rows["x"].max() if len(rows) else 0
+    days, silent = (rows["T"].max(), (rows["T"] - rows["t_x"]).min()) if len(rows) else (0, 0)
+    asked = {
+        f"{MINIMUM_CUSTOMERS} customers (found: {customers:,})": customers >= MINIMUM_CUSTOMERS,
+        f"{MINIMUM_DAYS} days of history (found: {days:.0f})": days >= MINIMUM_DAYS,
+        f"orders in the last {NEWEST_DAYS} days (the newest is {silent:.0f} days old)": silent <= NEWEST_DAYS,
+        "a customer who bought on three days": most >= 2,
+    }
+    missing = [text for text, met in asked.items() if not met]
     if missing:
         raise NotEnoughData(f"A customer-level forecast needs {', '.join(missing)}. Add older order exports if there are any.")

@@ -26,7 +26,7 @@ def monthly_curve(occasions: ir.Table, held: Holdout, fitted: Fit) -> pd.DataFra
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 2, "n": [1, 2], "net_sales_rc": [9] * 2, "margin_rc": [3] * 2,
     ...     "date": [date(2026, 1, 1), date(2026, 3, 15)]})
     >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
-    >>> monthly_curve(bought, Holdout(date(2026, 2, 1), 61, 1.0, pd.DataFrame()), fitted).round(2).values.tolist()
+    >>> monthly_curve(bought, Holdout(date(2026, 2, 1), 61, pd.DataFrame()), fitted).round(2).values.tolist()
     [[1.0, 0.0, 0.11], [2.0, 1.0, 0.1]]
     """
     ends = np.arange(1, max(1, round(held.days / DAYS_PER_MONTH)) + 1) * DAYS_PER_MONTH
@@ -60,13 +60,12 @@ def published_check(forecasts: pd.DataFrame, occasions: ir.Table, as_of: date) -
         known = occasions.filter(_.date <= ibis.literal(made)).select("customer_id").distinct()
         later = occasions.filter(_.date > ibis.literal(made), _.date <= ibis.literal(min(end, as_of)))
         actual = int(later.semi_join(known, "customer_id").count().execute())
-        found.append({"made": made, "months": int(row.months), "value": row.value, "low": row.low, "high": row.high,
-                      "actual": actual, "error": row.value / actual - 1 if actual else np.nan,
-                      "inside": bool(row.low <= actual <= row.high)})
+        found.append((made, int(row.months), row.value, row.low, row.high, actual,
+                      row.value / actual - 1 if actual else np.nan, bool(row.low <= actual <= row.high)))
     if not found:
         raise NotEnoughData("No earlier report has published a forecast whose time has passed. The next one will hold "
                             "this one to its word.")
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["made", "months", "value", "low", "high", "actual", "error", "inside"])
 
 
 def season_index(occasions: ir.Table, on: date, fitted: Fit) -> np.ndarray:
@@ -90,15 +89,14 @@ def season_index(occasions: ir.Table, on: date, fitted: Fit) -> np.ndarray:
     if len(starts) < SEASON_MONTHS:
         raise NotEnoughData(f"A season shows in {SEASON_MONTHS} months of history; there are {len(starts)}.")
     reached = expectations.occasions(fitted, 0, 0, 0, np.arange((pd.Timestamp(last) - first.index.min()).days + 2))
-    table = pd.DataFrame({"month": starts.month, "expected": 0.0, "actual": 0.0})
-    for k, start in enumerate(starts):
+    expected, actual = np.zeros(12), np.zeros(12)
+    for start in starts:
         end = start + pd.offsets.MonthEnd(0)
         known = first[:end]
         to, since = ((day - known.index).days.to_numpy().clip(0) for day in (end, start - pd.Timedelta(days=1)))
-        table.loc[k, "expected"] = (known.to_numpy() * (reached[to] - reached[since])).sum()
-        table.loc[k, "actual"] = repeat[start:end].sum()
-    sums = table.groupby("month").sum()
-    index = (sums["actual"] / sums["expected"]).to_numpy()
+        expected[start.month - 1] += (known.to_numpy() * (reached[to] - reached[since])).sum()
+        actual[start.month - 1] += repeat[start:end].sum()
+    index = actual / expected
     return index / index.mean()
 
 
@@ -120,7 +118,7 @@ def with_season(occasions: ir.Table, held: Holdout, fitted: Fit) -> tuple[pd.Dat
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 2, "n": [1, 2], "net_sales_rc": [9] * 2, "margin_rc": [3] * 2,
     ...     "date": [date(2026, 1, 1), date(2026, 3, 15)]})
     >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
-    >>> with_season(bought, Holdout(date(2026, 2, 1), 61, 1.0, pd.DataFrame()), fitted)[1:]
+    >>> with_season(bought, Holdout(date(2026, 2, 1), 61, pd.DataFrame()), fitted)[1:]
     ('plain', None)
     """
     curve = monthly_curve(occasions, held, fitted)

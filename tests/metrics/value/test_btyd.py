@@ -122,6 +122,10 @@ class TestHeavyAccounts:
         assert (fitted.set_aside, fitted.heaviest) == (1, orders)
         assert fitted.params == pytest.approx(btyd.fit(base, model).params)
 
+    def test_rows_to_judge_by_are_a_26th_of_the_longest_history_apart(self):
+        rows = pd.DataFrame({"x": [1, 1], "t_x": [1, 2], "T": [259, 260], "weight": [1, 1]})
+        assert btyd._coarse(rows)[["x", "t_x", "T", "weight"]].values.tolist() == [[1, 0, 260, 2]]
+
     def test_heavy_but_likely_customers_stay(self, cdnow):
         assert btyd.fit(cdnow).set_aside == 0
 

@@ -50,9 +50,10 @@ class TestTwoRoads:
         expected = expectations.p_alive(purchases, x, t_x, age) * expectations.living_occasions(purchases, x, age, year)
         assert valued["expected_occasions"].to_numpy() == pytest.approx(expected, rel=1e-9)
         margin = np.where(valued["home_market"] == "DE", 0.4, 0.5)
+        slope, start = expectations.spend_line(spending, x)
         discounted = expectations.living_occasions(purchases, x, age, year, np.log(1.1) / 365.25)
         money = (expectations.p_alive(purchases, x, t_x, age) * discounted
-                 * expectations.spend(spending, x, valued["spend_rc"] / x.clip(lower=1)) * margin)
+                 * (slope * valued["spend_rc"] + start) * margin)
         assert valued["clv_residual"].to_numpy() == pytest.approx(money, rel=1e-3, abs=1)
 
     def test_totals_of_rows_equal_totals_of_customers(self, valued, rows, purchases, spending):

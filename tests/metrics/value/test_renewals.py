@@ -41,6 +41,11 @@ class TestKnownValues:
 
 
 class TestTwoRoads:
+    def test_of_two_subscriptions_one_renews(self):
+        """α = β = 1: S(1) = ½."""
+        table = pd.DataFrame({"period": [1], "lost": [1], "still": [1]})
+        assert renewals._log_likelihood(table, 1.0, 1.0) == pytest.approx(2 * np.log(0.5))
+
     def test_derl_is_the_discounted_sum_of_survival(self):
         fitted, n, periods = fit_of(3.8, 15.2), 2, np.arange(1, 2_000)
         shares = renewals.survival(fitted, n + periods) / renewals.survival(fitted, n)
