@@ -47,9 +47,9 @@ def _same(text: str, finer: str) -> bool:
     return few.ljust(len(many), "0") == many
 
 
-def value_axes(ax: Axes, number, xlabel=None, ylabel=None, grid: str = "y") -> None:
+def value_axes(ax: Axes, number, xlabel=None, ylabel=None) -> None:
     """Values upward: their numbers, light grid lines, and what is measured."""
-    ax.grid(axis=grid, visible=True)
+    ax.grid(axis="y", visible=True)
     if number:
         ax.yaxis.set_major_formatter(Ticks(number))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=ROUND_STEPS, min_n_ticks=3))
@@ -67,13 +67,12 @@ def row_axes(ax: Axes, number, xlabel=None, reference=None, doublings: bool = Fa
     ax.grid(axis="x", visible=True)
     if doublings:
         ax.set_xscale("log", base=2)
-    long = number is not None and max(len(number(end)) for end in ax.get_xlim()) > LONG_NUMBER
+    long = max(len(number(end)) for end in ax.get_xlim()) > LONG_NUMBER
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, min_n_ticks=2 if long else 3))
     if doublings:
         ax.xaxis.set_major_locator(LogLocator(base=2))
         ax.xaxis.set_minor_locator(NullLocator())
-    if number:
-        ax.xaxis.set_major_formatter(Ticks(number))
+    ax.xaxis.set_major_formatter(Ticks(number))
     if reference is not None and reference == reference:
         ax.axvline(reference, zorder=1, **DASHES)
     ax.set_xlabel(xlabel or "")
@@ -100,11 +99,6 @@ def date_axis(ax: Axes, x) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 3, 6, 10]))
     elif isinstance(first, str):
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-
-
-def tick(each) -> str:
-    """A date as its month, anything else as it is."""
-    return f"{each:%Y-%m}" if isinstance(each, date) else str(each)
 
 
 def rewrite_ticks(figure: Figure, write) -> None:

@@ -1,8 +1,7 @@
 """Charts from finished frames: they compute nothing, change nothing, and get finished strings.
 
     ax = charts.lines(frame, "month", "value", "low", "high", by="market", number=sheet.number("percent.0"))
-    sheet.chart(ax, "churn.by_month", ...)   # finding, subtitle and source from the texts; or say them here:
-    charts.finish(ax, "Churn rose in Germany", "Monthly churn rate, five markets", "Source: demo, to 31 October 2026")
+    sheet.chart(ax, "churn.by_month", ...)   # finding, subtitle and source from the texts
 
 `number` writes a value for an axis or a label (sheet.number("percent.0"), sheet.number("money")); `names` turns codes
 of `by` into names (sheet.name("market")); `xlabel`, `ylabel` and all other strings are finished texts, such as
@@ -29,26 +28,12 @@ SMALL_STEPS = 2  # totals more than this many times the span of the steps are cu
 ROOM = 0.16  # of the width, for the values written at the bars' ends
 
 
-def finish(ax: Axes, finding: str, subtitle: str, source: str, alt: str | None = None) -> Axes:
-    """The chart with its finding (ten words or fewer, which the pages' tests count) as title, subtitle and source.
-
-    >>> ax = lines(pd.DataFrame({"x": [1, 2], "y": [3, 4]}), "x", "y")
-    >>> finish(ax, "Sales rose", "Sales by year", "Source: books").get_title(loc="left")
-    'Sales rose'
-    """
-    for name, text in {"finding": finding, "subtitle": subtitle, "source": source}.items():
-        if not text or not text.strip():
-            raise ValueError(f"A chart needs its {name}; it is empty.")
-    alt = alt or f"{finding.rstrip('.')}. {subtitle.rstrip('.')}."
-    ax.figure.caption = drawing.Caption(finding, subtitle, source, alt)
-    ax.set_title(finding, loc="left", fontweight="bold", color=INK)
-    return ax
-
-
 def lines(
-    frame, x, y, low=None, high=None, by=None, number=None, names=None, mark=None, xlabel=None, ylabel=None, stepped=False
+    frame, x, y, low=None, high=None, by=None, number=None, names=str, mark=None, xlabel=None, ylabel=None, stepped=False
 ) -> Axes:
     """One line per value of `by` over x, with a band from low to high; `mark` draws a dashed line at that x.
+
+    stepped: level until the next event, as a survival curve is.
 
     >>> ax = lines(pd.DataFrame({"age": [0, 1, 2], "kept": [1, .4, None]}), "age", "kept")
     >>> len(ax.lines)
@@ -68,23 +53,14 @@ def lines(
             ax.axvline(mark, **drawing.DASHES)
         axes.value_axes(ax, number, xlabel, ylabel)
         axes.date_axis(ax, frame[x])
-        drawing.legend(ax, by)
+        drawing.legend(ax)
     return ax
 
 
-def steps(*args, **options) -> Axes:
-    """As lines, in steps: for survival curves, which stay level until the next event.
-
-    >>> steps(pd.DataFrame({"day": [0, 10], "left": [1, .9]}), "day", "left").lines[0].get_drawstyle()
-    'steps-post'
-    """
-    return lines(*args, **options, stepped=True)
-
-
-def bars(frame, label, value, number=None) -> Axes:
+def bars(frame, label, value, number) -> Axes:
     """A horizontal bar per row, first row on top, with its value at its end.
 
-    >>> len(bars(pd.DataFrame({"market": ["DE", "FR"], "cost": [9.8, 12.5]}), "market", "cost").patches)
+    >>> len(bars(pd.DataFrame({"market": ["DE", "FR"], "cost": [9.8, 12.5]}), "market", "cost", str).patches)
     2
     """
     with matplotlib.rc_context(STYLE):
@@ -98,7 +74,7 @@ def bars(frame, label, value, number=None) -> Axes:
     return ax
 
 
-def forest(frame, label, value, low, high, reference=None, number=None, xlabel=None, doublings=False) -> Axes:
+def forest(frame, label, value, low, high, reference=None, number=str, xlabel=None, doublings=False) -> Axes:
     """A point with its interval per row, first row on top, against a dashed reference (the overall value, say).
 
     A row without a value (its customers are too few) stands last, by name, with the mark of a hidden cell: its place
@@ -117,13 +93,16 @@ def forest(frame, label, value, low, high, reference=None, number=None, xlabel=N
         ax, _ = drawing.row_canvas(frame[label])
         for place in range(known.sum(), len(frame)):
             ax.annotate(HIDDEN, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=14)
-        drawing.whiskers(ax, frame, value, low, high, PALETTE[0], width=2.2)
-        ax.plot(frame[value].astype("float64"), range(len(frame)), "o", color=PALETTE[0], markersize=7)
+        ends = frame[[value, low, high]].astype("float64")
+        reach = [ends[value] - ends[low], ends[high] - ends[value]]
+        reach = [side.clip(lower=0) for side in reach]  # an end equal to its value may come out a hair below zero
+        ax.errorbar(ends[value], range(len(frame)), xerr=reach, fmt="none", ecolor=PALETTE[0], elinewidth=2.2, capsize=0)
+        ax.plot(ends[value], range(len(frame)), "o", color=PALETTE[0], markersize=7)
         axes.row_axes(ax, number, xlabel, reference, doublings)
     return ax
 
 
-def stacked(frame, x, y, by, number=None, names=None) -> Axes:
+def stacked(frame, x, y, by, number=None, names=str) -> Axes:
     """A column per x made of the parts `by`, in order of first appearance; negative parts hang below zero.
 
     >>> frame = pd.DataFrame({"month": ["a", "a", "b"], "cost": [1, 2, 3], "component": ["crm", "email", "crm"]})
@@ -137,22 +116,22 @@ def stacked(frame, x, y, by, number=None, names=None) -> Axes:
         tops = bottoms = pd.Series(0.0, wide.index)
         for color, part in zip(cycle(PALETTE), wide, strict=False):
             start = tops.where(wide[part] >= 0, bottoms)
-            ax.bar(range(len(wide)), wide[part], bottom=start, width=0.8, color=color, label=drawing.named(names, part))
+            ax.bar(range(len(wide)), wide[part], bottom=start, width=0.8, color=color, label=names(part))
             tops, bottoms = tops + wide[part].clip(lower=0), bottoms + wide[part].clip(upper=0)
-        ticks, every = [axes.tick(each) for each in wide.index], max(1, -(-len(wide) // 4))
-        ax.set_xticks(range(0, len(ticks), every), ticks[::every])
+        every = max(1, -(-len(wide) // 4))
+        ax.set_xticks(range(0, len(wide), every), wide.index[::every])
         axes.value_axes(ax, number)
-        drawing.legend(ax, by)
+        drawing.legend(ax)
     return ax
 
 
-def waterfall(frame, label, value, number=None) -> Axes:
+def waterfall(frame, label, value, number) -> Axes:
     """From the first row's value to the last row's through the steps between: a bar per row, first on top.
 
     Where the steps are small beside the totals, the totals are cut, and marked as cut, so that the steps can be seen.
 
     >>> frame = pd.DataFrame({"step": ["September", "e-mail", "October"], "cost": [10.0, -1.5, 8.5]})
-    >>> len(waterfall(frame, "step", "cost").patches)
+    >>> len(waterfall(frame, "step", "cost", str).patches)
     3
     """
     with matplotlib.rc_context(STYLE):
@@ -171,21 +150,20 @@ def waterfall(frame, label, value, number=None) -> Axes:
     return ax
 
 
-def scatter(frame, x, y, number=None, xlabel=None, ylabel=None, diagonal=False) -> Axes:
-    """A point per row; `diagonal` adds the line x = y.
+def scatter(frame, x, y, number, xlabel, ylabel) -> Axes:
+    """A point per row, and the dashed line on which y is x.
 
-    >>> len(scatter(pd.DataFrame({"said": [1, 2], "was": [1, 3]}), "said", "was", diagonal=True).lines)
+    >>> len(scatter(pd.DataFrame({"said": [1, 2], "was": [1, 3]}), "said", "was", str, "Said", "Was").lines)
     1
     """
     with matplotlib.rc_context(STYLE):
         ax = drawing.canvas(drawing.HEIGHT + 0.5)
-        ax.scatter(frame[x].astype("float64"), frame[y].astype("float64"), s=36, color=PALETTE[0], zorder=3)
-        if diagonal:
-            middle = float(frame[[x, y]].astype("float64").mean(axis=None))
-            ax.axline((middle, middle), slope=1, **drawing.DASHES)
-        axes.value_axes(ax, number, xlabel, ylabel, grid="both")
-        if number:
-            ax.xaxis.set_major_formatter(axes.Ticks(number))
+        points = frame[[x, y]].astype("float64")
+        ax.scatter(points[x], points[y], s=36, color=PALETTE[0], zorder=3)
+        ax.axline([points.mean(axis=None)] * 2, slope=1, **drawing.DASHES)
+        axes.value_axes(ax, number, xlabel, ylabel)
+        ax.grid(axis="x", visible=True)
+        ax.xaxis.set_major_formatter(axes.Ticks(number))
     return ax
 
 
@@ -200,6 +178,8 @@ def _cut(ax: Axes, levels: list[float]) -> None:
 
 
 def _write(ax: Axes, end: float, place: int, number, value: float, signed: bool = False) -> None:
+    """A value beside the end of its bar; signed: with its plus sign, but none where it is written as zero."""
     if value == value:
-        text = drawing.written(number, value, signed)
-        ax.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=11)
+        text = number(value)
+        plus = "+" if signed and value > 0 and not text.startswith("+") and text != number(0.0) else ""
+        ax.annotate(plus + text, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=11)

@@ -3,7 +3,6 @@
 import html
 import io
 import re
-from dataclasses import dataclass
 
 import matplotlib
 import pandas as pd
@@ -27,16 +26,6 @@ WIDTH, HEIGHT = 5.3, 3.2  # inches, 382 units of the SVG: as wide as a telephone
 ROW_HEIGHT, ROW_HEIGHT_ABOVE = 0.34, 0.5
 DASHES = {"linestyle": (0, (4, 3)), "linewidth": 1.2, "color": MUTED}
 LONG_LABEL = 22  # letters; with a longer one, all labels stand above their rows
-
-
-@dataclass(frozen=True)
-class Caption:
-    """What stands around a chart: the finding as title, what is measured, where it comes from, the alternative text."""
-
-    finding: str
-    subtitle: str
-    source: str
-    alt: str
 
 
 def canvas(height: float = HEIGHT) -> Axes:
@@ -74,66 +63,31 @@ def parts(frame: pd.DataFrame, by: str | None, names) -> list[tuple[str | None, 
     """The frame's parts by a column with their names, in order of appearance; one nameless part without a column."""
     if by is None:
         return [(None, frame)]
-    return [(named(names, key), part) for key, part in frame.groupby(by, sort=False, observed=True)]
+    return [(names(key), part) for key, part in frame.groupby(by, sort=False, observed=True)]
 
 
-def named(names, key) -> str:
-    """The name of a code, by the function `names` if there is one."""
-    return str(names(key) if names else key)
-
-
-def written(number, value: float, signed: bool = False) -> str:
-    """A value as the function `number` writes it, with its plus sign if asked; none where it is written as zero.
-
-    >>> written(None, 1234.5), *(written(lambda value: f"{value:.0%}", each, signed=True) for each in (0.25, 0.002))
-    ('1,230', '+25%', '0%')
-    """
-    text = number(value) if number else f"{float(f'{value:.3g}'):,.10g}"
-    bare = not signed or value <= 0 or text.startswith("+") or text == written(number, 0.0)
-    return text if bare else f"+{text}"
-
-
-def whiskers(ax: Axes, frame, value, low, high, color: str, width: float = 1.4) -> None:
-    """The interval of every row, drawn horizontally."""
-    middle = frame[value].astype("float64")
-    reach = [(middle - frame[low]).astype("float64"), (frame[high] - middle).astype("float64")]
-    reach = [side.clip(lower=0) for side in reach]  # an end equal to its value may come out a hair below zero
-    ax.errorbar(middle, range(len(frame)), xerr=reach, fmt="none", ecolor=color, elinewidth=width, capsize=0)
-
-
-def legend(ax: Axes, by: str | None) -> None:
+def legend(ax: Axes) -> None:
     """The names of the parts above the chart, three a line."""
-    if by is None:
-        return
     handles, texts = ax.get_legend_handles_labels()
     if texts:
         ax.figure.legend(handles, texts, loc="outside upper left", ncols=min(len(texts), 3), handlelength=1.1,
                          columnspacing=1.3, handletextpad=0.5, borderaxespad=0.1)  # fmt: skip
 
 
-def to_svg(figure: Figure, identity: str) -> str:
+def to_svg(figure: Figure, identity: str, alt: str) -> str:
     """The figure as one accessible, deterministic SVG element that takes its inks from the page.
 
-    identity makes ids unique in a page. The caption's alternative text becomes <title>; without a caption: an error.
+    identity makes ids unique in a page; alt, the alternative text, becomes <title>. The chart's finding stands beside it on
+    the page as text, readable at any width.
 
-    >>> ax = canvas()
-    >>> ax.figure.caption = Caption("Sales rose", "Sales", "Source: books", "Sales rose from 3 to 4.")
-    >>> to_svg(ax.figure, "c1").startswith('<svg role="img" aria-labelledby="c1-title"')
+    >>> to_svg(canvas().figure, "c1", "Sales rose from 3 to 4.").startswith('<svg role="img" aria-labelledby="c1-title"')
     True
     """
-    caption = getattr(figure, "caption", None)
-    if caption is None:
-        raise ValueError("This chart was not finished: give it a finding, a subtitle and a source with charts.finish.")
-    for ax in figure.axes:
-        ax.set_title("", loc="left")  # the page writes the title as text, readable at any width
     target = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _tidy(target.getvalue(), identity, caption.alt)
-
-
-def _tidy(svg: str, identity: str, alt: str) -> str:
-    body = svg[svg.index("<svg") :]
+    body = target.getvalue()
+    body = body[body.index("<svg") :]
     box = re.search(r'viewBox="([^"]+)"', body).group(1)
     inside = body[body.index(">") + 1 :]
     inside = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", inside, flags=re.DOTALL)

@@ -34,7 +34,7 @@ class Run:
     failure: str = ""
     metrics: list[dict] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
-    missing: list[dict] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
 
     @property
@@ -118,16 +118,14 @@ def _where(notebook: nbformat.NotebookNode) -> str:
 def _collect(run: Run) -> None:
     """What the cells handed over beside what they show: taken out, as are papermill's own cells, for no page has it."""
     run.notebook.cells = [cell for cell in run.notebook.cells if not ADDED & set(cell.metadata.get("tags", []))]
+    handed = {"metrics": run.metrics, "answer": run.answers, "missing": run.missing, "actions": run.actions}
     for cell in run.notebook.cells:
         kept = []
         for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            handed = {kind: data.get(MIME.format(kind)) for kind in ("metrics", "answer", "missing", "actions")}
-            if all(content is None for content in handed.values()):
+            contents = {kind: output.get("data", {}).get(MIME.format(kind)) for kind in handed}
+            for kind, content in contents.items():
+                handed[kind] += content or []
+            if all(content is None for content in contents.values()):
                 kept.append(output)
-            run.metrics += handed["metrics"] or []
-            run.actions += handed["actions"] or []
-            run.answers += [handed["answer"]["sentence"]] if handed["answer"] else []
-            run.missing += [handed["missing"]] if handed["missing"] else []
         if cell.cell_type == "code":
             cell.outputs = kept

@@ -120,7 +120,7 @@ def reasons(runs, words: Words) -> dict[str, str]:
     told: dict[str, str] = {}
     found = {}
     for run in (run for run in runs if not run.answers and not run.failure):
-        reason = run.missing[0]["sentence"] if run.missing else words.say("common.index.no_answer")
+        reason = run.missing[0] if run.missing else words.say("common.index.no_answer")
         found[run.name] = words.say("common.index.told", page=told[reason]) if reason in told else reason
         told.setdefault(reason, run.title)
     return found
@@ -130,8 +130,6 @@ def missing_inputs(runs, told=()) -> list[tuple[str, str]]:
     """Every sentence about missing data once, with the titles of the pages that say it; without those `told` before."""
     said: dict[str, list[str]] = {}
     for run in runs:
-        for gap in run.missing:
-            titles = said.setdefault(gap["sentence"], [])
-            if run.title not in titles:
-                titles.append(run.title)
+        for sentence in dict.fromkeys(run.missing):
+            said.setdefault(sentence, []).append(run.title)
     return [(sentence, " · ".join(titles)) for sentence, titles in said.items() if sentence not in told]

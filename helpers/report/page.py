@@ -3,8 +3,7 @@
     sheet = page.start(shop, "02_churn_rate")          # the head of the page
     sheet.answer("churn.answer", rate=rate, lost=412)  # the answer, also on index.html; see language/en/churn.toml
     sheet.say("churn.sensitivity", factor=2)           # a sentence in the text
-    sheet.chart(ax, "churn.by_month", rate=rate)       # texts churn.by_month.finding, .subtitle (.source, .alt), filled
-    sheet.chart(ax)                                    # … or after charts.finish(ax, finding, subtitle, source)
+    sheet.chart(ax, "churn.by_month", rate=rate)       # texts churn.by_month.finding and .subtitle; churn.source if there is one
     sheet.table(frame, {"market": "market", "value": "percent", "n": "count"}, title="churn.table_title")
     sheet.heat(wide, "percent.0", title="cohorts.heat")    # index: cohorts, columns: [n,] ages; nan blank, 0 shown
     sheet.publish("churn_rate", rate, unit="fraction", period="2026-10", market="DE")      # one row of metrics.json
@@ -34,11 +33,10 @@ from pathlib import Path
 import ibis
 import pandas as pd
 from IPython.display import display
-from matplotlib.figure import Figure
 
 from helpers import cache, periods
-from helpers.estimates import Estimate, MissingTable, NotEnoughData, StepMissing
-from helpers.report import axes, charts, drawing, rows, tables
+from helpers.estimates import Estimate, NotEnoughData, StepMissing
+from helpers.report import axes, drawing, rows, tables
 from helpers.report.formats import escaped, finer
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
@@ -50,9 +48,13 @@ DATE = re.compile(r"(?<![\w-])\d{4}-\d{2}(-\d{2})?(?![\w-])")  # as the metrics 
 
 
 def start(shop, notebook: str) -> "Sheet":
-    """The sheet of a notebook, its head shown: whose data, which month, which market."""
+    """The sheet of a notebook, its head shown: whose data, as of which day, for which market (and, for JupyterLab, the style)."""
     sheet = Sheet(shop, notebook)
-    sheet.head()
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("lab.css", "parts.css"))
+    display({"text/html": f"<style>{style}</style>", "text/plain": ""}, raw=True)
+    market = sheet.words.market(shop.market) if shop.market else sheet.text("common.all_markets")
+    line = sheet.text("common.head", client=shop.settings.name, as_of=shop.as_of, market=market)
+    sheet._html(f'<p class="head">{escaped(line)}</p>')
     return sheet
 
 
@@ -64,14 +66,6 @@ class Sheet:
         settings = shop.settings
         self.words = Words(settings.language, settings.currency, settings.privacy.minimum_cell)
 
-    def head(self) -> None:
-        """Whose data this is, as of which day, for which market; and, for JupyterLab, how it all looks."""
-        style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("lab.css", "parts.css"))
-        display({"text/html": f"<style>{style}</style>", "text/plain": ""}, raw=True)
-        market = self.words.market(self.shop.market) if self.shop.market else self.text("common.all_markets")
-        line = self.text("common.head", client=self.shop.settings.name, as_of=self.shop.as_of, market=market)
-        self._html(f'<p class="head">{escaped(line)}</p>')
-
     def text(self, key: str, **values) -> str:
         """The text of a key, filled; for charts and for parts of other sentences."""
         return self.words.say(key, **values)
@@ -80,7 +74,7 @@ class Sheet:
         """The answer to the notebook's question, shown big and on the front page of the report."""
         sentence = self.text(key, **values)
         self._html(f'<p class="answer">{escaped(sentence)}</p>')
-        self._record("answer", {"sentence": sentence})
+        self._record("answer", [sentence])
 
     def say(self, key: str, **values) -> None:
         """A computed sentence in the text."""
@@ -100,30 +94,27 @@ class Sheet:
         """A function writing a code ("market", "label", "month!short") by a spec of wording, for charts."""
         return partial(self.words.format_field, spec=spec)
 
-    def shown(self, frame: pd.DataFrame, n: str = "n") -> pd.DataFrame:
+    def shown(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame with value, low and high missing in rows on too few customers (report/suppress.py)."""
         blank = [column for column in frame if column in rows.NUMBERS[:3] or str(column).endswith(("_low", "_high"))]
         shown = frame.copy()
-        shown.loc[hidden(frame, self.words.minimum_cell, n), blank] = float("nan")
+        shown.loc[hidden(frame, self.words.minimum_cell), blank] = float("nan")
         return shown
 
-    def chart(self, ax, key: str = "", **values) -> None:
-        """A chart (Axes or Figure) as SVG with its finding as title; key names its texts unless it is finished."""
-        if key:
-            given = {part: self.text(f"{key}.{part}", **values) for part in ("finding", "subtitle")}
-            source = f"{key}.source" if self.words.has(f"{key}.source") else "common.source"
-            values = {"client": self.shop.settings.name, "as_of": self.shop.as_of} | values
-            alt = self.text(f"{key}.alt", **values) if self.words.has(f"{key}.alt") else None
-            charts.finish(ax, **given, source=self.text(source, **values), alt=alt)
-        figure = ax if isinstance(ax, Figure) else ax.figure
-        axes.rewrite_ticks(figure, lambda text: self._dated(text, "!short"))
-        svg, caption = drawing.to_svg(figure, self._key()), figure.caption
+    def chart(self, ax, key: str, **values) -> None:
+        """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source."""
+        finding, subtitle = (self.text(f"{key}.{part}", **values) for part in ("finding", "subtitle"))
+        source = f"{key.split('.')[0]}.source"
+        source = source if self.words.has(source) else "common.source"
+        source = self.text(source, client=self.shop.settings.name, as_of=self.shop.as_of)
+        axes.rewrite_ticks(ax.figure, lambda text: self._dated(text, "!short"))
+        svg = drawing.to_svg(ax.figure, self._key(), f"{finding.rstrip('.')}. {subtitle.rstrip('.')}.")
         hides = self.text("common.hidden_note", minimum=self.words.minimum_cell) if f">{HIDDEN}</text>" in svg else ""
-        finding = escaped(caption.finding)
+        finding = escaped(finding)
         self._html(
-            f'<figure class="chart"><figcaption><strong>{finding}</strong><span>{escaped(caption.subtitle)}</span></figcaption>'
+            f'<figure class="chart"><figcaption><strong>{finding}</strong><span>{escaped(subtitle)}</span></figcaption>'
             f'<div class="scroll" tabindex="0" role="region" aria-label="{finding}">{svg}</div>'
-            f'<p class="source">{escaped(f"{caption.source} {hides}".strip())}</p></figure>'
+            f'<p class="source">{escaped(f"{source} {hides}".strip())}</p></figure>'
         )
 
     def table(
@@ -137,13 +128,10 @@ class Sheet:
         shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
         self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
-    def heat(
-        self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="", n="n", full=False, **values
-    ):
-        """A wide frame as coloured cells (report/tables.py); heading is the key of the row labels' heading."""
-        texts = self._texts(title, note, values)
-        heading = self.text(heading) if heading else self.words.column("cohort")
-        self._html(tables.heat(frame, kind, self.words, **texts, heading=heading, n=n, key=self._key(), full=full))
+    def heat(self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="common.columns.cohort", full=False):
+        """A wide frame as coloured cells (report/tables.py); title, note and heading (of the row labels) are keys of texts."""
+        texts = self._texts(title, note, {})
+        self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), full=full))
 
     def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
         """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
@@ -154,7 +142,7 @@ class Sheet:
         fixed |= {"as_of": self.shop.as_of.isoformat(), "notebook": self.notebook}
         fixed |= {"period": periods.label(self.shop.as_of) if period is None else period}
         fixed |= {"market": self.shop.market} if self.shop.market else {}
-        hide = hidden(frame.assign(**labels) if labels else frame, self.words.minimum_cell)
+        hide = hidden(frame.assign(**labels), self.words.minimum_cell)
         published = [
             rows.row(fixed | labels | dict(zip(frame.columns, row, strict=True)), hiding)
             for row, hiding in zip(frame.itertuples(index=False, name=None), hide, strict=True)
@@ -171,7 +159,7 @@ class Sheet:
             follows = isinstance(gap, StepMissing)
             self._html(f'<p class="missing{" step" if follows else ""}">{escaped(said)}</p>')
             if not follows:
-                self._record("missing", {"sentence": said, "table": isinstance(gap, MissingTable)})
+                self._record("missing", [said])
 
     def counted(self, *expressions) -> None:
         """Folded: the SQL the engine runs for each expression and how many rows of which tables it reads."""
@@ -190,10 +178,8 @@ class Sheet:
 
         A line is the text of key filled with the columns of a row; {estimate} is its value, low, high and n in one.
         """
-        lines = []
-        for row in frame.head(MOST_NEXT).to_dict("records"):
-            estimate = Estimate(*(row.get(name, float("nan")) for name in rows.NUMBERS))
-            lines.append(self.text(key, **row, estimate=estimate))
+        found = frame.head(MOST_NEXT).to_dict("records")
+        lines = [self.text(key, **row, estimate=Estimate(*map(row.get, rows.NUMBERS))) for row in found]
         items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
         self._html(f'<ol class="next">{items}</ol>')
         self._record("actions", lines)
@@ -239,5 +225,5 @@ class Sheet:
     def _html(self, markup: str) -> None:
         display({"text/html": markup, "text/plain": ""}, raw=True, metadata={"workbook": "shown"})
 
-    def _record(self, kind: str, content) -> None:
+    def _record(self, kind: str, content: list) -> None:
         display({MIME.format(kind): content, "text/plain": f"{kind}: {self.notebook}"}, raw=True)

@@ -54,10 +54,10 @@ def table(
     return _wrap(grid.as_raw_html(), title, notes)
 
 
-def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", n="n", key="t", full=False):
-    """A wide frame (index: rows, columns: ages) as a table of coloured cells: nan blank, 0 written, hidden "·".
+def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", key="t", full=False):
+    """A wide frame (index: rows, columns: n and ages) as a table of coloured cells: nan blank, 0 written, hidden "·".
 
-    A column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the
+    The column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the
     colours' range unless `full`.
 
     >>> wide = pd.DataFrame({"n": [400, 40], 0: [1.0, 1.0], 1: [0.0, None]}, index=["2026-01", "2026-02"])
@@ -65,26 +65,23 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     >>> shown.count(">0%<"), shown.count(">100%<")
     (1, 2)
     """
-    ages = [column for column in frame if column != n]
-    cells = frame[ages].astype("float64")
-    sized = pd.DataFrame({"cohort": frame.index.astype(str), "n": frame[n].to_numpy()}) if n in frame else None
-    hide = hidden(sized, words.minimum_cell).to_numpy() if sized is not None else [False] * len(frame)
+    cells = frame.drop(columns="n").astype("float64")
+    hide = hidden(pd.DataFrame({"cohort": frame.index.astype(str), "n": frame["n"].to_numpy()}), words.minimum_cell).to_numpy()
     top = np.nanmax((cells if full else cells.iloc[:, 1:]).to_numpy(), initial=0.0)
     cells.loc[hide] = cells.loc[hide].where(cells.loc[hide].isna(), -1.0)  # below every shade: told apart from nan
-    cells.columns = [str(age) for age in ages]
-    written = pd.DataFrame({"row": [_text(each, words) for each in frame.index]})
-    if n in frame:
-        written["n"] = [_count(each, words, hiding) for each, hiding in zip(frame[n], hide, strict=True)]
+    cells.columns = [str(age) for age in cells]
+    counts = [_count(each, words, hiding) for each, hiding in zip(frame["n"], hide, strict=True)]
+    written = pd.DataFrame({"row": [_text(each, words) for each in frame.index], "n": counts})
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
     grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
     scale = [0.0, float(top) or 1.0]
     whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
     colors = dict(palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
     grid = grid.data_color(list(cells)[int(whole) :], **colors)
-    grid = grid.cols_label({"row": heading} | ({"n": words.column("n")} if n in frame else {}))
-    grid = grid.cols_align("left", ["row"]).cols_align("right", [c for c in ("n", *cells) if c in (*written, *cells)])
+    grid = grid.cols_label({"row": heading, "n": words.column("n")})
+    grid = grid.cols_align("left", ["row"]).cols_align("right", ["n", *cells])
     notes = [note] if note else []
-    if any(hide):
+    if hide.any():
         notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
     return _wrap(grid.as_raw_html(), title, notes, "heat")
 
@@ -149,8 +146,7 @@ def _count(n, words: Words, hiding: bool) -> str:
 
 
 def _text(value, words: Words) -> str:
-    dated = isinstance(value, pd.Timestamp) or hasattr(value, "isoformat")
-    return html.escape(words.format_field(value, "month!short") if dated else str(value))
+    return html.escape(words.format_field(value, "month!short") if hasattr(value, "isoformat") else str(value))
 
 
 def _kind(spec: str) -> str:

@@ -49,7 +49,7 @@ CHECK = [
     '                      "low": [0.1, 0.2, 0.1], "high": [0.3, 0.4, 0.9], "n": [400, 50, 4]})\n'
     'sheet.table(parts, {"market": "market", "value": "percent", "n": "count"})',
     'axes = charts.forest(sheet.shown(parts), "market", "value", "low", "high", number=sheet.number("percent.0"))\n'
-    'sheet.chart(charts.finish(axes, "Germans buy less often", "Repeat purchase rate by market", "Source: tiny"))',
+    'sheet.chart(axes, "cohorts.by_market", verdict="Germans buy less often")',
     'sheet.heat(pd.DataFrame({"n": [400, 50], 0: [1.0, 1.0], 1: [0.0, None]}, index=["2026-08", "2026-09"]))',
     'sheet.publish("repeat_purchase_rate", proportion(90, 454), unit="fraction")\n'
     'sheet.publish("repeat_purchase_rate", parts, unit="fraction")',

@@ -79,13 +79,13 @@ def test_earlier_reports_are_the_good_monthly_ones_of_the_same_market(tmp_path):
 
 
 def test_what_is_missing_is_said_once_with_the_pages_it_concerns():
-    runs = [SimpleNamespace(title=t, missing=[{"sentence": "No surveys."}] * 2) for t in ("A?", "B?")]
+    runs = [SimpleNamespace(title=t, missing=["No surveys."] * 2) for t in ("A?", "B?")]
     assert index.missing_inputs(runs) == [("No surveys.", "A? · B?")]
     assert index.missing_inputs(runs, told=["No surveys."]) == []
 
 
 def test_a_reason_stands_under_the_first_page_without_an_answer():
-    page = {"answers": [], "failure": "", "missing": [{"sentence": "No surveys."}]}
+    page = {"answers": [], "failure": "", "missing": ["No surveys."]}
     runs = [SimpleNamespace(name=name, title=f"{name}?", **page) for name in ("A", "B")]
     runs.append(SimpleNamespace(name="C", title="C?", answers=["Yes."], failure="", missing=page["missing"]))
     assert index.reasons(runs, WORDS) == {"A": "No surveys.", "B": "Not answered, for the reason given under “A?”"}

@@ -31,7 +31,7 @@ def test_the_head_says_whose_data_as_of_when_and_is_escaped(sheet):
 def test_an_answer_is_shown_and_handed_over(sheet):
     sheet.answer("common.rows_read", table="<orders>", rows=1)
     assert '<p class="answer">&lt;orders&gt;: 1 row read</p>' in markup(sheet)
-    assert handed(sheet, "answer") == [{"sentence": "<orders>: 1 row read"}]
+    assert handed(sheet, "answer") == [["<orders>: 1 row read"]]
 
 
 def test_an_estimate_becomes_one_row_with_its_labels(sheet):
@@ -97,9 +97,7 @@ def test_a_section_says_what_is_missing_and_lets_errors_through(sheet):
         raise MissingTable("Surveys were not supplied.")
     with sheet.section():
         raise NotEnoughData("Only 3 customers.")
-    assert handed(sheet, "missing") == [
-        {"sentence": "Surveys were not supplied.", "table": True}, {"sentence": "Only 3 customers.", "table": False}
-    ]  # fmt: skip
+    assert handed(sheet, "missing") == [["Surveys were not supplied."], ["Only 3 customers."]]
     with pytest.raises(ZeroDivisionError), sheet.section():
         _ = 1 / 0
 
@@ -107,17 +105,18 @@ def test_a_section_says_what_is_missing_and_lets_errors_through(sheet):
 def test_a_section_writes_its_dates_out_and_leaves_names_alone(sheet):
     with sheet.section():
         raise NotEnoughData("Nobody bought from 2026-05-30 to 2026-06, nor in campaign winback-2026-08.")
-    said = handed(sheet, "missing")[0]["sentence"]
-    assert said == "Nobody bought from 30 May 2026 to June 2026, nor in campaign winback-2026-08."
+    assert handed(sheet, "missing")[0][0] == "Nobody bought from 30 May 2026 to June 2026, nor in campaign winback-2026-08."
 
 
 def test_a_chart_shows_its_texts_beside_the_picture(sheet):
-    ax = charts.bars(pd.DataFrame({"name": ["A"], "value": [1.0]}), "name", "value")
-    sheet.chart(charts.finish(ax, "A <wins>", "Points by name", "Source: us"))
+    frame = pd.DataFrame({"name": ["A"], "value": [1.0]})
+    sheet.chart(charts.bars(frame, "name", "value", str), "cohorts.by_market", verdict="A <wins>")
+    sheet.chart(charts.bars(frame, "name", "value", str), "voice.market_alike")
     shown = markup(sheet)
-    assert "<strong>A &lt;wins&gt;</strong><span>Points by name</span>" in shown
-    assert '<p class="source">Source: us</p>' in shown
-    assert "<title" in shown
+    assert "<strong>A &lt;wins&gt;</strong><span>Share of customers with a second purchase" in shown
+    assert '<p class="source">Source: Tiny &lt;Shop&gt;, orders to 31 October 2026.</p>' in shown
+    assert '<p class="source">Source: Tiny &lt;Shop&gt;, survey answers to 31 October 2026.</p>' in shown
+    assert 'A &lt;wins&gt;. Share of customers with' in shown.split("<title")[1]
 
 
 def test_what_charts_of_small_groups_are_given_is_blank(sheet):
