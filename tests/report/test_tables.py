@@ -14,9 +14,9 @@ NAN = float("nan")
 WORDS = Words("en", "EUR")
 FRAME = pd.DataFrame({
     "market": ["DE", "FR", "IT", "<b>US</b>"], "value": [0.5, 0.25, 0.125, 0.75], "low": [0.4, 0.2, 0.1, 0.7],
-    "high": [0.6, 0.3, 0.2, 0.8], "customers": [200, 10, 1, 300], "n": [400, 40, 4, 400],
+    "high": [0.6, 0.3, 0.2, 0.8], "orders": [200, 10, 1, 300], "n": [400, 40, 4, 400],
 })  # fmt: skip
-KINDS = {"market": "market", "value": "percent", "customers": "count", "n": "count"}
+KINDS = {"market": "market", "value": "percent", "orders": "count", "n": "count"}
 
 
 def cells(markup: str) -> list[list[str]]:
@@ -131,5 +131,5 @@ def test_many_rows_with_nothing_to_show_are_named_under_the_table():
     assert "give such a row away: France, Italy and Japan." in shown
     assert "·" not in shown
     assert tables.table(frame.head(3), kinds, WORDS).count("<tr") == 4
-    months = frame.assign(month=["2026-07", "2026-08", "2026-09", "2026-10"])
-    assert tables.table(months, {"month": "month", "value": "percent", "n": "count"}, WORDS).count("<tr") == 5
+    months = frame.assign(period=["2026-07", "2026-08", "2026-09", "2026-10"])
+    assert tables.table(months, {"period": "month", "value": "percent", "n": "count"}, WORDS).count("<tr") == 5
