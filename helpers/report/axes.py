@@ -79,11 +79,7 @@ def row_axes(ax: Axes, number, xlabel=None, reference=None, doublings: bool = Fa
 
 
 def at_its_month(x: pd.Series) -> pd.Series:
-    """Days that all end a month, as the first of it, where the axis names it; anything else as it is.
-
-    >>> at_its_month(pd.Series(pd.to_datetime(["2026-09-30", "2026-10-31"]))).dt.day.tolist()
-    [1, 1]
-    """
+    """Days that all end a month, as the first of it, where the axis names it; anything else as it is."""
     days = pd.to_datetime(x) if len(x) and isinstance(x.iloc[0], date) else x
     ends = pd.api.types.is_datetime64_any_dtype(days) and days.dt.is_month_end.all()
     return days.dt.to_period("M").dt.start_time if ends else x

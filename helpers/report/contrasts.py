@@ -14,17 +14,6 @@ def tell(sheet, pairs: pd.DataFrame, difference: str, **said) -> None:
     pairs: `comparison.pairwise` or `comparison.pairs_of`, the largest effect first (market, other, difference, effect, p);
     difference: how to write it, such as "+money"; said: measure, and the key of the note under the tables. Nothing is said
     of no pairs.
-
-    >>> class Sheet:
-    ...     def say(self, key, **values):
-    ...         print(key, values)
-    ...     def table(self, frame, kinds, title, **values):
-    ...         print(title, len(frame))
-    >>> pairs = pd.DataFrame({"market": ["DE", "DE"], "other": ["FR", "GB"], "p": [0.01, 0.5]})
-    >>> tell(Sheet(), pairs, "+points", measure="Churn")
-    markets.pairs_some {'clear': 1, 'shown': 1, 'measure': 'Churn', 'pairs': 2}
-    markets.pairs_table 1
-    markets.pairs_all_table 2
     """
     if not len(pairs):
         return
@@ -43,13 +32,6 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     """A sentence on whether an effect differs between groups by more than chance: the text key_differ or key_alike.
 
     groups: rows as for `experiments.heterogeneity`; name: how to write a group. Nothing is said of a single one.
-
-    >>> class Sheet:
-    ...     def say(self, key, apart, **values):
-    ...         print(key, apart)
-    >>> groups = pd.DataFrame({"market": ["DE", "JP"], "value": [0.0, 0.2], "low": [-0.02, 0.18], "high": [0.02, 0.22], "n": 90})
-    >>> differ(Sheet(), groups, "market", str.lower, "effect.markets")
-    effect.markets_differ de
     """
     if len(groups) < 2:
         return

@@ -29,11 +29,7 @@ LONG_LABEL = 22  # letters; with a longer one, all labels stand above their rows
 
 
 def canvas(height: float = HEIGHT) -> Axes:
-    """Axes on a new figure of the report's width; the notebook does not show it by itself.
-
-    >>> canvas(2.0).figure.get_size_inches().tolist()
-    [5.3, 2.0]
-    """
+    """Axes on a new figure of the report's width; the notebook does not show it by itself."""
     figure, ax = plt.subplots(figsize=(WIDTH, height), layout="constrained")
     seaborn.despine(ax=ax, left=True)
     plt.close(figure)  # the sheet shows it; the notebook's own display would show it a second time

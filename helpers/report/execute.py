@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,9 +60,7 @@ def execute(
     os.environ |= {"OMP_NUM_THREADS": "1", "WORKBOOK_JOBS": str(jobs), "JUPYTER_PREFER_ENV_PATH": "1"}
     tell = tell or (lambda name, event: None)
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        running = {pool.submit(_run, path, parameters, into, tell): path.stem for path in notebooks}
-        runs = {running[done]: done.result() for done in as_completed(running)}
-    return [runs[path.stem] for path in notebooks]
+        return list(pool.map(lambda path: _run(path, parameters, into, tell), notebooks))
 
 
 def _check_parameters(path: Path, parameters: dict) -> None:

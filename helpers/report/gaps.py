@@ -14,11 +14,6 @@ def told_once(body: str, left_out: Callable[[str], str], elsewhere: str) -> str:
     A section (or subsection) with nothing in it but reasons told before, or steps that rest on them, is left out; the
     head of the page names such sections by left_out(titles). Where a section has more to show, what is repeated gives
     way to the sentence `elsewhere`, and to nothing if a new reason stands beside it.
-
-    >>> gap = SHOWN + '<p class="missing">No surveys.</p>'
-    >>> said = told_once(gap + '<h2 id="a">Who?<a class="anchor-link" href="#a"></a></h2>' + gap, "Left out: {}.".format, "")
-    >>> re.sub("<[^>]+>", " ", said).split()
-    ['No', 'surveys.', 'Left', 'out:', 'Who?.']
     """
     told: set[str] = set()
     head, *sections = re.split(r"(?=<h2 id=)", body)

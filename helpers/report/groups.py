@@ -11,21 +11,6 @@ def tell(sheet, groups, column: str, kind: str, key: str, reference: float) -> N
     groups: `cohort_comparison.repurchase_by`; column and kind: what names a group, and how that is written; key: of the
     texts (key, key_differ, key_alike, key_table). The title names the ends of the row only where a test of all groups says that
     they differ; a group of customers about whom nothing is known is no end.
-
-    >>> import pandas as pd
-    >>> from helpers.report.wording import Words
-    >>> class Sheet:
-    ...     text, number, shown = Words().say, lambda self, spec: format, lambda self, frame: frame
-    ...     name = lambda self, kind: str.title
-    ...     def chart(self, ax, key, **values):
-    ...         print(values["verdict"])
-    ...     def table(self, frame, kinds, title):
-    ...         print(title, list(kinds))
-    >>> groups = pd.DataFrame({"home_market": ["japan", "france"], "active": [70, 40], "n": [100, 100],
-    ...                        "value": [0.7, 0.4], "low": [0.6, 0.3], "high": [0.8, 0.5]})
-    >>> tell(Sheet(), groups, "home_market", "market", "cohorts.by_market", 0.55)
-    Japan: 70% come back; France: 40%
-    cohorts.by_market.table ['home_market', 'value', 'n']
     """
     shown = sheet.shown(groups.assign(label=groups[column].map(sheet.name(kind))))
     ax = charts.forest(shown, "label", "value", "low", "high", reference, number=sheet.number("percent.0"))

@@ -10,9 +10,9 @@ from helpers import periods
 from helpers.estimates import Estimate
 from helpers.report.wording import Words
 
-HEADLINES = {  # metric → whether more is better
-    "repeat_purchase_rate": True, "churn_rate": False, "retention_cost_per_customer": False, "clv_12m": True,
-    "clv_to_cac": True, "payback_months": False, "nps": True,
+HEADLINES = {  # metric → the way that is good
+    "repeat_purchase_rate": "up", "churn_rate": "down", "retention_cost_per_customer": "down", "clv_12m": "up",
+    "clv_to_cac": "up", "payback_months": "down", "nps": "up",
 }  # fmt: skip
 KINDS = {"fraction": "percent", "ratio": "ratio", "months": "count.1 month", "points": "number.0"}
 ABOUT = {"metric", "value", "low", "high", "n", "unit", "period", "as_of", "notebook", "suppressed"}
@@ -20,13 +20,8 @@ HISTORY = 13  # months drawn: the same month last year is the first of them
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 34, 4
 
 
-def headline_rows(rows: list[dict], market: str = "") -> dict[tuple[str, str], dict]:
-    """The rows that speak for the whole client (or the whole market), by metric and period.
-
-    >>> rows = [{"metric": "churn_rate", "period": "2026-10", "value": 0.2}, {"metric": "churn_rate", "market": "DE"}]
-    >>> list(headline_rows(rows))
-    [('churn_rate', '2026-10')]
-    """
+def _headline_rows(rows: list[dict], market: str) -> dict[tuple[str, str], dict]:
+    """The rows that speak for the whole client (or the whole market), by metric and period."""
     found = {}
     for row in rows:
         labels = {name: value for name, value in row.items() if name not in ABOUT}
@@ -44,7 +39,7 @@ def earlier_rows(reports: Path, before: str, suffix: str = "") -> list[dict]:
 
 def cards(rows: list[dict], earlier: list[dict], period: str, words: Words, market: str = "") -> list[dict]:
     """One card per headline metric shown for the period: value, interval, changes, spark line, page."""
-    known = headline_rows(earlier, market) | headline_rows(rows, market)  # this report's own history wins
+    known = _headline_rows(earlier, market) | _headline_rows(rows, market)  # this report's own history wins
     moved = {(row["metric"], row["since"]): _estimate(row) for row in rows if "since" in row and "value" in row}
     return [_card(metric, known, moved, period, words) for metric in HEADLINES if "value" in known.get((metric, period), {})]
 
@@ -52,15 +47,17 @@ def cards(rows: list[dict], earlier: list[dict], period: str, words: Words, mark
 def _card(metric: str, known: dict, moved: dict, period: str, words: Words) -> dict:
     row = known[metric, period]
     kind, now = _kind(row), _estimate(row)
-    end = periods.month_start(period)
-    earlier = [periods.label(periods.add_months(end, -back)) for back in (1, 12)]
-    told = {"kind": kind, "more_is_better": HEADLINES[metric], "words": words}
-    changes = [
-        _change(now, _estimate(known[metric, then]), then, moved.get((f"{metric}_change", then)), **told)
-        for then in earlier if "value" in known.get((metric, then), {})
-    ]  # fmt: skip
-    months = [periods.label(periods.add_months(end, -back)) for back in range(HISTORY)]
-    values = [(month, _estimate(known.get((metric, month), {})).value) for month in months]
+    months = [periods.label(periods.add_months(periods.month_start(period), -back)) for back in range(HISTORY)]
+    history = {month: _estimate(known.get((metric, month), {})) for month in months}
+    changes = []
+    for then in (months[1], months[12]):
+        if history[then].value == history[then].value:
+            compared = now, history[then], kind
+            since = moved.get((f"{metric}_change", then))  # inside its interval a change has no tone
+            direction = words.direction(*compared, since)
+            tone = "good" if direction == HEADLINES[metric] else "bad" if direction in ("up", "down") else ""
+            changes.append((tone, words.change(*compared, then, since)))
+    values = [(month, each.value) for month, each in history.items()]
     unbroken = list(itertools.takewhile(lambda point: point[1] == point[1], values))  # back to the first unknown month
     label = words.say(f"common.kpi.{metric}")
     return {
@@ -71,13 +68,6 @@ def _card(metric: str, known: dict, moved: dict, period: str, words: Words) -> d
         "changes": changes,
         "spark": _spark(label, unbroken[::-1], kind, words),
     }
-
-
-def _change(now, before, then: str, moved: Estimate | None, kind: str, more_is_better: bool, words: Words) -> tuple[str, str]:
-    """The tone (good, bad or none) and the words of a change; inside the interval it has no tone."""
-    direction = words.direction(now, before, kind, moved)
-    tone = {"up": "good" if more_is_better else "bad", "down": "bad" if more_is_better else "good"}.get(direction, "")
-    return tone, words.change(now, before, kind, then, moved)
 
 
 def _kind(row: dict) -> str:

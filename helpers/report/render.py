@@ -56,7 +56,7 @@ def report(
     failures = {run.name: run.failure for run in runs if run.failure}
     published = [row for run in runs if not run.failure for row in run.metrics]
     published = rows.merged(published, shop.settings.privacy.minimum_cell)
-    facts = run_facts(shop, runs, began)
+    facts = _run_facts(shop, runs, began)
     _write(building / "metrics.json", rows.as_lines(published))
     _write(building / "run.json", json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     site.write_pages(building, shop, runs, published, facts)
@@ -80,7 +80,7 @@ def folder_label(as_of: date, market: str = "") -> str:
     return f"{day}-{market}" if market else day
 
 
-def run_facts(shop, runs: list[Run], began: float) -> dict:
+def _run_facts(shop, runs: list[Run], began: float) -> dict:
     """What run.json records: parameters, inputs with their hashes, versions, exchange rates, seconds."""
     files = shop.files.drop_duplicates("file").sort_values("file")
     return {
@@ -91,7 +91,7 @@ def run_facts(shop, runs: list[Run], began: float) -> dict:
         ],
         "engine": shop.settings.engine.kind,
         "versions": {name: metadata.version(name) for name in VERSIONS},
-        "fx": _rates(shop.table("fx")) if shop.has("fx") else {},
+        "fx": _rates(shop.table("fx")),
         "seconds": {run.name: run.seconds for run in runs},
         "seconds_total": round(time.monotonic() - began, 1),
         "failures": {run.name: run.failure for run in runs if run.failure},

@@ -29,9 +29,9 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     brand = settings.report.brand_color
     shared = {
         "lang": settings.language, "client": settings.name, "brand": brand,
-        "brand_ink": brand if contrast_on_white(brand) >= READABLE else "#1f5a7a",
+        "brand_ink": brand if _contrast_on_white(brand) >= READABLE else "#1f5a7a",
         "month": words.format_field(shop.as_of, "month" if month else "day"),
-        "market": words.market(shop.market) if shop.market else "", "logo": logo(settings.folder, settings.report.logo),
+        "market": words.market(shop.market) if shop.market else "", "logo": _logo(settings.folder, settings.report.logo),
         "style": "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("parts.css", "style.css")),
         "pages": runs, "t": words.say,
     }  # fmt: skip
@@ -39,7 +39,7 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     templates.filters["bound"] = lambda text: markupsafe.Markup(formats.escaped(text))
     for run in runs:
-        body = as_html(run, words)
+        body = _as_html(run, words)
         contents = [(anchor, html.unescape(re.sub("<[^>]+>", "", text))) for anchor, text in HEADING.findall(body)]
         page = templates.get_template("page.html.j2").render(
             shared, title=run.title, here=run.name, body=body, contents=contents, failure=run.failure
@@ -49,25 +49,21 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     (folder / "index.html").write_text(front, encoding="utf-8")
 
 
-def as_html(run: Run, words: Words) -> str:
+def _as_html(run: Run, words: Words) -> str:
     """The words of an executed notebook and what its sheet showed, as an HTML fragment; no reason stands in it twice."""
     exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
     body, _ = exporter.from_notebook_node(run.notebook)
     return gaps.told_once(body, lambda titles: words.say("common.page.left_out", titles=titles), words.say("common.page.elsewhere"))
 
 
-def contrast_on_white(color: str) -> float:
-    """The contrast of a colour against white (WCAG 2.1), from 1 (white) to 21 (black).
-
-    >>> contrast_on_white("#000000"), contrast_on_white("#ffffff")
-    (21.0, 1.0)
-    """
+def _contrast_on_white(color: str) -> float:
+    """The contrast of a colour against white (WCAG 2.1), from 1 (white) to 21 (black)."""
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return round(1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05), 2)
 
 
-def logo(folder: Path, name: str) -> str:
+def _logo(folder: Path, name: str) -> str:
     """The client's logo as a data URI; empty without one. It must be an image inside the client's own folder."""
     if not name:
         return ""

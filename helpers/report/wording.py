@@ -61,11 +61,7 @@ class Words(string.Formatter):
         self.common = texts(language, "common")
 
     def has(self, key: str) -> bool:
-        """Whether there is a text for the key (False also when its file is missing).
-
-        >>> Words().has("common.interval"), Words().has("common.no such text")
-        (True, False)
-        """
+        """Whether there is a text for the key (False also when its file is missing)."""
         try:
             self._find(key)
         except WordingError:
@@ -97,11 +93,7 @@ class Words(string.Formatter):
         return self._named("labels", code, topic) or str(code)
 
     def column(self, name: str, topic: str = "common") -> str:
-        """The heading of a table's column, from [columns] of the topic or of common; WordingError when there is none.
-
-        >>> Words().column("market")
-        'Market'
-        """
+        """The heading of a table's column, from [columns] of the topic or of common; WordingError when there is none."""
         heading = self._named("columns", name, topic)
         if heading is None:
             raise WordingError(f"Column '{name}' has no heading: add it to [columns] in {topic}.toml or common.toml.")
@@ -147,13 +139,10 @@ class Words(string.Formatter):
         base is largely the same people a month later. spec is the kind of the number (percent becomes points); since is the
         earlier month or day.
 
-        >>> words = Words()
-        >>> words.change(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000), "percent", "2026-09")
+        >>> Words().change(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000), "percent", "2026-09")
         'up 2.0 points from 18.0% in September 2026'
-        >>> words.change(Estimate(.20, .17, .23, 500), Estimate(.19, .16, .22, 500), "percent", "2026-09")
-        'not clearly changed from 19.0% in September 2026'
         """
-        direction, size = self.direction(now, before, spec, moved), abs(difference(now, before).value)
+        direction, size = self.direction(now, before, spec, moved), abs(_difference(now, before).value)
         ends_month = since is not None and (len(str(since)) == 7 or as_date(since) == month_end(since))
         when = self.say(f"common.change.{'month' if ends_month else 'day'}", since=math.nan if since is None else since)
         size = self.format_field(size, spec.replace("percent", "points"))
@@ -165,7 +154,7 @@ class Words(string.Formatter):
         >>> Words().direction(0.20, 0.18), Words().direction(0.2000, 0.2001), Words().direction(0.2, float("nan"))
         ('up', 'same', 'unknown')
         """
-        moved = moved or difference(now, before)
+        moved = moved or _difference(now, before)
         if math.isnan(moved.value) or 0 < moved.n < self.minimum_cell:
             return "unknown"
         if moved.low <= 0 <= moved.high:
@@ -238,12 +227,8 @@ class Words(string.Formatter):
         return sign + (self.format(self._form(unit, size), n=text) if unit else text)
 
 
-def difference(now, before) -> Estimate:
-    """now − before, with a 95 % interval from both intervals taken as independent; nan ends without intervals.
-
-    >>> [round(end, 3) for end in difference(Estimate(.20, .19, .21, 5000), Estimate(.18, .17, .19, 5000))[:3]]
-    [0.02, 0.006, 0.034]
-    """
+def _difference(now, before) -> Estimate:
+    """now − before, with a 95 % interval from both intervals taken as independent; nan ends without intervals."""
     now, before = (each if isinstance(each, Estimate) else Estimate(float(each)) for each in (now, before))
     value = now.value - before.value
     half = math.hypot((now.high - now.low) / 2, (before.high - before.low) / 2)

@@ -25,7 +25,7 @@ def test_only_rows_for_the_whole_client_are_headlines():
     rows = [row("churn_rate", 0.2, "2026-10", market="DE"), row("churn_rate", 0.3, "2026-10", tier="vip"),
             row("churn_rate", 0.25, "2026-10")]  # fmt: skip
     assert card(rows)["value"] == "25.0%"
-    assert index.headline_rows(rows, "DE")["churn_rate", "2026-10"]["value"] == 0.2
+    assert index._headline_rows(rows, "DE")["churn_rate", "2026-10"]["value"] == 0.2
 
 
 @pytest.mark.parametrize(("metric", "tone"), [("churn_rate", "bad"), ("repeat_purchase_rate", "good")])

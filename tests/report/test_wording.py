@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.estimates import Estimate
-from helpers.report import texts
+from helpers.report import texts, wording
 from helpers.report.texts import LANGUAGES, WordingError
 from helpers.report.wording import Words
 
@@ -116,6 +116,12 @@ def test_money_written_reads_back_as_the_money_rounded_to_its_digits(amount, cur
 ])  # fmt: skip
 def test_a_change_is_called_one_only_outside_its_interval(now, before, text):
     assert WORDS.change(now, before, "percent", "2026-09") == text
+
+
+def test_a_difference_has_the_interval_of_two_independent_numbers():
+    """√(0.01² + 0.01²) to either side."""
+    moved = wording._difference(Estimate(0.20, 0.19, 0.21, 5000), Estimate(0.18, 0.17, 0.19, 5000))
+    assert moved[:3] == pytest.approx((0.02, 0.02 - 0.02**0.5 / 10, 0.02 + 0.02**0.5 / 10))
 
 
 def test_a_change_of_money_is_in_money():
