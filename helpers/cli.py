@@ -81,8 +81,8 @@ def report(
     settings = load_settings(client)
     files = _build(settings, raw, max_rejected)
     day = _last_day(settings, files, month, as_of)
-    with progress.Notebooks(settings.report.notebooks, err) as running:
-        made = render.report(client, day, market.upper(), jobs, running.tell)
+    with progress.shown(settings.report.notebooks, err) as tell:
+        made = render.report(client, day, market.upper(), jobs, tell)
     for name, failure in made.failures.items():
         err.print(f"{name} failed. {failure}", style="red", markup=False)
     out.print(f"{'Finished' if not made.failures else 'Not complete'}, {made.seconds:.0f} s.")

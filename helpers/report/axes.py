@@ -98,15 +98,7 @@ def date_axis(ax: Axes, x) -> None:
 
 
 def rewrite_ticks(figure: Figure, write) -> None:
-    """What is written under the axes goes through the function `write`: months there come as 2026-10, in no language.
-
-    >>> from helpers.report.drawing import canvas
-    >>> ax = canvas()
-    >>> _ticks = ax.set_xticks([0], ["2026-10"])
-    >>> rewrite_ticks(ax.figure, lambda text: text.replace("2026-10", "Oct 2026"))
-    >>> ax.get_xticklabels()[0].get_text()
-    'Oct 2026'
-    """
+    """What is written under the axes goes through the function `write`: months there come as 2026-10, in no language."""
     for ax in figure.axes:
         plain = ax.xaxis.get_major_formatter()
         if not isinstance(plain, ScalarFormatter | Ticks):  # numbers, written all together

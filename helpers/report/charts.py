@@ -42,7 +42,9 @@ def lines(
     shape, band = ({"drawstyle": "steps-post"}, {"step": "post"}) if stepped else ({}, {})
     with matplotlib.rc_context(STYLE):
         ax, frame = drawing.canvas(), frame.assign(**{x: axes.at_its_month(frame[x])})
-        for color, (name, part) in zip(cycle(PALETTE), drawing.parts(frame, by, names), strict=False):
+        parts = frame.groupby(by, sort=False, observed=True) if by else [(None, frame)]
+        for color, (code, part) in zip(cycle(PALETTE), parts, strict=False):
+            name = names(code) if by else None
             part = part.iloc[:: max(1, -(-len(part) // MOST_POINTS))]
             marker = "o" if len(part) <= MOST_MARKED and not stepped else None
             ax.plot(part[x], part[y].astype("float64"), color=color, marker=marker, markersize=4, label=name, **shape)

@@ -5,7 +5,6 @@ import io
 import re
 
 import matplotlib
-import pandas as pd
 import seaborn
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -40,10 +39,6 @@ def row_canvas(labels) -> tuple[Axes, float]:
     """Axes with a row per label, the first on top, and how thick a bar may be.
 
     Long labels stand above their rows and leave them the whole width.
-
-    >>> ax, thick = row_canvas(["DE", "FR"])
-    >>> [text.get_text() for text in ax.get_yticklabels()], thick
-    (['DE', 'FR'], 0.62)
     """
     texts = [str(each) for each in labels]
     above = any(len(text) > LONG_LABEL for text in texts)
@@ -53,13 +48,6 @@ def row_canvas(labels) -> tuple[Axes, float]:
     for place, text in enumerate(texts if above else []):
         ax.annotate(text, (0, place - 0.46), xycoords=("axes fraction", "data"), va="center", fontsize=11)
     return ax, 0.36 if above else 0.62
-
-
-def parts(frame: pd.DataFrame, by: str | None, names) -> list[tuple[str | None, pd.DataFrame]]:
-    """The frame's parts by a column with their names, in order of appearance; one nameless part without a column."""
-    if by is None:
-        return [(None, frame)]
-    return [(names(key), part) for key, part in frame.groupby(by, sort=False, observed=True)]
 
 
 def legend(ax: Axes) -> None:

@@ -40,10 +40,8 @@ class Run:
     @property
     def title(self) -> str:
         """The notebook's first heading: its question."""
-        for cell in self.notebook.cells:
-            if cell.cell_type == "markdown" and cell.source.startswith("# "):
-                return cell.source.splitlines()[0].removeprefix("# ").strip()
-        return self.name
+        words = (cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+        return next((text.splitlines()[0].removeprefix("# ").strip() for text in words if text.startswith("# ")), self.name)
 
 
 def execute(

@@ -3,6 +3,7 @@
 import html
 import itertools
 import json
+import math
 import re
 from pathlib import Path
 
@@ -78,8 +79,7 @@ def _kind(row: dict) -> str:
 
 
 def _estimate(row: dict) -> Estimate:
-    nan = float("nan")
-    return Estimate(row.get("value", nan), row.get("low", nan), row.get("high", nan), row.get("n", 0))
+    return Estimate(*(row.get(name, math.nan) for name in ("value", "low", "high")), row.get("n", 0))
 
 
 def _spark(label: str, series: list[tuple[str, float]], kind: str, words: Words) -> str:

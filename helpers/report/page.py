@@ -135,7 +135,7 @@ class Sheet:
 
     def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
         """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
-        frame = what if isinstance(what, pd.DataFrame) else pd.DataFrame([rows.numbers(what)])
+        frame = what if isinstance(what, pd.DataFrame) else pd.DataFrame([what if isinstance(what, Estimate) else {"value": what}])
         if "value" not in frame:
             raise ValueError(f"publish('{metric}') needs a column value; there are {', '.join(map(str, frame))}.")
         fixed = {"metric": metric, "unit": self.shop.settings.currency if unit == "money" else unit}

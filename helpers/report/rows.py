@@ -6,20 +6,10 @@ import math
 import pandas as pd
 
 from helpers import periods
-from helpers.estimates import Estimate
 from helpers.report.suppress import NUMBERS, hidden_rows
 
 DIGITS = 12  # of the floats: more than any rounding of sums, fewer than noise between machines
 ORDER = ("metric", "period", "market", "sales_channel", "acquisition_channel", "cohort", "age", "tier")
-
-
-def numbers(what) -> dict:
-    """An Estimate or a number as the columns value, low, high, n.
-
-    >>> numbers(Estimate(0.5, 0.4, 0.6, 90))
-    {'value': 0.5, 'low': 0.4, 'high': 0.6, 'n': 90}
-    """
-    return dict(zip(NUMBERS, what, strict=True)) if isinstance(what, Estimate) else {"value": what}
 
 
 def row(labels: dict, hiding: bool) -> dict:

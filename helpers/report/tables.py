@@ -12,8 +12,7 @@ from helpers.report.formats import escaped
 from helpers.report.suppress import hidden
 from helpers.report.wording import HIDDEN, Words
 
-LEFT = ("text", "label", "market", "day", "month", "list")
-TELLS = ("percent", "points", "money", "ratio", "number", "count", "p")  # what is hidden in a row on too few customers
+TELLS = ("percent", "points", "money", "ratio", "number", "count", "p")  # numbers: right-aligned, and hidden in a row on too few customers
 NAMED = ("text", "label", "market")  # kinds of rows that can go from a table; a month in a row of months cannot
 MANY_HIDDEN = 3  # rows with nothing but hidden cells; as many are named under the table instead
 SHADES = ("#eef4f9", "#8fbcdb", "#2f7fb5", "#0b4a7c")  # light to dark; letters on them are black or white, whichever reads
@@ -47,7 +46,7 @@ def table(
         written = written[~bare]
     grid = GT(written, id=key)
     grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
-    numeric = [column for column, kind in kinds.items() if _kind(kind) not in LEFT]
+    numeric = [column for column, kind in kinds.items() if _kind(kind) in TELLS]
     grid = grid.cols_align("left", [column for column in kinds if column not in numeric]).cols_align("right", numeric)
     if (written == HIDDEN).any(axis=None):
         notes.append(words.say("common.hidden_note", minimum=words.minimum_cell))
@@ -71,12 +70,14 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     cells.loc[hide] = cells.loc[hide].where(cells.loc[hide].isna(), -1.0)  # below every shade: told apart from nan
     cells.columns = [str(age) for age in cells]
     counts = [_count(each, words, hiding) for each, hiding in zip(frame["n"], hide, strict=True)]
-    written = pd.DataFrame({"row": [_text(each, words) for each in frame.index], "n": counts})
+    names = [words.format_field(each, "month!short") if hasattr(each, "isoformat") else str(each) for each in frame.index]
+    written = pd.DataFrame({"row": [html.escape(each) for each in names], "n": counts})
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
-    grid = grid.fmt(lambda each: _heat_cell(each, kind, words), columns=list(cells))
-    scale = [0.0, float(top) or 1.0]
+    grid = grid.fmt(
+        lambda each: "" if pd.isna(each) else HIDDEN if each < 0 else words.format_field(each, kind), columns=list(cells)
+    )
     whole = not full and (cells.iloc[:, :1] == 1).all(axis=None)  # a first age of nothing but 100 % tells nothing
-    colors = dict(palette=list(SHADES), domain=scale, na_color="#00000000", truncate=True)
+    colors = dict(palette=list(SHADES), domain=[0.0, float(top) or 1.0], na_color="#00000000", truncate=True)
     grid = grid.data_color(list(cells)[int(whole) :], **colors)
     grid = grid.cols_label({"row": heading, "n": words.column("n")})
     grid = grid.cols_align("left", ["row"]).cols_align("right", ["n", *cells])
@@ -130,12 +131,6 @@ def _interval(ends, place: int, kind: str, words: Words) -> str:
     return f' <span class="interval">{escaped(words.format_field(bounds, f"{kind}!range"))}</span>'
 
 
-def _heat_cell(value, kind: str, words: Words) -> str:
-    if pd.isna(value):
-        return ""
-    return HIDDEN if value < 0 else words.format_field(value, kind)
-
-
 def _count(n, words: Words, hiding: bool) -> str:
     """A number of customers: one too small to show as that, one that a total would give it away by as hidden."""
     if pd.isna(n):
@@ -143,10 +138,6 @@ def _count(n, words: Words, hiding: bool) -> str:
     if n < words.minimum_cell:
         return f"&lt;{words.minimum_cell}"
     return HIDDEN if hiding else words.format_field(n, "count")
-
-
-def _text(value, words: Words) -> str:
-    return html.escape(words.format_field(value, "month!short") if hasattr(value, "isoformat") else str(value))
 
 
 def _kind(spec: str) -> str:

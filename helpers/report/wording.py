@@ -180,7 +180,7 @@ class Words(string.Formatter):
         return own.get(code) or self.common[group].get(code)
 
     def _with_article(self, code: str, name: str, part: str) -> str:
-        article = self.common["articles"].get(code, "")
+        article = next((article for article, codes in self.common["articles"].items() if code in codes), "")
         return f"{article.capitalize() if part == 'The' else article} {name}".strip()
 
     def _form(self, forms: dict, count) -> str:

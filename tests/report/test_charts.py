@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib import rcParams
 
 from helpers.estimates import NotEnoughData
-from helpers.report import charts, formats
+from helpers.report import axes, charts, drawing, formats
 from helpers.report.wording import Words
 
 NAN = float("nan")
@@ -134,3 +134,10 @@ def test_a_month_end_stands_at_its_month():
     ax.figure.canvas.draw()
     marks = {text.get_text(): place for place, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)}
     assert marks["2026-01"] == matplotlib.dates.date2num(ax.lines[0].get_xdata()[3])
+
+
+def test_months_under_an_axis_are_written_by_the_function_given():
+    ax = drawing.canvas()
+    ax.set_xticks([0], ["2026-10"])
+    axes.rewrite_ticks(ax.figure, lambda text: text.replace("2026-10", "Oct 2026"))
+    assert ax.get_xticklabels()[0].get_text() == "Oct 2026"
