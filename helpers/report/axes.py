@@ -20,11 +20,6 @@ class Ticks(Formatter):
     """Writes an axis by the function `number`, all with one decimal more where one would be rounded away from its place.
 
     `number.finer`, where there is one, writes that decimal.
-
-    >>> ticks = Ticks(lambda value: f"{value:.0f}")
-    >>> ticks.number.finer = lambda value: f"{value:.1f}"
-    >>> ticks.format_ticks([2, 2.5, 3]), ticks.format_ticks([2, 3, 4])
-    (['2.0', '2.5', '3.0'], ['2', '3', '4'])
     """
 
     def __init__(self, number) -> None:

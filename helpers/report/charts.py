@@ -28,9 +28,7 @@ SMALL_STEPS = 2  # totals more than this many times the span of the steps are cu
 ROOM = 0.16  # of the width, for the values written at the bars' ends
 
 
-def lines(
-    frame, x, y, low=None, high=None, by=None, number=None, names=str, mark=None, xlabel=None, ylabel=None, stepped=False
-) -> Axes:
+def lines(frame, x, y, low=None, high=None, by=None, number=None, names=str, mark=None, xlabel=None, ylabel=None, stepped=False) -> Axes:
     """One line per value of `by` over x, with a band from low to high; `mark` draws a dashed line at that x.
 
     stepped: level until the next event, as a survival curve is.

@@ -12,7 +12,7 @@ def told_once(body: str, left_out: Callable[[str], str], elsewhere: str) -> str:
     """A page's HTML fragment in which each reason for something missing stands once, where it comes first.
 
     A section (or subsection) with nothing in it but reasons told before, or steps that rest on them, is left out; the
-    head of the page names such sections by left_out(titles). Where a section has more to show, what is repeated gives
+    head of the page names such sections by left_out(titles=…). Where a section has more to show, what is repeated gives
     way to the sentence `elsewhere`, and to nothing if a new reason stands beside it.
     """
     told: set[str] = set()
@@ -27,7 +27,7 @@ def told_once(body: str, left_out: Callable[[str], str], elsewhere: str) -> str:
             continue
         gone += [_title(text) for text, is_empty in parts[1:] if is_empty]
         kept += [text for place, (text, is_empty) in enumerate(parts) if place == 0 or not is_empty]
-    said = f'<p class="missing">{left_out(" · ".join(gone))}</p>\n' if gone else ""
+    said = f'<p class="missing">{left_out(titles=" · ".join(gone))}</p>\n' if gone else ""
     return (head + said + "".join(kept)).replace(SHOWN, "")
 
 

@@ -16,7 +16,7 @@
 
 Strings for charts and for other sentences, not shown by themselves:
     sheet.text("churn.axis", ...)                      a filled text
-    sheet.change(now, before, "percent", "2026-09")    "up 1.2 points from 18.0% in September 2026", honest about intervals
+    sheet.words.change(now, before, "percent", "2026-09")    "up 1.2 points from 18.0% in September 2026"
     sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
     sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
                                                        and sentences about groups that may be small are given
@@ -80,10 +80,6 @@ class Sheet:
         """A computed sentence in the text."""
         self._html(f"<p>{escaped(self.text(key, **values))}</p>")
 
-    def change(self, now, before, spec: str = "percent", since=None) -> str:
-        """How a number moved since an earlier month or day (wording.Words.change)."""
-        return self.words.change(now, before, spec, since)
-
     def number(self, spec: str):
         """A function writing a number by a spec of wording, for charts; its `finer` writes one decimal more."""
         write = partial(self.words.format_field, spec=spec)
@@ -117,9 +113,7 @@ class Sheet:
             f'<p class="source">{escaped(f"{source} {hides}".strip())}</p></figure>'
         )
 
-    def table(
-        self, frame: pd.DataFrame, kinds: dict[str, str], title: str = "", note: str = "", n: str = "n", fold="", **values
-    ):
+    def table(self, frame: pd.DataFrame, kinds: dict[str, str], title="", note="", n="n", fold="", **values) -> None:
         """The columns of kinds as a table (report/tables.py); title, note and fold are keys of texts, filled with values.
 
         With fold, the table is folded away under that text.
@@ -128,7 +122,7 @@ class Sheet:
         shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
         self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
-    def heat(self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="common.columns.cohort", full=False):
+    def heat(self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="common.columns.cohort", full=False) -> None:
         """A wide frame as coloured cells (report/tables.py); title, note and heading (of the row labels) are keys of texts."""
         texts = self._texts(title, note, {})
         self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), full=full))

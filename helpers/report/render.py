@@ -36,9 +36,7 @@ class Report:
         return self.folder / "index.html"
 
 
-def report(
-    client: str, as_of: date, market: str = "", jobs: int = 2, tell: Callable[[str, str], None] | None = None
-) -> Report:
+def report(client: str, as_of: date, market: str = "", jobs: int = 2, tell: Callable[[str, str], None] | None = None) -> Report:
     """The report of a client as of a day, in reports/<client>/<YYYY-MM> (YYYY-MM-DD when the day ends no month).
 
     With failures it is written beside, as <YYYY-MM>.failed, with the executed notebooks; the last good report stays.
@@ -53,14 +51,14 @@ def report(
         raise FileNotFoundError(f"There is no {', '.join(absent)} in notebooks/, which client.toml asks for.")
     building = _fresh_folder(home, label)
     runs = execute(paths, {"client": client, "as_of": as_of.isoformat(), "market": market}, building, jobs, tell)
-    failures = {run.name: run.failure for run in runs if run.failure}
     published = [row for run in runs if not run.failure for row in run.metrics]
     published = rows.merged(published, shop.settings.privacy.minimum_cell)
     facts = _run_facts(shop, runs, began)
-    _write(building / "metrics.json", rows.as_lines(published))
-    _write(building / "run.json", json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (building / "metrics.json").write_text(rows.as_lines(published), encoding="utf-8", newline="\n")
+    (building / "run.json").write_text(noted, encoding="utf-8", newline="\n")
     site.write_pages(building, shop, runs, published, facts)
-    if not failures:
+    if not (failures := facts["failures"]):
         for path in paths:
             (building / path.name).unlink(missing_ok=True)
     target = home / (f"{label}.failed" if failures else label)
@@ -103,10 +101,6 @@ def _rates(fx) -> dict:
     if foreign.empty:
         return {}
     return {"source": ", ".join(sorted(foreign["source"])), "last_rate": f"{foreign['last'].max():%Y-%m-%d}"}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _fresh_folder(home: Path, label: str) -> Path:

@@ -4,6 +4,7 @@ import base64
 import html
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -38,8 +39,10 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
     loader = jinja2.FileSystemLoader(TEMPLATES)
     templates = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     templates.filters["bound"] = lambda text: markupsafe.Markup(formats.escaped(text))
+    exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
+    left_out, elsewhere = partial(words.say, "common.page.left_out"), words.say("common.page.elsewhere")
     for run in runs:
-        body = _as_html(run, words)
+        body = gaps.told_once(exporter.from_notebook_node(run.notebook)[0], left_out, elsewhere)
         contents = [(anchor, html.unescape(re.sub("<[^>]+>", "", text))) for anchor, text in HEADING.findall(body)]
         page = templates.get_template("page.html.j2").render(
             shared, title=run.title, here=run.name, body=body, contents=contents, failure=run.failure
@@ -47,13 +50,6 @@ def write_pages(folder: Path, shop, runs: list[Run], rows: list[dict], facts: di
         (folder / f"{run.name}.html").write_text(page, encoding="utf-8")
     front = templates.get_template("index.html.j2").render(shared, **_front(folder, shop, runs, rows, facts, words))
     (folder / "index.html").write_text(front, encoding="utf-8")
-
-
-def _as_html(run: Run, words: Words) -> str:
-    """The words of an executed notebook and what its sheet showed, as an HTML fragment; no reason stands in it twice."""
-    exporter = HTMLExporter(template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
-    body, _ = exporter.from_notebook_node(run.notebook)
-    return gaps.told_once(body, lambda titles: words.say("common.page.left_out", titles=titles), words.say("common.page.elsewhere"))
 
 
 def _contrast_on_white(color: str) -> float:

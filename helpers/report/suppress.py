@@ -37,7 +37,7 @@ def _complement(rows: pd.DataFrame, counts: pd.Series, hide: pd.Series, minimum:
     while hide.any() and hide.sum() != before:  # hiding along one dimension can leave a lone cell along another
         before = hide.sum()
         for dimension in (column for column in labels if column not in STANDS_ALONE):
-            parts = rows[~rows[dimension].map(_is_total)]
+            parts = rows[rows[dimension].notna() & ~rows[dimension].astype(str).str.casefold().isin(TOTALS)]
             others = [column for column in labels if column != dimension and not _follows(rows, column, dimension)]
             groups = parts.groupby(others, dropna=False, sort=False, observed=True) if others else [(None, parts)]
             for _, group in groups:
@@ -65,10 +65,6 @@ def _is_label(rows: pd.DataFrame, column: str) -> bool:
         return False
     number = pd.api.types.is_numeric_dtype(rows[column]) and not pd.api.types.is_bool_dtype(rows[column])
     return column in STANDS_ALONE or not number
-
-
-def _is_total(label) -> bool:
-    return pd.isna(label) or str(label).casefold() in TOTALS
 
 
 def hidden_rows(rows: list[dict], minimum: int) -> list[bool]:

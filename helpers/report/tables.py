@@ -18,9 +18,7 @@ MANY_HIDDEN = 3  # rows with nothing but hidden cells; as many are named under t
 SHADES = ("#eef4f9", "#8fbcdb", "#2f7fb5", "#0b4a7c")  # light to dark; letters on them are black or white, whichever reads
 
 
-def table(
-    frame: pd.DataFrame, kinds: dict[str, str], words: Words, *, topic="common", title="", note="", n="n", key="t"
-):
+def table(frame: pd.DataFrame, kinds: dict[str, str], words: Words, *, topic="common", title="", note="", n="n", key="t") -> str:
     """The columns of `kinds` as an HTML table, formatted by their kind (the specs of wording).
 
     A column with companions low and high (value, low, high), or <column>_low and <column>_high, gets its interval
@@ -53,7 +51,7 @@ def table(
     return _wrap(grid.as_raw_html(), title, notes)
 
 
-def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", key="t", full=False):
+def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title="", note="", key="t", full=False) -> str:
     """A wide frame (index: rows, columns: n and ages) as a table of coloured cells: nan blank, 0 written, hidden "·".
 
     The column n is shown as it is and rules which rows are hidden. The first age (always 100 %) is left out of the

@@ -141,3 +141,10 @@ def test_months_under_an_axis_are_written_by_the_function_given():
     ax.set_xticks([0], ["2026-10"])
     axes.rewrite_ticks(ax.figure, lambda text: text.replace("2026-10", "Oct 2026"))
     assert ax.get_xticklabels()[0].get_text() == "Oct 2026"
+
+
+def test_all_ticks_get_a_decimal_where_one_would_lose_its_place():
+    number = partial("{:.0f}".format)
+    number.finer = "{:.1f}".format
+    assert axes.Ticks(number).format_ticks([2, 2.5, 3]) == ["2.0", "2.5", "3.0"]
+    assert axes.Ticks(number).format_ticks([2, 3, 4]) == ["2", "3", "4"]

@@ -18,7 +18,7 @@ def page(*parts: str) -> str:
 
 
 def told(*parts: str) -> list[str]:
-    said = gaps.told_once(page(*parts), "Left out: {}".format, "See above.")
+    said = gaps.told_once(page(*parts), "Left out: {titles}".format, "See above.")
     assert gaps.SHOWN not in said
     return [each for each in re.sub("<[^>]+>", "\n", said.replace(TABLE, "TABLE")).split("\n") if each.strip()]
 

@@ -160,7 +160,3 @@ def test_next_steps_are_at_most_five_and_filled_from_their_rows(sheet):
 def test_every_output_can_be_shown_where_there_is_no_html(sheet):
     sheet.publish("churn_rate", 0.5, unit="fraction")
     assert all("text/plain" in bundle for bundle in sheet.seen)
-
-
-def test_a_change_is_worded(sheet):
-    assert sheet.change(0.2, 0.1, "percent", "2026-09") == "up 10.0 points from 10.0% in September 2026"
