@@ -1,9 +1,12 @@
-"""Markets and other groups set against each other: which pairs differ, and whether an effect differs between groups."""
+"""Groups of customers set against each other: by a share, pair by pair, and whether an effect differs between them."""
 
 import pandas as pd
 
 from helpers.estimates import ALPHA, Estimate
 from helpers.metrics.campaigns import experiments
+from helpers.metrics.groups.markets import UNKNOWN
+from helpers.metrics.retention import cohort_comparison
+from helpers.report import charts
 
 MOST = 15  # pairs that differ are shown; more are no longer read
 
@@ -39,3 +42,22 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     own = Estimate(*groups.set_index(by).loc[found.apart, ["value", "low", "high", "n"]])
     said = {"p": found.p_value, "apart": name(found.apart), "own": own, "rest": found.rest}
     sheet.say(f"{key}_differ" if found.p_value < ALPHA else f"{key}_alike", **said)
+
+
+def shares(sheet, groups, column: str, kind: str, key: str, reference: float) -> None:
+    """A chart of the groups, best first, against the share of all customers (reference), and their numbers in a table.
+
+    groups: `cohort_comparison.repurchase_by`; column and kind: what names a group, and how that is written; key: of the
+    texts (key.subtitle, key.alike, key.table). The title names the ends of the row only where a test of all groups says that
+    they differ; a group of customers about whom nothing is known is no end.
+    """
+    shown = sheet.shown(groups.assign(label=groups[column].map(sheet.name(kind))))
+    ax = charts.forest(shown, "label", "value", "low", "high", reference, number=sheet.number("percent.0"))
+    told = shown.dropna(subset="value")
+    ends, verdict = told[told[column] != UNKNOWN], sheet.text(f"{key}.alike")
+    if len(ends) > 1 and cohort_comparison.differ(told):
+        best, worst = ends.iloc[0], ends.iloc[-1]
+        said = {"best": best["label"], "most": best["value"], "worst": worst["label"], "least": worst["value"]}
+        verdict = sheet.text("cohorts.groups_differ", **said)
+    sheet.chart(ax, key, verdict=verdict)
+    sheet.table(groups, {column: kind, "value": "percent", "n": "count"}, title=f"{key}.table")
