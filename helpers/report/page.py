@@ -97,9 +97,12 @@ class Sheet:
         shown.loc[hidden(frame, self.words.minimum_cell), blank] = float("nan")
         return shown
 
-    def chart(self, ax, key: str, **values) -> None:
-        """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source."""
-        finding, subtitle = (self.text(f"{key}.{part}", **values) for part in ("finding", "subtitle"))
+    def chart(self, ax, key: str, finding: str = "finding", **values) -> None:
+        """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source.
+
+        finding: which of the key's texts it is, where there are several, such as "clear" and "alike".
+        """
+        finding, subtitle = (self.text(f"{key}.{part}", **values) for part in (finding, "subtitle"))
         source = f"{key.split('.')[0]}.source"
         source = source if self.words.has(source) else "common.source"
         source = self.text(source, client=self.shop.settings.name, as_of=self.shop.as_of)

@@ -111,7 +111,7 @@ def test_a_section_writes_its_dates_out_and_leaves_names_alone(sheet):
 def test_a_chart_shows_its_texts_beside_the_picture(sheet):
     frame = pd.DataFrame({"name": ["A"], "value": [1.0]})
     sheet.chart(charts.bars(frame, "name", "value", str), "cohorts.by_market", verdict="A <wins>")
-    sheet.chart(charts.bars(frame, "name", "value", str), "voice.market_alike")
+    sheet.chart(charts.bars(frame, "name", "value", str), "voice.market", "alike")
     shown = markup(sheet)
     assert "<strong>A &lt;wins&gt;</strong><span>Share of customers with a second purchase" in shown
     assert '<p class="source">Source: Tiny &lt;Shop&gt;, orders to 31 October 2026.</p>' in shown
