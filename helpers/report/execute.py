@@ -87,9 +87,9 @@ def _run(path: Path, parameters: dict, into: Path, tell: Callable[[str, str], No
     except Exception as error:  # noqa: BLE001 - a dead kernel or a hung cell must not stop the other notebooks
         failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
     notebook = nbformat.read(output if output.exists() else path, as_version=4)
-    run = Run(path.stem, notebook, round(time.monotonic() - began, 1))
-    if failure:
-        run.failure = f"{_where(notebook)} {failure}".strip()
+    notebook.cells = [cell for cell in notebook.cells if not ADDED & set(cell.metadata.get("tags", []))]
+    failure = failure and f"{_where(notebook)} {failure}".strip()
+    run = Run(path.stem, notebook, round(time.monotonic() - began, 1), failure)
     _collect(run)
     run.failure = run.failure or rows.conflict(run.metrics)
     tell(path.stem, "failed" if run.failure else "done")
@@ -98,11 +98,8 @@ def _run(path: Path, parameters: dict, into: Path, tell: Callable[[str, str], No
 
 def _where(notebook: nbformat.NotebookNode) -> str:
     """Which cell failed, in the reader's terms: its number and the heading above it."""
-    heading, number = "", 0
-    for cell in notebook.cells:
-        if ADDED & set(cell.metadata.get("tags", [])):
-            continue
-        number += 1
+    heading = ""
+    for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type == "markdown":
             titles = [line for line in cell.source.splitlines() if line.startswith("#")]
             heading = titles[-1].lstrip("# ").strip() if titles else heading
@@ -112,8 +109,7 @@ def _where(notebook: nbformat.NotebookNode) -> str:
 
 
 def _collect(run: Run) -> None:
-    """What the cells handed over beside what they show: taken out, as are papermill's own cells, for no page has it."""
-    run.notebook.cells = [cell for cell in run.notebook.cells if not ADDED & set(cell.metadata.get("tags", []))]
+    """What the cells handed over beside what they show: taken out, for no page has it."""
     handed = {"metrics": run.metrics, "answer": run.answers, "missing": run.missing, "actions": run.actions}
     for cell in run.notebook.cells:
         kept = []

@@ -19,7 +19,6 @@ VERSIONS = (
     "retention-workbook", "duckdb", "ibis-framework", "pandas", "numpy", "lifetimes", "statsmodels", "scikit-learn",
     "matplotlib",
 )  # fmt: skip
-COUNTS = ("rows_read", "rows_accepted", "rows_rejected")
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,11 @@ def folder_label(as_of: date, market: str = "") -> str:
 
 def _run_facts(shop, runs: list[Run], began: float) -> dict:
     """What run.json records: parameters, inputs with their hashes, versions, exchange rates, seconds."""
-    files = shop.files.drop_duplicates("file").sort_values("file")
+    told = ["file", "sha256", "rows_read", "rows_accepted", "rows_rejected"]
+    files = shop.files.drop_duplicates("file").sort_values("file")[told]
     return {
         "parameters": {"client": shop.settings.client, "as_of": shop.as_of.isoformat(), "market": shop.market},
-        "inputs": [
-            {"file": row.file, "sha256": row.sha256} | {part: int(getattr(row, part)) for part in COUNTS}
-            for row in files.itertuples()
-        ],
+        "inputs": files.astype(dict.fromkeys(told[2:], "int64")).to_dict("records"),
         "engine": shop.settings.engine.kind,
         "versions": {name: metadata.version(name) for name in VERSIONS},
         "fx": _rates(shop.table("fx")),
