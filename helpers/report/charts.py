@@ -74,30 +74,29 @@ def bars(frame, label, value, number) -> Axes:
     return ax
 
 
-def forest(frame, label, value, low, high, reference=None, number=str, xlabel=None, doublings=False) -> Axes:
-    """A point with its interval per row, first row on top, against a dashed reference (the overall value, say).
+def forest(frame, label, reference=None, number=str, xlabel=None, doublings=False) -> Axes:
+    """A point (value) with its interval (low, high) per row, first row on top, against a dashed reference (the overall value, say).
 
     A row without a value (its customers are too few) stands last, by name, with the mark of a hidden cell: its place
     must not tell its rank. With no value at all there is nothing to draw: NotEnoughData. doublings: factors, for which half and
     twice lie equally far from 1.
 
-    >>> frame = pd.DataFrame({"market": ["DE"], "rate": [.2], "low": [.1], "high": [.3]})
-    >>> len(forest(frame, "market", "rate", "low", "high", reference=.25).lines)
+    >>> frame = pd.DataFrame({"market": ["DE"], "value": [.2], "low": [.1], "high": [.3]})
+    >>> len(forest(frame, "market", reference=.25).lines)
     2
     """
     with matplotlib.rc_context(STYLE):
-        known = frame[value].notna()
+        known = frame["value"].notna()
         if not known.any():
             raise NotEnoughData("A chart is left out: every group in it has too few customers to be shown.")
         frame = pd.concat([frame[known], frame[~known].sort_values(label)])
         ax, _ = drawing.row_canvas(frame[label])
         for place in range(known.sum(), len(frame)):
             ax.annotate(HIDDEN, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=14)
-        ends = frame[[value, low, high]].astype("float64")
-        reach = [ends[value] - ends[low], ends[high] - ends[value]]
-        reach = [side.clip(lower=0) for side in reach]  # an end equal to its value may come out a hair below zero
-        ax.errorbar(ends[value], range(len(frame)), xerr=reach, fmt="none", ecolor=PALETTE[0], elinewidth=2.2, capsize=0)
-        ax.plot(ends[value], range(len(frame)), "o", color=PALETTE[0], markersize=7)
+        value, low, high = (frame[column].astype("float64") for column in ("value", "low", "high"))
+        reach = [side.clip(lower=0) for side in (value - low, high - value)]  # an end at its value may come out below zero
+        ax.errorbar(value, range(len(frame)), xerr=reach, fmt="none", ecolor=PALETTE[0], elinewidth=2.2, capsize=0)
+        ax.plot(value, range(len(frame)), "o", color=PALETTE[0], markersize=7)
         axes.row_axes(ax, number, xlabel, reference, doublings)
     return ax
 

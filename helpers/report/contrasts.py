@@ -52,7 +52,7 @@ def shares(sheet, groups, column: str, kind: str, key: str, reference: float) ->
     they differ; a group of customers about whom nothing is known is no end.
     """
     shown = sheet.shown(groups.assign(label=groups[column].map(sheet.name(kind))))
-    ax = charts.forest(shown, "label", "value", "low", "high", reference, number=sheet.number("percent.0"))
+    ax = charts.forest(shown, "label", reference, number=sheet.number("percent.0"))
     told = shown.dropna(subset="value")
     ends, verdict = told[told[column] != UNKNOWN], sheet.text(f"{key}.alike")
     if len(ends) > 1 and cohort_comparison.differ(told):

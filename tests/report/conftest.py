@@ -48,7 +48,7 @@ CHECK = [
     'parts = pd.DataFrame({"market": ["DE", "FR", "<script>alert(1)</script>"], "value": [0.2, 0.2468, 0.75],\n'
     '                      "low": [0.1, 0.2, 0.1], "high": [0.3, 0.4, 0.9], "n": [400, 50, 4]})\n'
     'sheet.table(parts, {"market": "market", "value": "percent", "n": "count"})',
-    'axes = charts.forest(sheet.shown(parts), "market", "value", "low", "high", number=sheet.number("percent.0"))\n'
+    'axes = charts.forest(sheet.shown(parts), "market", number=sheet.number("percent.0"))\n'
     'sheet.chart(axes, "cohorts.by_market", verdict="Germans buy less often")',
     'sheet.heat(pd.DataFrame({"n": [400, 50], 0: [1.0, 1.0], 1: [0.0, None]}, index=["2026-08", "2026-09"]))',
     'sheet.publish("repeat_purchase_rate", proportion(90, 454), unit="fraction")\n'

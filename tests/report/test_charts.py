@@ -25,7 +25,7 @@ DRAW = {
     "lines": lambda: charts.lines(MONTHS, "month", "value", "low", "high", by="market", mark=pd.Timestamp(2026, 2, 1)),
     "steps": lambda: charts.lines(MONTHS, "month", "value", "low", "high", by="market", stepped=True),
     "bars": lambda: charts.bars(ROWS, "name", "value", str),
-    "forest": lambda: charts.forest(ROWS, "name", "value", "low", "high", reference=0.5),
+    "forest": lambda: charts.forest(ROWS, "name", reference=0.5),
     "stacked": lambda: charts.stacked(MONTHS, "month", "value", "market"),
     "waterfall": lambda: charts.waterfall(ROWS, "name", "value", str),
     "scatter": lambda: charts.scatter(ROWS, "low", "high", str, "Low", "High"),
@@ -66,11 +66,11 @@ def test_bars_are_as_long_as_their_values_first_on_top():
 
 def test_a_hidden_row_of_a_forest_stands_last_with_its_mark_and_none_shown_is_no_chart():
     hidden = ROWS.assign(value=[NAN, -2.0], low=[NAN, -3.0], high=[NAN, -1.0])
-    ax = charts.forest(hidden, "name", "value", "low", "high")
+    ax = charts.forest(hidden, "name")
     assert [text.get_text() for text in ax.get_yticklabels()] == ["B", "A"]
     assert [(text.get_text(), text.xy[1]) for text in ax.texts] == [("·", 1)]
     with pytest.raises(NotEnoughData, match="too few customers"):
-        charts.forest(hidden.head(1), "name", "value", "low", "high")
+        charts.forest(hidden.head(1), "name")
 
 
 def test_stacked_columns_sum_to_the_total_and_negatives_hang_below():
@@ -121,7 +121,7 @@ def test_a_tick_says_where_it_stands(spec, low, high):
     number = partial(words.format_field, spec=spec)
     number.finer = partial(words.format_field, spec=formats.finer(spec))
     frame = pd.DataFrame({"market": ["DE", "FR"], "value": [low, high], "low": [low, high], "high": [low, high]})
-    ax = charts.forest(frame, "market", "value", "low", "high", number=number)
+    ax = charts.forest(frame, "market", number=number)
     ax.figure.canvas.draw()
     places, texts = ax.get_xticks(), [text.get_text() for text in ax.get_xticklabels()]
     read = [float(re.sub(r"[^\d.−]", "", text).replace("−", "-")) for text in texts]
