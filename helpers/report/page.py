@@ -4,8 +4,9 @@
     sheet.answer("churn.answer", rate=rate, lost=412)  # the answer, also on index.html; see language/en/churn.toml
     sheet.say("churn.sensitivity", factor=2)           # a sentence in the text
     sheet.chart(ax, "churn.by_month", rate=rate)       # texts churn.by_month.finding and .subtitle; churn.source if there is one
+    sheet.chart(ax, "churn.season", "clear")           # … .clear instead of .finding, where a finding has several cases
     sheet.table(frame, {"market": "market", "value": "percent", "n": "count"}, title="churn.table_title")
-    sheet.heat(wide, "percent.0", title="cohorts.heat")    # index: cohorts, columns: [n,] ages; nan blank, 0 shown
+    sheet.heat(wide, "percent.0", title="cohorts.heat")    # index: cohorts, columns: n, ages; nan blank, 0 shown
     sheet.publish("churn_rate", rate, unit="fraction", period="2026-10", market="DE")      # one row of metrics.json
     sheet.publish("churn_rate", frame, unit="fraction")    # value[, low, high, n]; every other column is a label
     with sheet.section():                              # not enough data in here: its sentence instead
@@ -98,10 +99,7 @@ class Sheet:
         return shown
 
     def chart(self, ax, key: str, finding: str = "finding", **values) -> None:
-        """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source.
-
-        finding: which of the key's texts it is, where there are several, such as "clear" and "alike".
-        """
+        """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source."""
         finding, subtitle = (self.text(f"{key}.{part}", **values) for part in (finding, "subtitle"))
         source = f"{key.split('.')[0]}.source"
         source = source if self.words.has(source) else "common.source"
