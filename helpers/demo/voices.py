@@ -133,7 +133,7 @@ def subscriptions(orders: pd.DataFrame, folk: pd.DataFrame, seed: int) -> pd.Dat
     moves = pd.concat([
         table.assign(kind="new", date=table["first"], mrr_delta=table["mrr"]),
         changed.assign(kind=np.where(change > 0, "expansion", "contraction"), date=changed["first"] + 45, mrr_delta=change),
-        ended.assign(kind="churn", date=ended["last"] + 60, mrr_delta=-held),
+        ended.assign(kind="churn", date=ended["last"] + 60, mrr_delta=-held[ended.index]),
         again.assign(kind="reactivation", date=again["last"] + 120, mrr_delta=again["mrr"]),
     ]).sort_values(["date", "subscription_id"])
     delta = moves["mrr_delta"].round(2).where(moves["places"] > 0, moves["mrr_delta"].round())
