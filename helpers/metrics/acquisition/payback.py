@@ -19,13 +19,14 @@ ENDS = {"value": "", "low": "_low", "high": "_high"}
 MONEY = ("worth", "worth_low", "worth_high", "cost")  # the columns of `by_group` that are money
 
 
-def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None) -> pd.DataFrame:
+def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None, least: int = 0) -> pd.DataFrame:
     """Cumulative realised margin per acquired customer by age in months, minor units; age 0 is the month of winning.
 
     Pooled over cohorts (months of first purchase): each age's margin is divided by the customers observed at that whole age, and
     the increments are summed; compare cohorts at one age. Truncated histories are left out. by: columns of the customer, or cohort.
-    last_cohorts: only the newest so many months of winning. The interval comes from 32 random groups of customers (first digit of
-    the pseudonym), t with 31 degrees of freedom. Columns *by, age, value, low, high, n (customers observed at that age).
+    last_cohorts: only the newest so many months of winning; least: only ages at which so many customers are observed. The interval
+    comes from 32 random groups of customers (first digit of the pseudonym), t with 31 degrees of freedom. Columns *by, age, value,
+    low, high, n (customers observed at that age).
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["1a", "1a", "2b"], "truncated": [False] * 3,
@@ -45,6 +46,9 @@ def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_coh
     parts = cells.groupby(by, dropna=False) if by else [((), cells)]
     curves = [_curve(group, newest).assign(**dict(zip(by, key, strict=True))) for key, group in parts]
     curve = pd.concat(curves, ignore_index=True)
+    curve = curve[curve["n"] >= least]
+    if curve.empty:
+        raise NotEnoughData(f"Fewer than {least} customers up to {last} are known to have been new: too few for their margin by age.")
     if "cohort" in by:
         curve["cohort"] = [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in curve["cohort"]]
     return curve[[*by, "age", "value", "low", "high", "n"]]

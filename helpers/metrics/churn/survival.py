@@ -9,9 +9,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy.stats import norm
 
-from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
+from helpers.estimates import Z_95, Estimate, NotEnoughData, with_wilson
 
 RETURN_SHARE = 0.90  # W: the day by which 90 % of the returns within the horizon have happened
 HORIZON_DAYS = 365
@@ -85,7 +84,7 @@ def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
         survival = (left / at_risk).cumprod()
         greenwood = np.sqrt((days["returns"] / (at_risk * left)).cumsum())
         log_survival = np.log(survival)
-        spread = np.exp(norm.ppf(1 - ALPHA / 2) * greenwood / log_survival)  # below 1, log S being negative
+        spread = np.exp(Z_95 * greenwood / log_survival)  # below 1, log S being negative
         low, high = 1 - survival**spread, 1 - survival ** (1 / spread)
     table = pd.DataFrame({
         "day": days.index, "at_risk": at_risk, "returns": days["returns"], "value": 1 - survival,

@@ -9,9 +9,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy import stats
 
-from helpers.estimates import ALPHA, Estimate, bootstrap_weights
+from helpers.estimates import ALPHA, Z_95, Estimate, bootstrap_weights
 from helpers.metrics.occasions import bucket
 from helpers.metrics.value import expectations
 from helpers.metrics.value.fits import Fit
@@ -20,7 +19,6 @@ from helpers.periods import DAYS_PER_MONTH, DAYS_PER_YEAR
 
 DRAWS = 200
 COARSE_DAYS = 28  # parameter draws are compared on rows this coarse: their ratio to the fit's value hardly feels it
-Z = stats.norm.ppf(1 - ALPHA / 2)
 EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 
 
@@ -192,6 +190,6 @@ def parameters(*fits: Fit) -> pd.DataFrame:
     rows = []
     for fitted in fits:
         for (name, value), error in zip(fitted.params.items(), fitted.errors.values(), strict=True):
-            spread = math.exp(Z * error / value)
+            spread = math.exp(Z_95 * error / value)
             rows.append((fitted.model, name, value, error, value / spread, value * spread, fitted.customers))
     return pd.DataFrame(rows, columns=["model", "parameter", "value", "error", "low", "high", "n"])

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import Z_95, NotEnoughData
 from helpers.metrics.value import btyd, expectations
 from helpers.metrics.value.fits import Fit
 from helpers.periods import DAYS_PER_YEAR
@@ -83,7 +82,7 @@ def group_table(rows: pd.DataFrame, by: str, pooled: Fit, fits: dict[str, Fit]) 
     found = []
     for name in sorted(n.index):
         log, variance = _new_customer(fits[name]) if name in fits else common
-        half = stats.norm.ppf(1 - ALPHA / 2) * np.sqrt(variance)
+        half = Z_95 * np.sqrt(variance)
         found.append((name, *np.exp([log, log - half, log + half]), np.exp(common[0]), name in fits, int(n[name])))
     return pd.DataFrame(found, columns=[by, "value", "low", "high", "pooled", "own", "n"])
 

@@ -66,6 +66,13 @@ class TestEdges:
         with pytest.raises(NotEnoughData, match="No customer up to 2020-01-31 is known to have been new"):
             payback.ltv_curve(six_customers, date(2020, 1, 31))
 
+    def test_only_ages_that_enough_customers_reach(self, six_customers):
+        every = payback.ltv_curve(six_customers, AS_OF)
+        enough = payback.ltv_curve(six_customers, AS_OF, least=4)
+        assert len(enough) < len(every) and enough.equals(every[every["n"] >= 4])
+        with pytest.raises(NotEnoughData, match="Fewer than 10 customers up to 2026-06-30"):
+            payback.ltv_curve(six_customers, AS_OF, least=10)
+
     def test_groups_without_a_cost_are_left_out(self):
         curve = pd.DataFrame({"cohort": ["2026-01"], "age": [0], "value": [9.0], "low": [8.0], "high": [9.5], "n": [9]})
         assert not len(payback.payback_months(curve, pd.DataFrame({"cohort": ["2025-01"], "value": [1.0]}), ["cohort"]))

@@ -112,7 +112,7 @@ def test_a_change_is_as_sure_as_customers_drawn_again_say():
     counts = np.column_stack([each >= times for each in inside for times in (1, 2)]).astype(float)
     drawn = rng.multinomial(3_000, np.full(3_000, 1 / 3_000), size=2_000) @ counts
     low, high = np.quantile(drawn[:, 1] / drawn[:, 0] - drawn[:, 3] / drawn[:, 2], [0.025, 0.975])
-    assert (moved.low, moved.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+    assert (moved.low, moved.high) == pytest.approx((low, high), abs=0.05 * (high - low))
     rates = [buyers.repeat_purchase_rate(purchases(days), day).iloc[0] for day in (now, before)]
     apart = np.hypot(*(rate["high"] - rate["low"] for rate in rates))
     assert moved.high - moved.low < 0.6 * apart
