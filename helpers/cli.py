@@ -154,17 +154,17 @@ def demo() -> None:
 @_command
 def forget(client: ClientName, email: Annotated[str, typer.Argument(help="The person's e-mail.")]) -> None:
     """Erase a person from a client's raw exports, tables and action lists."""
-    from helpers.intake.forget import forget as erase
+    from helpers.intake import people
 
-    out.print(erase(client, email), markup=False)
+    out.print(people.forget(client, email), markup=False)
 
 
 @_command
 def contacts(client: ClientName, month: Month, raw: RawFolder = None) -> None:
     """Join a month's action list to e-mail addresses, for the mailing tool; the file stays in data/CLIENT/actions."""
-    from helpers.intake.contacts import contacts as join
+    from helpers.intake import people
 
-    out.print(str(join(client, month, raw)), markup=False)
+    out.print(str(people.contacts(client, month, raw)), markup=False)
 
 
 def _write_demo(only_if_none: bool = False) -> None:

@@ -170,7 +170,7 @@ def test_a_new_client_is_made_once(run, project):
 
 
 def test_forget_and_contacts_hand_over_and_print_what_they_are_told(run, project, monkeypatch):
-    monkeypatch.setattr("helpers.intake.forget.forget", lambda client, email: f"Erased [{email}] from {client}")
-    monkeypatch.setattr("helpers.intake.contacts.contacts", lambda client, month, raw: project / f"{client}.csv")
+    monkeypatch.setattr("helpers.intake.people.forget", lambda client, email: f"Erased [{email}] from {client}")
+    monkeypatch.setattr("helpers.intake.people.contacts", lambda client, month, raw: project / f"{client}.csv")
     assert "Erased [a@b.example] from tiny" in run("forget", "tiny", "a@b.example").output
     assert run("contacts", "tiny", "2026-10").output.strip().endswith("tiny.csv")

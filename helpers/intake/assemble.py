@@ -61,7 +61,10 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
             if target == "referrals":
                 stacked = stacked.mutate(referrer=ibis.literal("e:").concat(stacked.referrer_email.strip().lower()))
                 identified.append(stacked.select(buyer="referrer"))
-        parts[target] = _at_month_end(stacked) if target == "retention_costs" else stacked
+        if target == "retention_costs":
+            month_end = _.month.truncate("M") + ibis.interval(months=1) - ibis.interval(days=1)
+            stacked = stacked.mutate(month=month_end.cast("date"))
+        parts[target] = stacked
     parts["orders"] = con.create_table("orders_stacked", parts["orders"])
     buyers = privacy.buyers_table(con, identified, settings)
     shared = privacy.impossible_addresses(con, parts["orders"], settings.privacy.placeholder_orders_per_day)
@@ -158,15 +161,11 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     people = sales.customers(orders, parts.get("customers"), settings.history_complete, start)
     tables = {
         "orders": orders.order_by("ordered_at", "source", "order_id"),
-        "order_lines": _or_empty(con, lines, "order_lines"),
-        "refunds": _or_empty(con, refunds, "refunds"),
+        "order_lines": lines,
+        "refunds": refunds,
         "customers": people.order_by("customer_id"),
     }
-    return tables, untaxed + reconcile.order_remarks(con, parts, orders, refunds)
-
-
-def _or_empty(con, rows: ir.Table | None, name: str) -> ir.Table:
-    return con.create_table(f"no_{name}", schema=ibis.schema(schema.TABLES[name].dtypes)) if rows is None else rows
+    return tables, untaxed + reconcile.order_remarks(con, parts, orders, refunds) + overlaps.doubled(con, parts["orders"])
 
 
 def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
@@ -211,13 +210,11 @@ def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> 
     return rows.order_by("file_index", "row", *table.names[:2])  # a row of several questions gives several answers
 
 
-def _at_month_end(costs: ir.Table) -> ir.Table:
-    return costs.mutate(month=(_.month.truncate("M") + ibis.interval(months=1) - ibis.interval(days=1)).cast("date"))
-
-
-def _as_in_schema(rows: ir.Table, name: str) -> ir.Table:
-    """Exactly the columns of the schema, in its order and types."""
-    return rows.select(**{column: rows[column].cast(dtype) for column, dtype in schema.TABLES[name].dtypes.items()})
+def _as_in_schema(rows: ir.Table | None, name: str) -> ir.Table:
+    """Exactly the columns of the schema, in its order and types; none for no rows."""
+    dtypes = schema.TABLES[name].dtypes
+    rows = ibis.memtable([], schema=ibis.schema(dtypes)) if rows is None else rows
+    return rows.select(**{column: rows[column].cast(dtype) for column, dtype in dtypes.items()})
 
 
 def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:

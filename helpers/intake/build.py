@@ -5,16 +5,17 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import ibis
 import pandas as pd
 
-from helpers.intake import assemble, conversions, doubled, privacy, read, staging, unread
+from helpers.intake import assemble, conversions, privacy, read, staging
 from helpers.intake.contract import IntakeError, Problem
-from helpers.intake.find import Found, find
+from helpers.intake.find import LEAVE_OUT, Found, find, notes_on, unread_files
 from helpers.settings import Settings
 
 MEMORY_LIMIT = "1500MB"
@@ -23,15 +24,12 @@ RESTS_ON = {"currency", "time_zone", "history_complete", "data_start", "privacy"
 CODE = Path(__file__).parent
 
 
-@dataclass
-class BuildResult:
-    """What a build left: the folder of tables, the account of each file, and what the reader should know."""
+class BuildResult(NamedTuple):
+    """What a build left: the account of each file, whether it is the last build's, and what the reader should know."""
 
-    tables: Path
     files: pd.DataFrame
-    reused: bool = False
-    remarks: list[str] = field(default_factory=list)
-    problems: dict[str, list[Problem]] = field(default_factory=dict)
+    reused: bool
+    remarks: list[str]
 
 
 def build(settings: Settings, raw: Path | None = None, max_rejected: float | None = None) -> BuildResult:
@@ -46,15 +44,12 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
     fingerprint = _fingerprint(settings, folder)
     tables, last = settings.folder / "tables", _manifest(settings)
     if last.get("fingerprint") == fingerprint and last["largest_rejected_share"] <= share:
-        return BuildResult(tables, pd.read_parquet(tables / "files.parquet"), True, last["remarks"])
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    workbench = Path(tempfile.mkdtemp(prefix=".build-", dir=settings.folder))
-    con = open_workbench(workbench, folder)
-    try:
-        found, batches, problems = staged(con, settings, folder, workbench)
+        return BuildResult(pd.read_parquet(tables / "files.parquet"), True, last["remarks"])
+    with workbench(settings, folder) as (con, scratch):
+        found, batches, problems = staged(con, settings, folder, scratch)
         _stop_if_too_many(settings, found, batches, problems, share)
-        files, remarks = assemble.write_tables(con, batches, settings, workbench / "tables")
-        remarks += [f"{file}: {said}" for file, said in unread.notes(found, folder).items()]
+        files, remarks = assemble.write_tables(con, batches, settings, scratch / "tables")
+        remarks += [f"{file}: {said}" for file, said in notes_on(found, folder).items()]
         accounts = [one for batch in batches for one in batch.accounts]
         manifest = {
             "fingerprint": fingerprint,
@@ -62,14 +57,11 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
             "largest_rejected_share": max((one.rejected / one.read for one in accounts if one.read), default=0.0),
             "inputs": {one.raw.file: one.raw.sha256 for one in accounts},
         }
-        (workbench / "tables" / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-        con.disconnect()
+        (scratch / "tables" / "build.json").write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
         if tables.exists():  # the old ones go only when the new ones stand
-            tables.rename(workbench / "old")
-        (workbench / "tables").rename(tables)
-    finally:
-        shutil.rmtree(workbench, ignore_errors=True)
-    return BuildResult(tables, files, False, remarks, problems)
+            tables.rename(scratch / "old")
+        (scratch / "tables").rename(tables)
+    return BuildResult(files, False, remarks)
 
 
 def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
@@ -77,18 +69,16 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
 
     Reads everything and writes nothing but the reject files; a file that no format takes says which is nearest and what it lacks.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder) as name:
-        con = open_workbench(Path(name), raw or settings.folder / "raw")
-        found, batches, problems = staged(con, settings, raw or settings.folder / "raw", Path(name))
-        con.disconnect()
+    folder = raw or settings.folder / "raw"
+    with workbench(settings, folder) as (con, scratch):
+        found, batches, problems = staged(con, settings, folder, scratch)
     accounts = {one.raw.file: one for batch in batches for one in batch.accounts}
-    rows, notes = [], unread.notes(found, raw or settings.folder / "raw")
+    rows, notes = [], notes_on(found, folder)
     for one in found:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
         said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
         said = "\n".join(filter(None, [said, f"{one.raw.file}: {note}" if (note := notes.pop(one.raw.file, "")) else ""]))
-        taken = f"left out: {doubled.LEAVE_OUT}" if one.left_out else one.match.format.title if one.match else "not recognised"
+        taken = f"left out: {LEAVE_OUT}" if one.left_out else one.match.format.title if one.match else "not recognised"
         rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
     rows += [(file, "", "not read", 0, 0, 0, f"{file}: {note}") for file, note in notes.items()]
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
@@ -99,18 +89,23 @@ def remarks(settings: Settings) -> list[str]:
     return _manifest(settings).get("remarks", [])
 
 
-def open_workbench(folder: Path, raw: Path):
-    """A DuckDB connection with bounded memory: in memory for small exports, on a scratch file that large ones spill to."""
-    size = sum(path.stat().st_size for path in raw.rglob("*") if path.is_file())
-    place = folder / "build.duckdb" if size > IN_MEMORY else ":memory:"
-    con = ibis.duckdb.connect(place, memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"))
-    conversions.teach(con)
-    return con
+@contextmanager
+def workbench(settings: Settings, folder: Path):
+    """A DuckDB connection with bounded memory, in memory for small exports, on a file that large ones spill to; and its scratch folder."""
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.folder, ignore_cleanup_errors=True) as name:
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        place = Path(name) / "build.duckdb" if size > IN_MEMORY else ":memory:"
+        con = ibis.duckdb.connect(place, memory_limit=MEMORY_LIMIT, temp_directory=str(Path(name) / "spill"))
+        con.raw_sql(conversions.MACROS)
+        try:
+            yield con, Path(name)
+        finally:
+            con.disconnect()
 
 
-def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list[Found], list, dict]:
+def staged(con, settings: Settings, folder: Path, scratch: Path) -> tuple[list[Found], list, dict]:
     """Every file found, the batches they were staged in, and the problems of each file by its label."""
-    found = find(settings, folder, workbench)
+    found = find(settings, folder, scratch)
     problems = {_label(settings, one.raw.file): [one.problem] for one in found if one.problem}
     batches, groups, rejected = [], {}, settings.folder / "rejected"
     shutil.rmtree(rejected, ignore_errors=True)
@@ -119,12 +114,11 @@ def staged(con, settings: Settings, folder: Path, workbench: Path) -> tuple[list
             groups.setdefault(one.alike, []).append(one)
     for alike in groups.values():
         try:
-            batches.append(staging.stage(con, alike, settings, workbench, rejected))
+            batches.append(staging.stage(con, alike, settings, scratch, rejected))
             problems |= {_label(settings, a.raw.file): a.problems for a in batches[-1].accounts if a.problems}
         except IntakeError as error:
-            named = [one.raw.file for one in alike if one.raw.file in error.problems]
-            problems |= {_label(settings, file): error.problems[file] for file in named}
-            problems |= {} if named else {_label(settings, one.raw.file): error.listed for one in alike}
+            named = [one.raw.file for one in alike if one.raw.file in error.problems] or [one.raw.file for one in alike]
+            problems |= {_label(settings, file): error.problems.get(file, error.listed) for file in named}
     return found, batches, problems
 
 
@@ -149,7 +143,7 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
 def _fingerprint(settings: Settings, folder: Path) -> str:
     """A hash of everything the tables rest on."""
     digest = hashlib.sha256()
-    digest.update("".join(unread.unread_files(folder)).encode())
+    digest.update("".join(unread_files(folder)).encode())
     for raw in read.raw_files(folder):
         digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
     digest.update(settings.model_dump_json(include=RESTS_ON).encode())

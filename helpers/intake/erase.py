@@ -49,7 +49,6 @@ def change(the: Plan, rows: Iterable, is_person: Callable, nothing="") -> Callab
     mine = {the.order_of(row) for row in rows if any(map(is_person, row))} - {None, ""}
 
     def without(row):
-        """The row after the change."""
         if not any(map(is_person, row)) and the.order_of(row) not in mine:
             return row
         if the.kept is None:

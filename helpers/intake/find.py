@@ -1,7 +1,10 @@
-"""Which raw file is what: every export with its source in client.toml and the format that takes it."""
+"""Which raw file is what: every export with its source in client.toml and the format that takes it; and what is not read."""
 
+import zipfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from helpers.codes import nearest
@@ -10,6 +13,9 @@ from helpers.intake.contract import IntakeError, Problem
 from helpers.settings import Settings, Source
 
 JAPANESE = "cp932"
+LEAVE_OUT = "skip = true"  # what leaves a source out, in client.toml
+ARCHIVES = {".zip", ".gz", ".7z", ".rar", ".tar", ".bz2", ".xz", ".tgz"}
+WORKBOOKS = {".xls", ".xlsm", ".xlsb", ".ods", ".numbers"}
 
 
 @dataclass(frozen=True)
@@ -17,8 +23,8 @@ class Found:
     """A raw file with the format it was taken for, or the problem that kept it from being taken."""
 
     raw: read.Raw
-    source: str = ""
-    terms: Source | None = None
+    source: str
+    terms: Source
     match: recognise.Match | None = None
     layout: read.Layout | None = None
     path: Path | None = None
@@ -29,7 +35,7 @@ class Found:
     @property
     def left_out(self) -> bool:
         """Whether client.toml leaves it out; what forgets a person looks into it all the same."""
-        return self.terms is not None and self.terms.skip
+        return self.terms.skip
 
     @property
     def alike(self) -> tuple:
@@ -55,7 +61,7 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
             pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
             advice = "Put the export there, or set active = false for a source that has ended."
             problem = Problem(f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/", advice)
-            found.append(Found(read.Raw(folder / pattern, pattern, "", "csv"), name, terms, problem=problem))
+            found.append(Found(read.Raw(folder / pattern, pattern, "csv"), name, terms, problem=problem))
     return [replace(one, index=index) for index, one in enumerate(_with_names_checked(found))]
 
 
@@ -63,11 +69,8 @@ def _with_names_checked(found: list[Found]) -> list[Found]:
     """The files; the first of a source whose columns or conditions in client.toml name what is not there says so."""
     for name in {one.source for one in found if one.terms.columns or one.terms.where}:
         places = [k for k, one in enumerate(found) if one.source == name and one.match]
-        mine = [found[k] for k in places]
-        if mine and (wrong := recognise.misnamed(mine[0].terms.columns, mine[0].terms.where, [m.match for m in mine],
-                                                 [m.layout.header for m in mine])):  # fmt: skip
-            what, meant = ("; ".join(what for what, _meant in wrong), " ".join(meant for _what, meant in wrong if meant))
-            found[places[0]] = replace(mine[0], problem=Problem(f"[sources.{name}] in client.toml", what, meant))
+        if places and (problem := recognise.misnamed([found[k] for k in places])):
+            found[places[0]] = replace(found[places[0]], problem=problem)
     return found
 
 
@@ -83,20 +86,17 @@ def _from_database(name: str, terms: Source, formats: dict, workbench: Path) -> 
     try:
         raw = read.database_table(name, terms.url, terms.table, workbench)
     except IntakeError as error:
-        return Found(read.Raw(workbench / name, f"{name}.{terms.table}", "", "parquet"), name, terms, problem=error.listed[0])
+        return Found(read.Raw(workbench / name, f"{name}.{terms.table}", "parquet"), name, terms, problem=error.listed[0])
     return _recognised(raw, name, terms, formats, workbench)
 
 
 def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbench: Path) -> Found:
     """A file with the format that takes it, by the first way to read it that any format fits."""
-
-    def refused(problem: Problem) -> Found:
-        """The file as one that no format takes."""
-        return Found(raw, name, terms, problem=problem)
-
+    as_found = partial(Found, raw, name, terms)
     if terms.format and terms.format not in formats:
         meant = f"Did you mean {close}? " if (close := nearest(terms.format, formats)) else ""
-        return refused(Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", f"{meant}Known: {', '.join(sorted(formats))}."))
+        advice = f"{meant}Known: {', '.join(sorted(formats))}."
+        return as_found(problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", advice))
     candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
     try:
         if raw.kind == "xlsx":
@@ -109,11 +109,11 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
             if raw.kind == "csv":
                 layout = replace(layout, encoding=_encoding(path, best.format, layout.encoding))
                 if layout.encoding is None:
-                    return refused(Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."))
-            return Found(raw, _source_name(name, best), terms, best, layout, path)
+                    return as_found(problem=Problem("the file", "it is in none of the encodings this export comes in", "Save it as UTF-8."))
+            return Found(raw, name or best.format.channel, terms, best, layout, path)
     except IntakeError as error:
-        return refused(error.listed[0])
-    return refused(recognise.not_recognised(header, candidates))
+        return as_found(problem=error.listed[0])
+    return as_found(problem=recognise.not_recognised(header, candidates))
 
 
 def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbench: Path) -> Found:
@@ -142,12 +142,7 @@ def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbe
     named, only = ", ".join(f"{sheet.title} ({what})" for sheet, what in other.items()), ", ".join(sheet.title for sheet in read_too)
     note = f"of its sheets only {only} {'is' if len(mine) == 1 else 'are'} read, not {named}"
     note = f"{note}. If data stand there, save that sheet as a file of its own." if other else ""
-    return Found(raw, _source_name(name, best), terms, best, layout, path, note=note)
-
-
-def _source_name(name: str, best: recognise.Match) -> str:
-    """The source of a file: as client.toml says, else the format's channel."""
-    return name or best.format.rule("sales_channel") or best.format.name
+    return Found(raw, name or best.format.channel, terms, best, layout, path, note=note)
 
 
 def _encoding(path: Path, form: recognise.Format, of_header: str) -> str | None:
@@ -174,3 +169,36 @@ def _is_japanese(path: Path, form: recognise.Format) -> bool:
     except UnicodeDecodeError:
         return False
     return kana and 2 * common > wide
+
+
+def unread_files(folder: Path) -> dict[str, str]:
+    """Files of a folder, by name, that are in no way the workbook reads, each with what it is and what to do about it."""
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        file = path.relative_to(folder)
+        if path.suffix.lower() in read.SUFFIXES or any(part.startswith((".", "~$")) for part in file.parts):
+            continue
+        said = f"{path.suffix or 'a file without an ending'} is no table. If it holds data, save it as CSV or .xlsx."
+        if path.suffix.lower() in ARCHIVES:
+            said = f"an archive{_members(path)}. Unpack it here and take the archive away."
+        elif path.suffix.lower() in WORKBOOKS:
+            said = "a workbook of another kind. Save it as .xlsx or CSV."
+        found[str(file)] = f"it is not read: {said}"
+    return found
+
+
+def notes_on(found: Iterable, folder: Path) -> dict[str, str]:
+    """By file of a folder, what of it is not read and what to do: whole files, sheets of workbooks, payments left out."""
+    said = {one.raw.file: one.note for one in found if one.note}
+    said |= {one.raw.file: f"it is left out: [sources.{one.source}] says {LEAVE_OUT}." for one in found if one.left_out}
+    return said | unread_files(folder)
+
+
+def _members(path: Path) -> str:
+    """The first files in an archive, if it is one that can be looked into."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [member.filename for member in archive.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return ""
+    return f" that holds {', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else " that is empty"

@@ -2,15 +2,15 @@
 
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.intake import build, doubled, read, time_zones, unpack, unread
+from helpers.intake import build, overlaps, read, unpack
 from helpers.intake.contract import IntakeError
-from helpers.intake.stores import Store, stores
+from helpers.intake.find import LEAVE_OUT, unread_files
+from helpers.intake.stores import Store, stores, zones_of
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
@@ -48,12 +48,11 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     if raw is None:
         return NewClient(folder)
     given, aside = _copied(raw, folder / "raw")
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
-        con = build.open_workbench(Path(scratch), folder / "raw")
-        found, batches, problems = build.staged(con, load_settings(name), folder / "raw", Path(scratch))
+    settings = load_settings(name)
+    with build.workbench(settings, folder / "raw") as (con, scratch):
+        found, batches, problems = build.staged(con, settings, folder / "raw", scratch)
         shops = stores(con, batches, [one.raw.file for one in found])
-        twice = doubled.remarks(con, sold) if (sold := doubled.sold(batches)) is not None else []
-        con.disconnect()
+        twice = overlaps.doubled(con, sold) if (sold := overlaps.sold(batches)) is not None else []
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
     said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]
     said += [str(IntakeError(problems))] if problems else []
@@ -71,7 +70,7 @@ def _copied(raw: Path, target: Path) -> tuple[set[str], list[str]]:
     for file in given:
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(raw / file, target / file)
-    for file, note in unread.unread_files(raw).items():
+    for file, note in unread_files(raw).items():
         inside = Path(file).with_suffix("")
         try:
             names = unpack.from_zip(raw / file, target / inside, read.SUFFIXES) if file.lower().endswith(".zip") else []
@@ -87,7 +86,7 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
     currencies = sum((Counter(store.currency) for store in stores), Counter())
     markets = sum((Counter(store.market) for store in stores), Counter())
     own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
-    zones = [*own, *(time_zones.zones(max(markets, key=markets.get)) if markets else []), "UTC"]
+    zones = [*own, *(zones_of(max(markets, key=markets.get)) if markets else []), "UTC"]
     return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
 
@@ -125,7 +124,7 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
         taken.add(key)
         files = ", ".join(f'"{_escaped(name)}"' for name in store.files)
         files = files if len(store.files) == 1 else f"[{files}]"
-        off = [f"# {doubled.LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
+        off = [f"# {LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
             "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format}"',
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',

@@ -1,4 +1,4 @@
-"""What stands in more than one export of a kind: which file's version counts, what is left out, and how that is said."""
+"""What stands in more than one export: which file's version counts and what is left out; and, only said, sales that two sources hold."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,8 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
+from helpers.intake import privacy
+from helpers.intake.find import LEAVE_OUT
 from helpers.intake.reconcile import AMOUNT, DAY, LEFT_OUT
 from helpers.intake.targets import stored
 from helpers.money import exponent
@@ -16,6 +18,8 @@ ONCE = {  # lines that stand in several files count once
     "refunds": "refund", "returns": "return", "retention_costs": "cost line", "subscriptions": "subscription movement",
 }  # fmt: skip
 SEEN = DAY | {"returns": "return_date", "customers": "signup_date"}  # what tells how far a file reaches
+A_DAY = 86_400
+DOUBLED = 0.5  # of a source's payments, when they are said to be the shops' sales
 POSTINGS = ("amazon_settlement",)  # several files may each charge the same day: only equal lines are the same
 
 
@@ -29,16 +33,12 @@ def versions(con, batches: list) -> dict[int, int]:
                 last = rows.group_by("file_index").aggregate(last=rows[day].max().cast("timestamp('UTC')").epoch_seconds())
                 for one in con.to_pandas(last).dropna().itertuples():
                     latest[one.file_index] = max(latest[one.file_index], one.last)
-        keys |= {one.index: (latest[one.index], one.read, by_number(one.raw.file)) for one in batch.accounts}
+        keys |= {one.index: (latest[one.index], one.read, _by_number(one.raw.file)) for one in batch.accounts}
     return {index: rank for rank, index in enumerate(sorted(keys, key=lambda index: (keys[index], index)))}
 
 
-def by_number(file: str) -> list:
-    """A file's name without its suffix, to sort as people count: export_9 before export_10, a download before its "(1)".
-
-    >>> sorted(["orders_10.csv", "orders (1).csv", "orders_9.csv", "orders.csv"], key=by_number)
-    ['orders.csv', 'orders (1).csv', 'orders_9.csv', 'orders_10.csv']
-    """
+def _by_number(file: str) -> list:
+    """A file's name without its suffix, to sort as people count: export_9 before export_10, a download before its "(1)"."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", str(Path(file).with_suffix(""))) if part]
 
 
@@ -77,8 +77,7 @@ def _spend(rows: ir.Table) -> ir.Table:
     posting, whole = rows.format_name.isin(POSTINGS), rows.market.isnull()
     rows = rows.mutate(posted=posting.ifelse(rows.amount_minor, 0), whole=whole)
     copies = ibis.row_number().over(ibis.window(group_by=[*same[:-1], "market", "file_index"], order_by="row"))
-    rows = rows.mutate(copy=copies)
-    rows = rows.mutate(copy=rows.format_name.isin(POSTINGS).ifelse(rows.copy, 0))
+    rows = rows.mutate(copy=_.format_name.isin(POSTINGS).ifelse(copies, 0))
     equal = rows.version.max().over(ibis.window(group_by=[*same, "market"]))
     split = rows.version.max(where=~rows.whole).over(ibis.window(group_by=same))
     unsplit = rows.version.max(where=rows.whole).over(ibis.window(group_by=same))
@@ -103,7 +102,8 @@ def _said(con, left: ir.Table, target: str, names: dict[int, str]) -> list[str]:
     currency = left.currency if target in AMOUNT else ibis.null("string")
     grouped = left.mutate(said_amount=amount, said_currency=currency).group_by("file_index", "counts", "said_currency")
     found = con.to_pandas(grouped.aggregate(n=_.count(), amount=_.said_amount.sum()).order_by("file_index", "counts", "said_currency"))
-    files, remarks = _by_version(con, target), []
+    files = con.to_pandas(con.table(f"{target}_marked").select("version", "file_index").distinct()).set_index("version")["file_index"]
+    remarks = []
     for index, mine in found.groupby("file_index"):
         sums = mine.groupby("said_currency")["amount"].sum()
         worth = f" ({', '.join(_money(minor, code) for code, minor in sums.items())})" if len(sums) else ""
@@ -118,12 +118,75 @@ def _said(con, left: ir.Table, target: str, names: dict[int, str]) -> list[str]:
     return remarks
 
 
-def _by_version(con, target: str) -> dict[int, int]:
-    """The file of each version."""
-    files = con.table(f"{target}_marked").select("version", "file_index").distinct()
-    return {one.version: one.file_index for one in con.to_pandas(files).itertuples()}
-
-
 def _money(minor: int, currency: str) -> str:
     digits = exponent(currency) if not pd.isna(currency) else 0
     return f"{minor / 10**digits:,.{digits}f} {currency}"
+
+
+def sold(batches: list) -> ir.Table | None:
+    """source_name, format_name, payments, file_index, order_id, ordered_at, buyer, currency, market of every staged order, or None."""
+    parts = []
+    for batch in batches:
+        if "orders" in batch.tables:
+            rows = batch.tables["orders"].mutate(**{name: ibis.literal(value) for name, value in batch.origin.items()})
+            given = {c: rows[c] if c in rows.columns else ibis.null("string") for c in ("currency", "market")}
+            parts.append(rows.select(*batch.origin, "file_index", "order_id", "ordered_at", buyer=privacy.buyer(rows), **given))
+    return ibis.union(*parts) if parts else None
+
+
+def doubled(con, orders: ir.Table) -> list[str]:
+    """What counts twice of the columns of sold(), in sentences that say how many, an example, and what to do.
+
+    Two shops may give the same number to orders of different days: only a number that stands in both within a day is one order.
+    """
+    return [*_shared_orders(con, orders), *_payments(con, orders)]
+
+
+def _shared_orders(con, orders: ir.Table) -> list[str]:
+    names = con.to_pandas(orders.select("source_name", "format_name").distinct())
+    several = [form for form, mine in names.groupby("format_name") if len(mine) > 1]
+    if not several:
+        return []
+    rows = orders.filter(orders.format_name.isin(several)).select("source_name", "format_name", "order_id", "ordered_at")
+    other = rows.view()
+    one = (rows.order_id == other.order_id, rows.format_name == other.format_name, rows.source_name < other.source_name)
+    both = rows.join(other, [*one, within_a_day(rows.ordered_at, other.ordered_at)])
+    both = both.select("source_name", "order_id", "ordered_at", other=other.source_name)
+    found = both.group_by("source_name", "other").aggregate(n=_.order_id.nunique(), first=_.order_id.argmin(_.ordered_at))
+    return [
+        f"{row.n:,} order{'s' if row.n > 1 else ''} of {row.source_name} stand{'' if row.n > 1 else 's'} in {row.other} too, number and "
+        f"day alike (first: {row.first}), and count{'' if row.n > 1 else 's'} twice. If both are one shop, list the files of both under "
+        f'one [sources.…] in client.toml: files = ["first.csv", "second.csv"].'
+        for row in con.to_pandas(found.order_by("source_name", "other")).itertuples()
+    ]
+
+
+def _payments(con, orders: ir.Table) -> list[str]:
+    """Sources of payments of which, while the shops' exports run, most were made by somebody who bought there within a day."""
+    known = orders.filter(orders.buyer.startswith("e:")).mutate(day=_.ordered_at.date())
+    bought = known.filter(~known.payments).group_by("buyer", "day", shop="source_name").aggregate(bought=_.order_id.min())
+    first, last = con.to_pandas(bought.aggregate(first=_.day.min(), last=_.day.max())).iloc[0]
+    paid = known.filter(known.payments)
+    if pd.isna(first) or not con.to_pandas(paid.count()):
+        return []
+    paid = paid.filter(paid.day.between(pd.Timestamp(first).date(), pd.Timestamp(last).date()))
+    total = con.to_pandas(paid.group_by("source_name").aggregate(n=_.order_id.nunique())).set_index("source_name")["n"]
+    near = ibis.union(*(bought.mutate(day=(bought.day + ibis.interval(days=k)).cast("date")) for k in (-1, 0, 1)))
+    pairs = paid.join(near, ["buyer", "day"])
+    found = pairs.group_by("source_name").aggregate(
+        n=_.order_id.nunique(), shops=_.shop.nunique(), shop=_.shop.min(),
+        first=_.order_id.argmin(_.ordered_at), bought=_.bought.argmin(_.ordered_at), day=_.day.min(),
+    )  # fmt: skip
+    return [
+        f"{row.n:,} of the {total[row.source_name]:,} payments of {row.source_name} with a known buyer, while the shops' exports run, were "
+        f"made within a day of the same buyer's order in {row.shop}{' and others' if row.shops > 1 else ''} (first: {row.first} on "
+        f"{pd.Timestamp(row.day):%Y-%m-%d}, order {row.bought}): these sales count twice. Write {LEAVE_OUT} under "
+        f"[sources.{row.source_name}] in client.toml, with its files, to leave the payments out."
+        for row in con.to_pandas(found.order_by("source_name")).itertuples()
+        if row.n >= DOUBLED * total[row.source_name]
+    ]
+
+
+def within_a_day(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.BooleanValue:
+    """Whether two moments are a day apart or less."""
+    return (one.epoch_seconds() - other.epoch_seconds()).abs() <= A_DAY

@@ -24,19 +24,13 @@ PLACEHOLDERS = (
 )
 
 
-def keys_folder() -> Path:
-    """Where the clients' keys are: $WORKBOOK_KEYS, else retention-workbook/keys in the user's settings folder."""
-    if own := os.environ.get("WORKBOOK_KEYS"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "retention-workbook" / "keys"
-
-
 def client_key(client: str) -> bytes:
-    """The client's secret key, made on first use in a file only its owner may read.
+    """The client's secret key, made on first use in a file only its owner may read, in $WORKBOOK_KEYS or the user's settings folder.
 
     Lose the key and every pseudonym changes; to rotate it, delete the file and build again (data/README.md).
     """
-    path = keys_folder() / f"{checked_name(client)}.key"
+    usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "retention-workbook" / "keys"
+    path = Path(os.environ.get("WORKBOOK_KEYS") or usual) / f"{checked_name(client)}.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:

@@ -11,6 +11,10 @@ from helpers.intake import conversions
 from helpers.intake.contract import IntakeError, Problem
 from helpers.settings import Source
 
+TIMESTAMPS = (
+    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d",
+    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d", "%Y-%m",
+)
 MONTHS, MONTH_DAYS = 12, 31
 FAR = 2  # times as far apart: days read in the wrong order scatter over the year
 
@@ -46,45 +50,41 @@ def decimal_mark(con, rows: ir.Table, match) -> str:
     return "," if comma else "."
 
 
-def date_formats(con, rows: ir.Table, match, terms: Source, usual: tuple[str, ...]) -> tuple[str, ...]:
+def date_formats(con, rows: ir.Table, match, terms: Source) -> tuple[str, ...]:
     """The date formats to try: client.toml's, else the format file's with day and month in the order the dates allow.
 
     A format file says day_first = "ask" where the account's language decides: refused when both orders fit every date. With
     true or false that order is the documented one, and refused when the dates speak against it. Dots always stand day first.
     """
     form = match.format
-    formats = tuple(form.rule("timestamps", usual))
+    formats = tuple(form.rule("timestamps", TIMESTAMPS))
     if terms.date_format:
         return (terms.date_format, *(f for f in formats if "%z" in f))
     if terms.day_first is not None:
-        return in_order(formats, terms.day_first)
+        return _in_order(formats, terms.day_first)
     names = [match.columns[h] for h in form.rule("date_columns", []) if h in match.columns]
     usually = form.rule("day_first")
     days = _numeric_days(con, rows, names) if usually is not None else []
     if not days:
         return formats
     first, second = (max(day[part] for day in days) > MONTHS for part in (0, 1))
-    if first or second:
-        if usually == "ask" or first != second:
-            return in_order(formats, first)
-        return in_order(formats, usually)
+    if first != second:
+        return _in_order(formats, first)
+    if first:  # days of both orders: the documented one, and the rest is rejected
+        return _in_order(formats, usually == "ask" or usually)
     if all(a == b for a, b, _year in days):
-        return in_order(formats, True)
-    if usually == "ask" or _against(days, usually):
+        return _in_order(formats, True)
+    against = "" if usually == "ask" else _against(days, usually)
+    if usually == "ask" or against:
         a, b, year = next(day for day in days if day[0] != day[1])
         readings = f"'{a:02d}/{b:02d}/{year}' could be day {a} of month {b} or day {b} of month {a}, and no date in the file settles it"
         advice = "Set day_first = true (day, then month) or day_first = false (month, then day) under [sources.<name>] in client.toml."
-        against = "" if usually == "ask" else _against(days, usually)
         raise IntakeError({form.name: [Problem(names[0], readings + against, advice)]})
-    return in_order(formats, usually)
+    return _in_order(formats, usually)
 
 
-def in_order(formats: tuple[str, ...], day_first: bool) -> tuple[str, ...]:
-    """Date formats with day and month in one order; formats with dots, or that begin with the year, stay as they are.
-
-    >>> in_order(("%m/%d/%Y %H:%M", "%Y-%m-%d"), True)
-    ('%d/%m/%Y %H:%M', '%Y-%m-%d')
-    """
+def _in_order(formats: tuple[str, ...], day_first: bool) -> tuple[str, ...]:
+    """Date formats with day and month in one order; formats with dots, or that begin with the year, stay as they are."""
     wanted = r"%d\1%m\2" if day_first else r"%m\1%d\2"
     turned = tuple(dict.fromkeys(re.sub(r"^%[dm]([/-])%[dm]([/-])", wanted, f) for f in formats))
     if any(f.startswith(("%d/", "%m/")) for f in turned):
@@ -104,11 +104,7 @@ def _numeric_days(con, rows: ir.Table, names: list[str]) -> list[tuple[int, int,
 
 
 def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
-    """What speaks against the documented order of day and month, "" if nothing: days to come, or days far apart.
-
-    >>> _against([(1, 11, 2025), (2, 11, 2025), (9, 11, 2025)], True), _against([(1, 11, 2025), (9, 11, 2025)], False)[:18]
-    ('', '; read month first')
-    """
+    """What speaks against the documented order of day and month, "" if nothing: days to come, or days far apart."""
     taken, other = _dates(days, day_first), _dates(days, not day_first)
     order, latest = "day first" if day_first else "month first", conversions.latest()
     future, future_else = (sum(day > latest for day in read) for read in (taken, other))
@@ -118,11 +114,11 @@ def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
         lie = "lies" if future == 1 else "lie"
         return f"; read {order}, as this export usually is, {future:,} of {len(taken):,} days {lie} in the future"
     span, span_else = ((max(read) - min(read)).days for read in (taken, other))
-    if span > MONTH_DAYS and span_else * FAR < span:
+    if span <= MONTH_DAYS or span_else > FAR * span:
+        return ""
+    if span_else * FAR < span:
         return f"; read {order}, as this export usually is, they are spread over {span:,} days, the other way over {span_else:,}"
-    if span > MONTH_DAYS and span_else <= FAR * span:
-        return f"; read {order}, as this export usually is, or the other way, they are spread over {span:,} days and {span_else:,}"
-    return ""
+    return f"; read {order}, as this export usually is, or the other way, they are spread over {span:,} days and {span_else:,}"
 
 
 def _dates(days: list[tuple[int, int, int]], day_first: bool) -> list[date]:

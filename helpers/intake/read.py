@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -22,7 +23,6 @@ ENCODINGS = ("utf-8", "cp932", "cp1252")
 DELIMITERS = ",\t;|"
 HEADER_LINES = 25
 SAMPLE_BYTES = 256_000
-CHUNK = 4 << 20
 MAX_LINE = 1 << 20
 OVERFLOW = "beyond the header"  # DuckDB drops what a line has beyond the columns unless there is one for it
 csv.field_size_limit(MAX_LINE)
@@ -30,12 +30,17 @@ csv.field_size_limit(MAX_LINE)
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw file as found: its name inside raw/, its bytes' hash, and csv, xlsx, json or parquet."""
+    """A raw file as found: its name inside raw/, and csv, xlsx, json or parquet."""
 
     path: Path
     file: str
-    sha256: str
     kind: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of its bytes."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     @property
     def key(self) -> str:
@@ -65,7 +70,7 @@ def raw_files(folder: Path) -> list[Raw]:
         if not path.resolve().is_relative_to(inside):
             raise IntakeError({str(relative): [Problem("the file", "it is a link that leaves the folder", "Copy the file itself.")]})
         kind = "csv" if path.suffix.lower() in TEXT_SUFFIXES else path.suffix.lower().removeprefix(".")
-        found.append(Raw(path, str(relative), _hash(path), kind))
+        found.append(Raw(path, str(relative), kind))
     return found
 
 
@@ -83,7 +88,7 @@ def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
     except Exception as error:  # noqa: BLE001  every driver has its own; none may show the password in the URL
         what = f"the table cannot be read ({type(error).__name__})"
         raise IntakeError({where: [Problem("url", what, "Check address, password and table name.")]}) from None
-    return Raw(path, f"{name}.{bare}", _hash(path), "parquet")
+    return Raw(path, f"{name}.{bare}", "parquet")
 
 
 def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
@@ -120,21 +125,20 @@ def is_empty(found) -> bool:
 def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
     """The first of the encodings in which every byte of the file makes sense."""
     for encoding in encodings:
-        decoder = codecs.getincrementaldecoder(encoding)()
         with suppress(UnicodeDecodeError):
-            for chunk in _chunks(path):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
+            for _text in codecs.iterdecode(quotes.chunks(path), encoding):
+                pass
             return encoding
     return None
 
 
-def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.Table:
+def load(con, name: str, found: list, workbench: Path) -> ir.Table:
     """The wanted columns of files with one layout, as text, with file_index and `row` as a spreadsheet counts (header is 1)."""
     layout, wanted = found[0].layout, list(dict.fromkeys(found[0].match.columns.values()))
+    quote = found[0].match.format.rule("quote", '"')
     if found[0].raw.kind == "parquet":
-        rows = repeats.with_hash(con, con.read_parquet(found[0].path, table_name=f"{name}_view"), found[0].match)
-        table = con.create_table(name, rows.select(*repeats.hashes(rows), **{c: rows[c].cast("string") for c in wanted}))
+        rows, hashed = repeats.with_hash(con, con.read_parquet(found[0].path, table_name=f"{name}_view"), found[0].match)
+        table = con.create_table(name, rows.select(*hashed, **{c: rows[c].cast("string") for c in wanted}))
         return table.mutate(**{OVERFLOW: NOTHING}, row=table.rowid() + 2, file_index=ibis.literal(found[0].index, "int64"))
     paths = {str(_as_utf8(one, workbench)): one for one in found}
     options = {
@@ -146,8 +150,8 @@ def load(con, name: str, found: list, workbench: Path, quote: str = '"') -> ir.T
     for parallel in (True, False):  # short lines beside quoted line breaks want a single thread
         try:
             view = con.read_csv(list(paths), table_name=f"{name}_view", parallel=parallel, **options)
-            view = repeats.with_hash(con, view, found[0].match)
-            table = con.create_table(name, view.select(*wanted, *repeats.hashes(view), OVERFLOW, "filename"), overwrite=True)
+            view, hashed = repeats.with_hash(con, view, found[0].match)
+            table = con.create_table(name, view.select(*wanted, *hashed, OVERFLOW, "filename"), overwrite=True)
             break
         except duckdb.Error as error:
             if not parallel or "null_padding" not in str(error):
@@ -179,14 +183,11 @@ def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, st
 
 def _as_utf8(one, workbench: Path) -> Path:
     """The file itself, or a copy in UTF-8 without NUL bytes, made by stream."""
-    if one.layout.encoding in ("utf-8", "utf-8-sig") and not any(b"\0" in chunk for chunk in _chunks(one.path)):
+    if one.layout.encoding in ("utf-8", "utf-8-sig") and not any(b"\0" in chunk for chunk in quotes.chunks(one.path)):
         return one.path
     target = workbench / _utf8_name(one.raw)
-    decoder = codecs.getincrementaldecoder(one.layout.encoding)(errors="replace")
     with target.open("w", encoding="utf-8", newline="") as out:
-        for chunk in _chunks(one.path):
-            out.write(decoder.decode(chunk).replace("\0", ""))
-        out.write(decoder.decode(b"", final=True))
+        out.writelines(text.replace("\0", "") for text in codecs.iterdecode(quotes.chunks(one.path), one.layout.encoding, "replace"))
     return target
 
 
@@ -202,17 +203,6 @@ def _header_lines(text: str, encoding: str) -> Iterator[Layout]:
             reader = csv.reader(lines[number:], delimiter=delimiter)
             header = next(reader)
             yield Layout(encoding, delimiter, tuple(header), number + reader.line_num)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
 
 
 def _sample(path: Path) -> bytes:

@@ -34,6 +34,16 @@ class Format:
         """A reading rule of the format file, or the default."""
         return self.rules.get(key, default)
 
+    @property
+    def channel(self) -> str:
+        """The sales channel of what it lists, and so the source of a file that client.toml gives none."""
+        return self.rule("sales_channel") or self.name
+
+    @property
+    def needs(self) -> int:
+        """How many headers a file must have."""
+        return len(self.required) + len(self.rule("any_of", []))
+
 
 @dataclass(frozen=True)
 class Match:
@@ -43,12 +53,6 @@ class Match:
     columns: dict[str, str]
     missing: tuple[str, ...]
     captured: dict[str, str]
-
-    @property
-    def score(self) -> tuple[float, int]:
-        """How well it fits: the share of required headers found, then how many columns are known."""
-        needed = len(self.format.required) + len(self.format.rule("any_of", []))
-        return 1 - len(self.missing) / max(needed, 1), len(self.columns)
 
 
 def plain(header: str) -> str:
@@ -66,7 +70,7 @@ def load_formats(*folders: Path) -> dict[str, Format]:
     >>> "shopify_orders" in load_formats()
     True
     """
-    return {path.stem: load_format(path) for folder in (BUILT_IN, *folders) for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: _load_format(path) for folder in (BUILT_IN, *folders) for path in sorted(folder.glob("*.toml"))}
 
 
 def formats_of(table: str, *folders: Path) -> set[str]:
@@ -78,12 +82,8 @@ def formats_of(table: str, *folders: Path) -> set[str]:
     return {name for name, one in load_formats(*folders).items() if set(one.tables) == {table}}
 
 
-def load_format(path: Path) -> Format:
-    """One format file. Raises ValueError naming the file and the key when it is not one.
-
-    >>> load_format(BUILT_IN / "shopify_orders.toml").title
-    'Shopify orders'
-    """
+def _load_format(path: Path) -> Format:
+    """One format file. Raises ValueError naming the file and the key when it is not one."""
     try:
         rules = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -124,14 +124,15 @@ def match(header: list[str], one: Format, crosswalk: dict[str, str] | None = Non
 def recognise(header: list[str], formats: dict[str, Format], crosswalk: dict[str, str] | None = None) -> Match | None:
     """The format whose required headers are all there; of several, the one that knows most of the columns."""
     fits = [m for one in formats.values() if not (m := match(header, one, crosswalk)).missing]
-    return max(fits, key=lambda m: (len(m.format.required) + len(m.format.rule("any_of", [])), len(m.columns)), default=None)
+    return max(fits, key=lambda m: (m.format.needs, len(m.columns)), default=None)
 
 
 def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
-    """Why no format took a file: the nearest one and the columns it misses."""
+    """Why no format took a file: the nearest one (most of what it needs found, then most columns known) and the columns it misses."""
     if not any(name.strip() for name in header):
         return Problem("the file", "it is empty", f"Export it again. {LEAVE_OUT}")
-    closest = max((match(header, one) for one in formats.values()), key=lambda m: m.score)
+    tried = [match(header, one) for one in formats.values()]
+    closest = max(tried, key=lambda m: (1 - len(m.missing) / max(m.format.needs, 1), len(m.columns)))
     if not closest.columns:
         shown = ", ".join(header[:6]) + (" …" if len(header) > 6 else "")
         advice = f"Name them under [sources.<name>.columns] in client.toml, or write a format file (data/README.md). {LEAVE_OUT}"
@@ -141,15 +142,16 @@ def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
     return Problem("the file", f"not recognised. Nearest is {closest.format.title} ({closest.format.name}), {lacks}", advice)
 
 
-def misnamed(columns: dict, where: dict, matches: list[Match], headers: list[tuple[str, ...]]) -> list[tuple[str, str]]:
+def misnamed(found: list) -> Problem | None:
     """What is wrong with the columns and conditions that client.toml gives a source, whose files these are, and what was meant.
 
     A name of ours must be one that a format of the files reads, a name of theirs must stand in a file, and a condition
     must be on a column that every file has: it would leave out the whole of another.
     """
-    rules = [one.format.rules for one in matches]
+    terms, matches = found[0].terms, [one.match for one in found]
+    columns, where, rules = terms.columns, terms.where, [one.format.rules for one in matches]
     ours = {name for one in rules for name in (*headers_in(one), *one.get("aliases", {}), *one.get("header_patterns", {}))}
-    theirs, read = {name for header in headers for name in header}, {plain(name) for name in [*ours, *where]}
+    theirs, read = {name for one in found for name in one.layout.header}, {plain(name) for name in [*ours, *where]}
     plainly, constant = {plain(name) for name in theirs}, {name for name, value in columns.items() if is_constant(value)}
     known = set.intersection(*(set(one.columns) for one in matches)) | constant
     wrong = [(f"columns: '{name}' is no column that {matches[0].format.title} reads", name, ours)
@@ -158,7 +160,9 @@ def misnamed(columns: dict, where: dict, matches: list[Match], headers: list[tup
               for name in columns.keys() - constant if plain(columns[name]) not in plainly]  # fmt: skip
     wrong += [(f"where: '{name}' is no column of {'every file' if len(matches) > 1 else 'the file'}", name, known)
               for name in where if name not in known]  # fmt: skip
-    return sorted((what, f"For '{name}', did you mean {close}?" if (close := nearest(name, among)) else "") for what, name, among in wrong)
+    said = sorted((what, f"For '{name}', did you mean {close}?" if (close := nearest(name, among)) else "") for what, name, among in wrong)
+    what, meant = "; ".join(what for what, _meant in said), " ".join(meant for _what, meant in said if meant)
+    return Problem(f"[sources.{found[0].source}] in client.toml", what, meant) if said else None
 
 
 def headers_in(spec) -> set[str]:

@@ -7,7 +7,6 @@ import pandas as pd
 from ibis import _
 
 from helpers import schema
-from helpers.intake import doubled
 from helpers.intake.conversions import to_local
 from helpers.settings import Settings
 
@@ -25,7 +24,7 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
     rows, remarks = [], []
     orders = con.read_parquet(folder / "orders.parquet")
     for batch in batches:
-        spans, stand, elsewhere = _spans(con, batch, settings), _standing(con, batch, orders), _elsewhere(con, batch)
+        spans, (stand, elsewhere) = _spans(con, batch, settings), _money(con, batch, orders)
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
@@ -62,8 +61,7 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
         (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
          "in the month's bridge, not against a customer's spend."),
     ]  # fmt: skip
-    said = [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
-    return said + doubled.remarks(con, parts["orders"])
+    return [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:
@@ -82,41 +80,32 @@ def as_day(value) -> date | None:
     return None if pd.isna(value) else pd.Timestamp(value).date()
 
 
-def _standing(con, batch, orders) -> pd.DataFrame:
-    """file_index, currency, table_minor: a batch's money as it stands in the tables, in the export's own terms."""
-    if "orders" in batch.tables:
+def _money(con, batch, orders) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """file_index, currency and table_minor, a batch's money as it stands in the tables in the export's own terms; and the same with
+    elsewhere_minor, what another file's version stands for and is no loss."""
+    target = next((t for t in ("orders", *AMOUNT) if t in batch.tables), None)
+    if target is None:
+        return tuple(pd.DataFrame(columns=["file_index", "currency", name]) for name in ("table_minor", "elsewhere_minor"))
+    if target == "orders":
         mine = con.table("orders").filter(_.source == batch.source).select("source", "order_id", "file_index", "added_tax", "currency")
         stand = orders.select("source", "order_id", "net_minor").join(mine, ["source", "order_id"])
         stand = stand.select("file_index", "currency", amount=(_.net_minor + _.added_tax))
-        if "refunds" in batch.tables:  # a ledger's negative lines
-            stand = stand.union(_counting(con, batch, "refunds").select("file_index", "currency", amount=-_.amount_minor))
-        return con.to_pandas(stand.group_by("file_index", "currency").aggregate(table_minor=_.amount.sum()))
-    target = next((t for t in AMOUNT if t in batch.tables), None)
-    if target is None:
-        return pd.DataFrame(columns=["file_index", "currency", "table_minor"])
-    rows = _counting(con, batch, target).filter(_.currency.notnull())
-    return con.to_pandas(rows.group_by("file_index", "currency").aggregate(table_minor=_[AMOUNT[target]].sum()))
-
-
-def _elsewhere(con, batch) -> pd.DataFrame:
-    """file_index, currency, elsewhere_minor: a batch's money that another file's version stands for, and is no loss."""
-    if "orders" in batch.tables:
-        mine = con.table("orders").filter(_.source == batch.source).select("order_id", "file_index")
         older = batch.tables["orders"].anti_join(mine, ["order_id", "file_index"])
-        given = [older[name].fill_null(0) if name in older.columns else 0 for name in ("gross_minor", "discount_minor")]
-        rows = older.select("file_index", "currency", amount=given[0] - given[1])
-        if f"{LEFT_OUT}refunds" in con.list_tables() and "refunds" in batch.tables:  # a ledger's negative lines
-            refunds = batch.tables["refunds"].semi_join(con.table(f"{LEFT_OUT}refunds"), ["file_index", "row"])
-            rows = rows.union(refunds.select("file_index", "currency", amount=-_.amount_minor))
-        return con.to_pandas(rows.group_by("file_index", "currency").aggregate(elsewhere_minor=_.amount.sum()))
-    target = next((t for t in AMOUNT if t in batch.tables and f"{LEFT_OUT}{t}" in con.list_tables()), None)
-    if target is None:
-        return pd.DataFrame(columns=["file_index", "currency", "elsewhere_minor"])
-    rows = batch.tables[target].semi_join(con.table(f"{LEFT_OUT}{target}"), ["file_index", "row"])
-    return con.to_pandas(rows.group_by("file_index", "currency").aggregate(elsewhere_minor=_[AMOUNT[target]].sum()))
+        gross, discount = (older[name].fill_null(0) if name in older.columns else 0 for name in ("gross_minor", "discount_minor"))
+        newer = older.select("file_index", "currency", amount=gross - discount)
+        if "refunds" in batch.tables:  # a ledger's negative lines
+            less = [rows.mutate(amount=-_.amount) for rows in _counting(con, batch, "refunds")]
+            stand, newer = stand.union(less[0]), newer.union(less[1])
+    else:
+        stand, newer = _counting(con, batch, target)
+    sums = [rows.group_by("file_index", "currency").aggregate(amount=_.amount.sum()) for rows in (stand, newer)]
+    return con.to_pandas(sums[0].rename(table_minor="amount")), con.to_pandas(sums[1].rename(elsewhere_minor="amount"))
 
 
-def _counting(con, batch, target: str):
-    """A batch's rows of a target without those left out for another file's."""
+def _counting(con, batch, target: str) -> tuple:
+    """file_index, currency and amount of a batch's rows of a target that count, and of those left out for another file's."""
     rows, name = batch.tables[target], f"{LEFT_OUT}{target}"
-    return rows.anti_join(con.table(name), ["file_index", "row"]) if name in con.list_tables() else rows
+    there = rows.filter(rows.currency.notnull())
+    left = con.table(name) if name in con.list_tables() else there.select("file_index", "row").limit(0)
+    several = there.anti_join(left, ["file_index", "row"]), there.semi_join(left, ["file_index", "row"])
+    return tuple(one.select("file_index", "currency", amount=one[AMOUNT[target]]) for one in several)

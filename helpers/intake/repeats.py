@@ -11,25 +11,18 @@ SUSPECT = 0.05  # of a file's rows; less of equal lines side by side is what car
 BLOCK, COPY, ORDER = "block of the row", "copy of the row", "order of the row"
 
 
-def wants_whole_rows(match) -> bool:
-    """Whether rows of a format are compared as wholes: orders, unless their parts (sheets) are compared with each other."""
-    return "orders" in match.format.tables and match.columns.get(match.format.rule("once_across")) is None
+def with_hash(con, view: ir.Table, match) -> tuple[ir.Table, list[str]]:
+    """The rows with a hash of all that stands in them, in columns of no use too, where they are compared as wholes; and its column.
 
-
-def with_hash(con, view: ir.Table, match) -> ir.Table:
-    """The rows with a hash of all that stands in them, in columns of no use too, where they are compared as wholes."""
-    if not wants_whole_rows(match):
-        return view
+    They are in orders, unless their parts (sheets) are compared with each other.
+    """
+    if "orders" not in match.format.tables or match.format.rule("once_across") in match.columns:
+        return view, []
     names = ", ".join('"' + c.replace('"', '""') + '"' for c in view.columns if c != "filename")
-    return con.sql(f'SELECT *, hash({names}) AS "{WHOLE}" FROM "{view.get_name()}"')
+    return con.sql(f'SELECT *, hash({names}) AS "{WHOLE}" FROM "{view.get_name()}"'), [WHOLE]
 
 
-def hashes(rows: ir.Table) -> list[str]:
-    """The column of the hash, if the rows have it."""
-    return [WHOLE] if WHOLE in rows.columns else []
-
-
-def has_lines(match) -> bool:
+def _has_lines(match) -> bool:
     """Whether an export gives the lines of an order, each its row, so that an order may hold the same line twice."""
     lines = match.format.tables.get("order_lines", {})
     named = [lines.get(column) for column in ("product", "product_id")]
@@ -50,16 +43,14 @@ def once_within(con, rows: ir.Table, match, name: str) -> tuple[ir.Table, dict[i
         return rows, {}
     if key is None or con.to_pandas(rows.count()) == con.to_pandas(rows.select("file_index", WHOLE).distinct().count()):
         return rows.drop(WHOLE), {}
-    lines, within = has_lines(match), ibis.window(group_by="file_index", order_by="row")
-    numbered = rows.mutate(**{ORDER: rows[key].strip().nullif("")})
+    lines, within = _has_lines(match), ibis.window(group_by="file_index", order_by="row")
+    numbered = rows.mutate(**{ORDER: rows[key].strip().nullif(""), BLOCK: rows.row})
     if lines:
         starts = (numbered[ORDER] != numbered[ORDER].lag().over(within)).fill_null(True)
         header = match.columns.get(spec.get("rows", {}).get("filled")) if "one_per" not in spec else None
         starts = starts | (rows[header].strip().nullif("").notnull()) if header else starts
         so_far = ibis.cumulative_window(group_by="file_index", order_by="row")
         numbered = numbered.mutate(**{BLOCK: starts.cast("int64")}).mutate(**{BLOCK: _[BLOCK].sum().over(so_far)})
-    else:
-        numbered = numbered.mutate(**{BLOCK: _.row})
     copies = ibis.row_number().over(ibis.window(group_by=["file_index", WHOLE, BLOCK], order_by="row"))
     numbered = numbered.mutate(**{COPY: copies})
     first = numbered[BLOCK].min().over(ibis.window(group_by=["file_index", WHOLE, COPY]))

@@ -16,10 +16,6 @@ from helpers.intake.recognise import Match
 from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source
 
-TIMESTAMPS = (
-    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d",
-    "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f", "%Y/%m/%d", "%Y-%m",
-)
 NOT_COLUMNS = ("rows", "one_per")
 LARGEST = 1e13
 
@@ -62,7 +58,7 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     batch = Batch(match, found[0].source, [Account(one.raw, one.index) for one in found])
     if all(read.is_empty(one) for one in found):
         return batch  # templates not filled in yet
-    rows = read.load(con, name, found, workbench, form.rule("quote", '"'))
+    rows = read.load(con, name, found, workbench)
     rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
     rows, said = repeats.once_within(con, rows, match, name)
     for one in batch.accounts:
@@ -70,7 +66,7 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
     batch.rows = rows.drop("repeated") if "repeated" in rows.columns else rows
     texts = con.create_view(f"texts_{name}", rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()}))
-    reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms, TIMESTAMPS))
+    reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms))
     columns, used = {}, {}
     for target, spec in form.tables.items():
         made = _target_columns(reader, _target(target), spec)
@@ -155,7 +151,7 @@ def _with_settings(reader: Reader, target: str, columns: dict) -> dict:
         if said and column in kinds(target):
             columns[column] = {"first": [columns[column], {"constant": said}]} if column in columns else {"constant": said}
     if target == "orders":
-        columns.setdefault("sales_channel", {"constant": reader.match.format.rule("sales_channel", reader.match.format.name)})
+        columns.setdefault("sales_channel", {"constant": reader.match.format.channel})
         said = {"tax_included": reader.source.tax_included, "tax_rate": reader.source.tax_rate}
         columns |= {name: {"constant": value} for name, value in said.items() if value is not None}
         taken_off = reader.match.format.rule("less_tax", "")  # a tax the format has taken off already is not taken off again

@@ -1,14 +1,15 @@
 """Which order exports are one store's, and what they say of it: orders, currencies, markets, span and clock."""
 
-import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+from babel.core import get_global
 from ibis import _
 
-from helpers.intake import doubled, time_zones
+from helpers.intake import overlaps
 
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
 NOT_A_STORE = (  # words of file names that say what and when, not which store
@@ -54,19 +55,15 @@ class File(NamedTuple):
 
 def stores(con, batches: list, files: list[str]) -> list[Store]:
     """The stores of the staged exports; `files` are all files of the folder, so that no store's pattern takes another's."""
-    found = []
-    for form, several in itertools.groupby(sorted((b for b in batches if "orders" in b.tables), key=_form), key=_form):
-        mine = list(several)
-        orders = con.create_table(f"sold_{form}", doubled.sold(mine))
+    found, selling = [], [batch for batch in batches if "orders" in batch.tables]
+    for form in sorted({batch.match.format.name for batch in selling}):
+        mine = [batch for batch in selling if batch.match.format.name == form]
+        orders = con.create_table(f"sold_{form}", overlaps.sold(mine))
         names = {one.index: one.raw.file for batch in mine for one in batch.accounts}
         facts = _facts(con, orders, names)
         for indexes, why in _groups(facts, _pairs(con, orders)):
             found.append(_store(con, mine, orders.filter(_.file_index.isin(indexes)), indexes, facts, files, why))
     return found
-
-
-def _form(batch) -> str:
-    return batch.match.format.name
 
 
 def _facts(con, orders, names: dict[int, str]) -> dict[int, File]:
@@ -86,12 +83,12 @@ def _facts(con, orders, names: dict[int, str]) -> dict[int, File]:
 
 def _pairs(con, orders) -> dict[tuple, tuple]:
     """By two files: the order numbers that stand in both, of the same day and of days apart."""
-    rows, other = orders.select("file_index", "order_id", "ordered_at"), orders.select("file_index", "order_id", "ordered_at").view()
+    rows = orders.select("file_index", "order_id", "ordered_at")
+    other = rows.view()
     both = rows.join(other, [rows.order_id == other.order_id, rows.file_index < other.file_index])
-    near = (rows.ordered_at.epoch_seconds() - other.ordered_at.epoch_seconds()).abs() <= doubled.A_DAY
-    both = both.select(a=rows.file_index, b=other.file_index, near=near)
-    return {(r.a, r.b): (r.near, r.far) for r in con.to_pandas(
-        both.group_by("a", "b").aggregate(near=_.near.sum(), far=(~_.near).sum())).itertuples()}  # fmt: skip
+    both = both.select(a=rows.file_index, b=other.file_index, near=overlaps.within_a_day(rows.ordered_at, other.ordered_at))
+    counts = con.to_pandas(both.group_by("a", "b").aggregate(near=_.near.sum(), far=(~_.near).sum()))
+    return {(one.a, one.b): (one.near, one.far) for one in counts.itertuples()}
 
 
 def _groups(facts: dict[int, File], pairs: dict) -> list[tuple[list[int], str]]:
@@ -154,32 +151,57 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     mine = [facts[index] for index in indexes]
     names = sorted(one.name for one in mine)
     first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
-    zone = next((zone for batch in batches if (zone := time_zones.zone_of(con, batch, indexes, list(counts["market"])))), "")
+    zone = next((zone for batch in batches if (zone := _zone_of(con, batch, indexes, list(counts["market"])))), "")
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
-        patterns(names, [file for file in files if file not in names]), names, form.name, form.rule("sales_channel", form.name),
+        _patterns(names, [file for file in files if file not in names]), names, form.name, form.channel,
         int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words,
         payments=form.rule("payments", False), why=why,
     )  # fmt: skip
 
 
-def patterns(names: list[str], others: list[str]) -> list[str]:
+def _patterns(names: list[str], others: list[str]) -> list[str]:
     """Patterns that take these files, next month's too where they can, and none of the others.
 
-    >>> patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), patterns(["a_jan.csv"], ["a_1.csv"])
+    >>> _patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), _patterns(["a_jan.csv"], ["a_1.csv"])
     (['orders-*.csv'], ['a_jan.csv'])
-    >>> patterns(["orders_feb.csv", "orders_jan.csv"], ["ads.csv"]), patterns(["orders_1.csv"], ["orders_2.csv"])
-    (['orders_*.csv'], ['orders_1.csv'])
     """
     digits = list(dict.fromkeys(re.sub(r"\d+([-_.]\d+)*", "*", name) for name in names))
     digits = [p for p in digits if not any(q != p and "*" in q and Path(p).match(q) for q in digits)]
     stems = {re.match(r"([^\W\d_]{3,}[-_ ])?", Path(name).name).group() for name in names}
     wide = [f"{stems.pop()}*{Path(names[0]).suffix}"] if len(digits) > 1 and len(stems) == 1 and stems != {""} else digits
     for tried in (wide, digits):
-        if all(_takes(tried, name) for name in names) and not any(_takes(tried, other) for other in others):
+        if [file for file in (*names, *others) if any(map(Path(file).match, tried))] == [*names]:
             return tried
     return names
 
 
-def _takes(tried: list[str], file: str) -> bool:
-    return any(Path(file).match(pattern) for pattern in tried)
+def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str:
+    """A time zone of the main markets whose offsets are those of the order times, "" if the export has none or none fits."""
+    header = next((spec["ordered_at"] for spec in batch.match.format.tables.values() if isinstance(spec.get("ordered_at"), str)), "")
+    column = batch.match.columns.get(header)
+    if column is None:
+        return ""
+    rows = batch.rows.filter(batch.rows.file_index.isin(indexes))
+    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1)
+    seen = con.to_pandas(rows.select(month=rows[column].substr(0, 7), offset=offset).filter(_.offset != "").distinct().limit(400))
+    if seen.empty or set(seen["offset"].str.replace(":", "")) == {"+0000"}:
+        return ""
+    for market in markets[:5]:
+        for zone in zones_of(market):
+            if all(offset.replace(":", "") in _offset(zone, month) for month, offset in seen.itertuples(index=False)):
+                return zone
+    return ""
+
+
+def zones_of(market: str) -> list[str]:
+    """The time zones of a country, the one that most of it uses first."""
+    usual = set(get_global("windows_zone_mapping").values())
+    zones = (zone for zone, territory in get_global("zone_territories").items() if territory == market and "/" in zone)
+    return sorted(zones, key=lambda zone: (zone not in usual, zone))
+
+
+def _offset(zone: str, month: str) -> set[str]:
+    """The offsets of a zone on the first and last days of a month."""
+    start = pd.Timestamp(f"{month}-01")
+    return {f"{moment.tz_localize(ZoneInfo(zone)):%z}" for moment in (start, start + pd.offsets.MonthEnd(1) + pd.Timedelta(hours=23))}

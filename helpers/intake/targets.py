@@ -27,7 +27,6 @@ HELPING = {  # tables that complete others and are not kept
 }
 NEEDED = {  # where it is not what the schema requires
     "orders": ("order_id", "ordered_at", "currency"),
-    "order_lines": ("order_id", "quantity"),
     "refunds": ("amount",),
     "deliveries": ("order_id",),
     "referrals": ("referrer_email",),

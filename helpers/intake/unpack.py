@@ -54,23 +54,22 @@ def sheets(raw, folder: Path) -> list[Sheet]:
 
 def together(parts: list[tuple[Sheet, int]], target: Path) -> tuple[str, ...]:
     """Sheets under one another, each from below its header line (counted from 1), columns of one name in one place; the header."""
-    names, places = [], []
+    names, keys = {}, []  # names by what is the same in all sheets: the plain name, and which of its kind it is in its sheet
     for sheet, line in parts:
         with sheet.path.open(encoding="utf-8", newline="") as file:
             header = next(itertools.islice(csv.reader(file), line - 1, None))[:-1]
-        keys = [(plain(name), [plain(n) for n in header[:k]].count(plain(name))) for k, name in enumerate(header)]
-        known = {key: k for k, (key, _name) in enumerate(names)}
-        names += [(key, name) for key, name in zip(keys, header, strict=True) if key not in known]
-        places.append([{key: k for k, (key, _name) in enumerate(names)}[key] for key in keys])
+        alike = [plain(name) for name in header]
+        keys.append([(name, alike[:k].count(name)) for k, name in enumerate(alike)])
+        names |= {key: name for key, name in zip(keys[-1], header, strict=True) if key not in names}
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow([*(name for _key, name in names), "sheet"])
-        for (sheet, line), order in zip(parts, places, strict=True):
+        writer.writerow([*names.values(), "sheet"])
+        for (sheet, line), mine in zip(parts, keys, strict=True):
             with sheet.path.open(encoding="utf-8", newline="") as file:
                 for row in itertools.islice(csv.reader(file), line, None):
-                    cells = dict(zip(order, row[:-1], strict=False))
-                    writer.writerow([*(cells.get(k, "") for k in range(len(names))), sheet.title])
-    return (*(name for _key, name in names), "sheet")
+                    cells = dict(zip(mine, row[:-1], strict=False))
+                    writer.writerow([*(cells.get(key, "") for key in names), sheet.title])
+    return (*names.values(), "sheet")
 
 
 def from_zip(path: Path, target: Path, suffixes: set[str]) -> list[str]:

@@ -11,7 +11,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from helpers.intake import contacts, forget, privacy
+from helpers.intake import people, privacy
 from helpers.metrics.occasions import DIGITS
 
 
@@ -58,13 +58,13 @@ def people_shop(shop):
 
 def test_contacts_leave_out_the_holdout_and_forget_erases(shop):
     anna, _bert = people_shop(shop)
-    path = contacts.contacts("acme", "2026-10")
+    path = people.contacts("acme", "2026-10")
     assert path.read_text().splitlines() == ["email,customer_id,arm,action", f"anna@mail.test,{anna},treated,coupon"]
     assert path.stat().st_mode & 0o077 == 0
     net = shop.table("orders")["net_minor"].sum()
     cora = (shop.raw / "woo_export.csv").read_bytes()
 
-    said = forget.forget("acme", " ANNA@mail.test")
+    said = people.forget("acme", " ANNA@mail.test")
 
     for part in (
         "raw/orders_export_eu.csv",
@@ -85,12 +85,12 @@ def test_contacts_leave_out_the_holdout_and_forget_erases(shop):
     shop.build()
     assert shop.table("orders")["net_minor"].sum() == net, "the books stay"
     assert anna not in set(shop.table("orders")["customer_id"])
-    assert "holds nobody" in forget.forget("acme", "nobody@mail.test")
+    assert "holds nobody" in people.forget("acme", "nobody@mail.test")
 
 
 def test_no_list_no_contacts(shop):
     with pytest.raises(ValueError, match="There is no action list for 2026-09"):
-        contacts.contacts("acme", "2026-09")
+        people.contacts("acme", "2026-09")
 
 
 def orders_as(kind, shop):
@@ -123,7 +123,7 @@ def test_orders_stay_for_the_books_whatever_the_kind_of_file(shop, kind):
     shop.settle('[sources.eu]\nfiles = "orders.*"\ntax_included = true\n')
     shop.build()
     before = shop.table("orders").set_index("order_id")["net_minor"].to_dict()
-    said = forget.forget("acme", "anna@mail.test")
+    said = people.forget("acme", "anna@mail.test")
     assert f"raw/orders.{kind}: {4 + 2 * (kind == 'xlsx')} rows" in said
     if kind == "xlsx":
         book = openpyxl.load_workbook(path)
@@ -137,7 +137,7 @@ def test_orders_stay_for_the_books_whatever_the_kind_of_file(shop, kind):
     shop.build()
     assert shop.table("orders").set_index("order_id")["net_minor"].to_dict() == before
     content = path.read_bytes()
-    assert "holds nobody" in forget.forget("acme", "anna@mail.test") and path.read_bytes() == content
+    assert "holds nobody" in people.forget("acme", "anna@mail.test") and path.read_bytes() == content
 
 
 def test_what_forget_cannot_search_is_named(shop):
@@ -147,9 +147,9 @@ def test_what_forget_cannot_search_is_named(shop):
     shop.write("broken.xlsx", b"PK")
     with zipfile.ZipFile(shop.raw / "more.zip", "w") as archive:
         archive.writestr("a.csv", "anna@mail.test")
-    said = forget.forget("acme", "anna@mail.test")
+    said = people.forget("acme", "anna@mail.test")
     assert "Not searched" in said and "raw/more.zip, raw/old.xls, raw/orders.csv.bak, raw/broken.xlsx" in said
-    assert "Not searched" in forget.forget("acme", "nobody@mail.test")
+    assert "Not searched" in people.forget("acme", "nobody@mail.test")
 
 
 def test_forgetting_in_a_long_workbook_takes_seconds(shop):
@@ -160,5 +160,5 @@ def test_forgetting_in_a_long_workbook_takes_seconds(shop):
         book.active.append([f"#{k}", f"p{k % 500}@mail.test", *rows[0][2:]])
     book.save(shop.raw / "orders.xlsx")
     began = time.monotonic()
-    assert "raw/orders.xlsx: 4 rows" in forget.forget("acme", "p7@mail.test")
+    assert "raw/orders.xlsx: 4 rows" in people.forget("acme", "p7@mail.test")
     assert time.monotonic() - began < 60
