@@ -102,8 +102,9 @@ def write_rejects(con, rows: ir.Table, checks: list[Check], path: Path, broken: 
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     names = [c for c in rows.columns if not c.startswith((BREAKS, SHOWN))]
+    why = "why rejected" if "reason" in map(str.casefold, names) else "reason"  # an export of refunds or tickets has reasons of its own
     reason = ibis.literal("").join([rows[f"{BREAKS}{k}"].ifelse(f"{c.where} is {c.what}; ", "") for k, c in enumerate(checks)])
-    rows = rows.order_by("row").select(*names, reason=reason.nullif("").fill_null("another row of the same order is rejected"))
+    rows = rows.order_by("row").select(*names, reason.nullif("").fill_null("another row of the same order is rejected").name(why))
     with path.open("w", encoding="utf-8", newline="") as out:
         header = True
         for batch in con.to_pyarrow_batches(rows, chunk_size=50_000):
@@ -112,7 +113,7 @@ def write_rejects(con, rows: ir.Table, checks: list[Check], path: Path, broken: 
                 frame[name] = frame[name].map(defused, na_action="ignore")
             frame.rename(columns=defused).to_csv(out, index=False, header=header)
             header = False
-        lines = [{"row": line, "reason": kind, names[0]: defused(text)} for line, kind, text in broken]
+        lines = [{"row": line, why: kind, names[0]: defused(text)} for line, kind, text in broken]
         pd.DataFrame(lines, columns=rows.columns).to_csv(out, index=False, header=header)
 
 

@@ -135,6 +135,8 @@ def _target_columns(reader: Reader, target: str, spec: dict) -> dict:
             made[column] = value.lower()
             strange = inside & made[column].notin(words).fill_null(False)
             reader.checks.append(Check(where, "value", f"not one of {', '.join(words)}", strange, value))
+    if target == "orders":
+        made.setdefault("currency", NOTHING)  # some grids have none: an amount without one is rejected below
     for column in [c for c in made if known.get(c) == "money"]:
         amount, currency = made.pop(column).cast("float64"), made.get("currency", NOTHING)
         lacking, where = inside & currency.isnull() & (amount.fill_null(0.0) != 0), _header_of(specs[column], column, reader)

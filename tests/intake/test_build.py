@@ -48,6 +48,20 @@ def test_rejects_below_the_limit_are_set_aside_and_counted(shop):
     assert len(shop.table("orders")) == 2
 
 
+def test_rejected_rows_of_an_export_that_has_reasons_of_its_own(shop):
+    shop.write("orders.csv", GOOD)
+    shop.write("refunds.csv", "order_id,refund_date,amount,currency,reason\n1,2026-03-05,ten,EUR,late\n")
+    assert "amount: 1 of 1 values is not a number" in shop.problem()
+    assert "late,,2,amount is not a number" in (shop.folder / "rejected" / "refunds.csv.csv").read_text()
+
+
+@pytest.mark.parametrize("name, text", [("woo.csv", exports.WOO_ANALYTICS), ("magento.csv", exports.MAGENTO)])
+def test_orders_of_a_grid_without_currency_say_where_to_set_it(shop, name, text):
+    shop.write(name, text)
+    said = shop.problem()
+    assert "without a currency" in said and "set currency under [sources.<name>] in client.toml" in said
+
+
 def test_one_bad_row_sets_its_whole_order_aside(shop):
     """Half an order in the tables would be a wrong sum that nobody sees."""
     shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,DE,EUR,10.00\n1,2026-03-01,,DE,EUR,x\n2,2026-03-01,,DE,EUR,5.00\n")
