@@ -35,8 +35,7 @@ class BuildResult(NamedTuple):
 def build(settings: Settings, raw: Path | None = None, max_rejected: float | None = None) -> BuildResult:
     """Make data/<client>/tables from the raw exports; the last build is kept when nothing it rests on has changed.
 
-    Parameters: raw is the folder of exports (data/<client>/raw by default); max_rejected is the share of a file's rows that
-    may be rejected before the build stops (client.toml's max_rejected by default).
+    max_rejected is the share of a file's rows that may be rejected before the build stops, by default client.toml's.
     Raises IntakeError with every problem of every file; the tables of the last good build then stay as they are.
     """
     folder = raw or settings.folder / "raw"

@@ -79,11 +79,7 @@ def countries() -> dict[str, str]:
 
 @cache
 def zones() -> dict[str, str]:
-    """Time zones by name and by abbreviation, plain, to a name DuckDB knows.
-
-    >>> zones()["europeberlin"], zones()["pdt"], zones()["cest"]
-    ('Europe/Berlin', 'Etc/GMT+7', 'Etc/GMT-2')
-    """
+    """Time zones by name and by abbreviation, plain, to a name DuckDB knows: "pdt" to Etc/GMT+7, whose sign POSIX turns."""
     names = {plain(name): name for name in available_timezones()}
     return names | {plain(short): f"Etc/GMT{-hours:+d}" for short, hours in ZONES.items()}
 

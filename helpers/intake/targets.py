@@ -57,20 +57,12 @@ def kinds(target: str) -> dict[str, str]:
 
 
 def stored(target: str) -> dict[str, str]:
-    """The columns as they are staged, money as whole minor units, with their Ibis types.
-
-    >>> stored("products")
-    {'product_id': 'string', 'category': 'string', 'unit_cost_minor': 'int64', 'currency': 'string'}
-    """
+    """The columns as they are staged, money as whole minor units, with their Ibis types."""
     return {f"{name}_minor" if kind == "money" else name: DTYPES[kind] for name, kind in kinds(target).items()}
 
 
 def needed(target: str) -> tuple[str, ...]:
-    """The columns that no row of a target may leave empty.
-
-    >>> needed("engagement")
-    ('date', 'signal', 'value')
-    """
+    """The columns that no row of a target may leave empty."""
     if target in NEEDED:
         return NEEDED[target]
     columns = (c.name.removesuffix("_minor") for c in schema.TABLES[target].columns if c.required)
@@ -78,11 +70,7 @@ def needed(target: str) -> tuple[str, ...]:
 
 
 def allowed(target: str, column: str) -> tuple[str, ...]:
-    """The only words a column may hold, or none given.
-
-    >>> allowed("campaigns", "arm")
-    ('treated', 'holdout', 'none')
-    """
+    """The only words a column may hold, or none given."""
     if target not in schema.TABLES:
         return ()
     return next((c.values for c in schema.TABLES[target].columns if c.name == column), ())
