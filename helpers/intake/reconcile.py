@@ -25,6 +25,8 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
     orders = con.read_parquet(folder / "orders.parquet")
     for batch in batches:
         spans, (stand, elsewhere) = _spans(con, batch, settings), _money(con, batch, orders)
+        if not batch.match.format.rule("control"):  # nothing was summed that the tables could be held against
+            stand, elsewhere = stand.head(0), elsewhere.head(0)
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
