@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import cache
 from zoneinfo import available_timezones
 
 from babel import Locale
@@ -10,6 +11,7 @@ from babel.core import get_global
 from helpers.money import exponent
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "ja", "zh")
+_zones = cache(available_timezones)  # walks through the files of all zones
 
 
 def nearest(word: str, among) -> str:
@@ -69,7 +71,7 @@ def time_zone(zone: str) -> str:
     Traceback (most recent call last):
     ValueError: 'Berlin' is not a time zone such as Europe/Berlin. Did you mean Europe/Berlin?
     """
-    zones = available_timezones()
+    zones = _zones()
     if zone in zones:
         return zone
     city = zone.strip().replace(" ", "_").casefold()
