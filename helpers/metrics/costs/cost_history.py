@@ -80,7 +80,8 @@ def series(months: pd.DataFrame, market: str = "", by: str = "") -> pd.DataFrame
 def with_intervals(by_month: pd.DataFrame, books: Books, market: str = "") -> pd.DataFrame:
     """The whole cost's `series` of the same market, with low and high: as `costs.retention_cost_per_customer` has them.
 
-    A bootstrap over customers with the invoices held fixed: how many are active and what discounts they take varies.
+    A bootstrap over customers with the invoices held fixed: how many are active and what discounts they take varies. A month
+    in which nobody was active has none.
 
     >>> from helpers.metrics.costs.books import example
     >>> rows = pd.DataFrame({"month": ["2026-10"], "spend": [74.0], "value": [37.0]})
@@ -89,9 +90,11 @@ def with_intervals(by_month: pd.DataFrame, books: Books, market: str = "") -> pd
     """
     each = books.active_buckets([Period.month(month) for month in by_month["month"]], market)
     ends = []
-    for (_month, part), spend in zip(each.groupby("month"), by_month["spend"], strict=True):
+    for month, spend in zip(by_month["month"], by_month["spend"], strict=True):
+        part = each[each["month"] == month]
         given = to_major(part["discount_rc"].astype("float64"), books.currency)
-        ends.append(ratio_of_sums(given + (spend - given.sum()) / len(part), part["active_existing"])[1:3])
+        invoices = (spend - given.sum()) / max(len(part), 1)
+        ends.append(ratio_of_sums(given + invoices, part["active_existing"])[1:3])
     return by_month.assign(**dict(zip(("low", "high"), np.array(ends).T, strict=True)))
 
 

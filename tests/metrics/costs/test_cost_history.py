@@ -72,6 +72,12 @@ def test_a_month_is_the_same_by_both_roads(books):
         assert row["spend"] == pytest.approx(ledger.loc[ledger["part"] == EXISTING, "amount_rc"].sum() / 100)
 
 
+def test_a_month_in_which_nobody_was_active_has_no_interval(books):
+    rows = pd.DataFrame({"month": ["2020-01", "2026-05"], "spend": 10.0, "value": [float("nan"), 5.0]})
+    found = cost_history.with_intervals(rows, books).set_index("month")
+    assert found.loc["2020-01", ["low", "high"]].isna().all() and found.loc["2026-05", ["low", "high"]].notna().all()
+
+
 def test_components_and_markets_add_up(books):
     months = cost_history.monthly(books, AS_OF, 6)
     whole = cost_history.series(months).set_index("month")
