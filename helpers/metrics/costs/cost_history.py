@@ -128,10 +128,11 @@ def fixed_and_variable(by_month: pd.DataFrame) -> FixedAndVariable:
     >>> round(fit.fixed.value), round(fit.unit_cost.value, 2), f"{fit.fixed_share:.2f}"
     (1000, 2.0, '0.83')
     """
-    active, spend = (by_month[name].astype("float64").to_numpy() for name in ("active_existing", "spend"))
+    known = by_month[["active_existing", "spend"]].dropna().astype("float64")
+    active, spend = (known[name].to_numpy() for name in known)
     if len(active) < MONTHS_TO_FIT:
         raise NotEnoughData(f"Fixed and variable cost cannot be told apart in {len(active)} months; {MONTHS_TO_FIT} are needed.")
-    if np.ptp(active) < LEAST_MOVEMENT * active.mean():
+    if np.ptp(active) <= LEAST_MOVEMENT * active.mean():
         raise NotEnoughData("Fixed and variable cost cannot be told apart: the customer count hardly moved.")
     fixed, unit = line(active, spend)
     return FixedAndVariable(fixed, unit, fixed.value / spend.mean(), len(active))

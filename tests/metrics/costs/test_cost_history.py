@@ -106,7 +106,8 @@ def test_fixed_and_variable_recovers_the_truth():
     assert fit.unit_cost.high - fit.unit_cost.low < 2 and 0.5 < fit.fixed_share < 0.75
 
 
-@pytest.mark.parametrize("active, why", [(range(5), "5 months"), ([1000, 1010] * 6, "hardly moved")])
+@pytest.mark.parametrize("active, why", [
+    (range(5), "5 months"), ([1000, 1010] * 6, "hardly moved"), ([0] * 12, "hardly moved"), ([float("nan")] * 12, "0 months")])
 def test_fixed_and_variable_says_when_it_cannot_tell(active, why):
     frame = pd.DataFrame({"active_existing": list(active), "spend": 1.0})
     with pytest.raises(NotEnoughData, match=why):
