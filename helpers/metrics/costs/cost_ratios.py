@@ -160,11 +160,14 @@ def cac_to_retention_cost(cac: Estimate, annual_cost: Estimate) -> Estimate:
 def staying_margin(value: float, retention: float) -> float:
     """The margin of a customer who stays the whole year, from what 12 months bring of all, leavers included.
 
-    value / mean over t = 1..12 of retention ^ (t / 12): the leavers are spread evenly over the year.
+    value / mean over t = 1..12 of retention ^ (t / 12): the leavers are spread evenly over the year. Raises NotEnoughData where
+    nobody stayed.
 
     >>> round(staying_margin(88.0, 0.8), 1)
     99.1
     """
+    if not retention > 0:
+        raise NotEnoughData("Nobody who was active a year ago is active now, so what a customer who stays would bring is not known.")
     return value / (sum(retention ** (t / 12) for t in range(1, 13)) / 12)
 
 

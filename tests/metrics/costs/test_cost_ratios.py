@@ -89,6 +89,11 @@ def test_five_points_more_retention_by_the_closed_form():
     assert (more["year"], more["lifetime"]) == pytest.approx((year_more - year, year_more * 1.1 / 0.25 - year * 1.1 / 0.3))
 
 
+def test_where_nobody_stays_there_is_no_margin_of_staying():
+    with pytest.raises(NotEnoughData, match="Nobody who was active a year ago"):
+        cost_ratios.staying_margin(88.0, 0.0)
+
+
 def test_the_rows_of_the_tiers_are_all_existing_customers():
     """Two with a tier, one who left in the quarter, one won in it: the rows hold the first three, at their mean value."""
     valued = ibis.memtable({"customer_id": list("abcd"), "clv_residual": [9000, 1000, 500, 8000], "clv_historic": [0] * 4})
