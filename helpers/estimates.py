@@ -45,6 +45,25 @@ class Estimate(NamedTuple):
     high: float = float("nan")
     n: int = 0
 
+    @classmethod
+    def of(cls, row, name: str = "value") -> "Estimate":
+        """The number in a row of a table, from its columns value, low, high and n; or <name>, <name>_low, <name>_high and n.
+
+        >>> Estimate.of(pd.Series({"kept": 0.9, "kept_low": 0.8, "kept_high": 0.95, "n": 40.0}), "kept")
+        Estimate(value=0.9, low=0.8, high=0.95, n=40)
+        """
+        ends = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
+        numbers = [getattr(row, column) for column in (name, *ends)]
+        return cls(*(float("nan") if pd.isna(each) else float(each) for each in numbers), 0 if pd.isna(row.n) else int(row.n))
+
+    def times(self, factor: float) -> "Estimate":
+        """The number so many times over, as sure as it is and on the same n (an operator would repeat the tuple).
+
+        >>> Estimate(9.0, 8.0, 10.0, 40).times(4)
+        Estimate(value=36.0, low=32.0, high=40.0, n=40)
+        """
+        return Estimate(self.value * factor, self.low * factor, self.high * factor, self.n)
+
 
 def magnitude(difference: Estimate) -> Estimate:
     """How large a difference is, whichever way it points: for sentences that say the way in words.
@@ -63,8 +82,7 @@ def proportion(successes: int, n: int) -> Estimate:
     >>> f"{lost.value:.3f} {lost.low:.3f} {lost.high:.3f} {lost.n}"
     '0.050 0.027 0.090 200'
     """
-    row = with_wilson(pd.DataFrame({"k": [successes], "of": [n]}), "k", "of").iloc[0]
-    return Estimate(float(row["value"]), float(row["low"]), float(row["high"]), int(n))
+    return Estimate.of(with_wilson(pd.DataFrame({"k": [successes], "of": [n]}), "k", "of").iloc[0])
 
 
 def with_wilson(frame: pd.DataFrame, successes: str, n: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ def value_at_risk(lost: int, value_per_customer: Estimate) -> Estimate:
     >>> value_at_risk(10, Estimate(100.0, 90.0, 110.0, 500))
     Estimate(value=1000.0, low=900.0, high=1100.0, n=10)
     """
-    return Estimate(*(lost * each for each in value_per_customer[:3]), lost)
+    return value_per_customer.times(lost)._replace(n=lost)
 
 
 def value_per_active_customer(occasions: ir.Table, as_of: date, window_days: int, currency: str, data_start: date) -> Estimate:

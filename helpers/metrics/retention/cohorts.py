@@ -137,8 +137,7 @@ def at_age(curve: pd.DataFrame, age: int) -> Estimate:
     point = curve[curve["age"] == age]
     if point.empty:
         raise NotEnoughData(f"What happens in month {age} after the first purchase is not known: no cohort is so old.")
-    value, low, high, n = point[["value", "low", "high", "n"]].iloc[0]
-    return Estimate(value, low, high, int(n))
+    return Estimate.of(point.iloc[0])
 
 
 def _until(occasions: ir.Table, as_of: date) -> ir.Table:

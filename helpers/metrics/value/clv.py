@@ -106,7 +106,7 @@ def cohort_average(occasions: ir.Table, as_of: date, months: int = 12) -> Estima
     mean = per_customer(each, measure="clv_historic").iloc[0]
     if not mean["n"]:
         raise NotEnoughData(f"Nobody was a customer on {cut}, so there is no earlier customer to take an average of.")
-    return Estimate(*(float(mean[name]) for name in ("value", "low", "high")), int(mean["n"]))
+    return Estimate.of(mean)
 
 
 def sensitivity(

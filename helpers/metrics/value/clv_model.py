@@ -177,8 +177,7 @@ def expected_per_active(valued: ir.Table, as_of: date, window_days: int, ratios:
     900.0
     """
     active = valued.filter(valued["last"] > ibis.literal(as_of - timedelta(days=window_days)))
-    row = per_customer(active, ratios, measure="clv_residual").iloc[0]
-    return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
+    return Estimate.of(per_customer(active, ratios, measure="clv_residual").iloc[0])
 
 
 def parameters(*fits: Fit) -> pd.DataFrame:

@@ -17,7 +17,7 @@ def headline(table: pd.DataFrame, least: int) -> Estimate:
     if row["n"] < least:
         raise NotEnoughData(f"Fewer than {least} customers answered this question in this period: too few "
                             "to show, and too few to tell anything.")
-    return Estimate(*(float(row[name]) for name in ("value", "low", "high")), int(row["n"]))
+    return Estimate.of(row)
 
 
 def comparable(groups: pd.DataFrame) -> pd.DataFrame:
