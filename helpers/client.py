@@ -13,8 +13,12 @@ from ibis import _
 from helpers import engines, periods, schema
 from helpers.cache import Cache
 from helpers.estimates import MissingTable
+from helpers.intake import recognise
 from helpers.metrics import occasions as purchase_occasions
+from helpers.metrics import quality
 from helpers.metrics.churn import survival
+from helpers.metrics.costs import books as retention_books
+from helpers.metrics.groups import markets
 from helpers.metrics.value import histories
 from helpers.settings import Settings, load_settings
 
@@ -50,6 +54,11 @@ class Client:
     def currency(self) -> str:
         """The reporting currency."""
         return self.settings.currency
+
+    @property
+    def minimum_cell(self) -> int:
+        """How many customers a group must have to be shown."""
+        return self.settings.privacy.minimum_cell
 
     def at(self, as_of: str | date) -> "Client":
         """The same client at the end of another day."""
@@ -101,6 +110,20 @@ class Client:
         every = self.all_occasions
         return every.filter(_.home_market == self.market) if self.market else every
 
+    @cached_property
+    def markets_shown(self) -> dict[str, str]:
+        """Each home market → the market it is shown as: itself, or "other" if it is too small (`metrics.groups.markets.shown`)."""
+        return markets.shown(markets.sizes(self.all_occasions), self.minimum_cell)
+
+    @cached_property
+    def books(self) -> retention_books.Books:
+        """What retention cost is counted from, the small markets together; MissingTable without the table retention_costs."""
+        own, tickets = self.settings.costs, self.table("tickets") if self.has("tickets") else None
+        tables = self.table("retention_costs"), self.table("orders"), self.all_occasions
+        rules = tickets, own.existing_share, own.allocation, self.first_day
+        every = retention_books.Books(*tables, self.window, self.currency, *rules)
+        return retention_books.together(every, self.markets_shown)
+
     def known_at(self, cut: date) -> ir.Table:
         """Occasions as they were known on a day, and those since as known now: what a forecast of that day is tested on.
 
@@ -121,6 +144,10 @@ class Client:
     def files(self) -> pd.DataFrame:
         """The raw files the tables were built from, with rows read, accepted, rejected, ignored and money totals."""
         return self.tables["files"].order_by("file", "currency").to_pandas()
+
+    def short_exports(self, table: str, period: periods.Period) -> pd.DataFrame:
+        """The sources of a table whose exports end inside a period: source, last_day (`metrics.quality.short_exports`)."""
+        return quality.short_exports(self.files, recognise.formats_of(table, self.settings.folder / "formats"), period)
 
     @property
     def first_day(self) -> date:

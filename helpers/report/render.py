@@ -51,7 +51,7 @@ def report(client: str, as_of: date, market: str = "", jobs: int = 2, tell: Call
     building = _fresh_folder(home, label)
     runs = execute(paths, {"client": client, "as_of": as_of.isoformat(), "market": market}, building, jobs, tell)
     published = [row for run in runs if not run.failure for row in run.metrics]
-    published = rows.merged(published, shop.settings.privacy.minimum_cell)
+    published = rows.merged(published, shop.minimum_cell)
     facts = _run_facts(shop, runs, began)
     noted = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (building / "metrics.json").write_text(rows.as_lines(published), encoding="utf-8", newline="\n")

@@ -11,7 +11,7 @@ from ibis import _
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, StepMissing
 from helpers.metrics.acquisition import cac
-from helpers.metrics.groups.markets import OTHER, UNKNOWN
+from helpers.metrics.groups.markets import OTHER, UNKNOWN, together
 from helpers.metrics.value import btyd, clv_learned, clv_model, group_fits, histories
 from helpers.metrics.value.fits import Fit
 from helpers.periods import Period
@@ -44,7 +44,8 @@ def _once(method):
 class Forecast:
     """Purchase and spend models by market or by first channel where either differ, and the value of every customer.
 
-    each: the `histories` of the occasions, where they are known already.
+    each: the `histories` of the occasions, where they are known already; names: the markets as they are shown
+    (`markets.shown`), small ones put together.
 
     Every property raises NotEnoughData where the data are too few: the whole reason the first time, a short one after.
 
@@ -61,9 +62,10 @@ class Forecast:
     """
 
     def __init__(self, occasions: ir.Table, as_of: date, horizon_months: float = 12, discount_rate: float = 0.10,
-                 each: ir.Table | None = None):
-        self.occasions, self.as_of = occasions, as_of
-        self.each = histories.histories(occasions, as_of) if each is None else each
+                 each: ir.Table | None = None, names: dict[str, str] | None = None):
+        each = histories.histories(occasions, as_of) if each is None else each
+        self.occasions, self.each = (together(table, names, "home_market") if names is not None else table for table in (occasions, each))
+        self.as_of = as_of
         self.horizon = {"horizon_months": horizon_months, "discount_rate": discount_rate}
         self._known: dict = {}
 
