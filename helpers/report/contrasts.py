@@ -5,7 +5,7 @@ import pandas as pd
 from helpers.estimates import ALPHA, Estimate
 from helpers.metrics.campaigns import experiments
 from helpers.metrics.groups.markets import UNKNOWN
-from helpers.metrics.retention import cohort_comparison
+from helpers.metrics.retention import cohort_comparison, cohorts
 from helpers.report import charts
 
 MOST = 15  # pairs that differ are shown; more are no longer read
@@ -39,18 +39,20 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     if len(groups) < 2:
         return
     found = experiments.heterogeneity(groups, by)
-    own = Estimate(*groups.set_index(by).loc[found.apart, ["value", "low", "high", "n"]])
+    own = Estimate.of(groups.set_index(by).loc[found.apart])
     said = {"p": found.p_value, "apart": name(found.apart), "own": own, "rest": found.rest}
     sheet.say(f"{key}_differ" if found.p_value < ALPHA else f"{key}_alike", **said)
 
 
-def shares(sheet, groups, column: str, kind: str, key: str, reference: float) -> None:
-    """A chart of the groups, best first, against the share of all customers (reference), and their numbers in a table.
+def shares(sheet, groups, column: str, kind: str, key: str, second: pd.DataFrame) -> None:
+    """A chart of the groups, best first, against the share of all customers, and their numbers in a table.
 
     groups: `cohort_comparison.repurchase_by`; column and kind: what names a group, and how that is written; key: of the
-    texts (key.subtitle, key.alike, key.table). The title names the ends of the row only where a test of all groups says that
-    they differ; a group of customers about whom nothing is known is no end.
+    texts (key.subtitle, key.alike, key.table); second: `cohorts.cumulative_repurchase` of all customers. The title names the
+    ends of the row only where a test of all groups says that they differ; a group of customers about whom nothing is known
+    is no end.
     """
+    reference = cohorts.at_age(cohorts.retention_curve(second), groups["age"].iloc[0]).value
     shown = sheet.shown(groups.assign(label=groups[column].map(sheet.name(kind))))
     ax = charts.forest(shown, "label", reference, number=sheet.number("percent.0"))
     told = shown.dropna(subset="value")

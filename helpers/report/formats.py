@@ -13,6 +13,7 @@ DIGITS = {"percent": 1, "points": 1, "ratio": 1, "number": 1, "count": 0, "p": 3
 LEAST_P = Decimal("0.001")  # a smaller probability is written as less than this, never as none
 SHOWN_TIMES_100 = ("percent", "points")
 WHOLE_MONEY_FROM = 1_000  # cents beside thousands are noise
+WHOLE_SHORT_FROM = 100  # and beside hundreds, where a sentence is no account
 UNKNOWN = "–"
 _CODE_BEFORE_DIGIT = re.compile(r"[A-Za-z](?=\d)")
 _SIGN = re.compile(r"[+−](?=[^\s\d&])")

@@ -7,7 +7,7 @@ plural of the value named by `by`. A placeholder is {name:spec}, and a spec is  
     kind      value                                    example of the text
     percent   fraction                                 18.2%
     points    difference of fractions, in points       1.2 points
-    money     major units of the client's currency     €9.80   (no cents from 1,000 up)
+    money     major units of the client's currency     €9.80   (no cents from 1,000 up; money.whole: from 100 up)
     ratio     number                                   3.1×
     number    number                                   1,234.5
     count     whole number                             4,210
@@ -114,6 +114,9 @@ class Words(string.Formatter):
         ('JP¥1,980', '−1.2 points')
         """
         spec, _, part = spec.partition("!")
+        if spec == "money.whole":  # the ends of an Estimate are written as its value is
+            whole = (value.value if isinstance(value, Estimate) else value) >= formats.WHOLE_SHORT_FROM
+            spec = "money.0" if whole else "money"
         if isinstance(value, Estimate):
             return self._estimate(value, spec, part)
         kind, _, extra = spec.lstrip("+").partition(" ")

@@ -9,6 +9,7 @@ from helpers.report import contrasts
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
+SECOND = pd.DataFrame({"cohort": ["2026-01"], "age": [6], "active": [70], "n": [100]})
 CHANNELS = pd.DataFrame({"channel": [UNKNOWN, "email", "direct", "sms"], "active": [95, 80, 50, 1], "n": [100, 100, 100, 4]})
 
 
@@ -64,7 +65,7 @@ class ShareSheet:
 
 def told(frame):
     sheet = ShareSheet()
-    contrasts.shares(sheet, with_wilson(frame, "active", "n"), "channel", "label", "cohorts.by_channel", 0.7)
+    contrasts.shares(sheet, with_wilson(frame.assign(age=6), "active", "n"), "channel", "label", "cohorts.by_channel", SECOND)
     return sheet
 
 

@@ -57,7 +57,7 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     that age; groups that began at other times rest on other cohorts. Customers whose first purchase is not known
     (truncated) are left out; those whose group is not recorded are the group "unknown"; the 12 largest groups are kept.
 
-    Returns column, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
+    Returns column, age, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
     groups.
 
     >>> import ibis
@@ -75,7 +75,7 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
         alike = "it is the same, or unknown, for all of them"
         why = f"no two groups were followed for {age} months yet" if known > 1 else alike
         raise NotEnoughData(f"Customers cannot be compared by {NAMES.get(column, column)}: {why}.")
-    return groups.drop(columns="age").sort_values(["value", "n"], ascending=False, ignore_index=True)
+    return groups.sort_values(["value", "n"], ascending=False, ignore_index=True)
 
 
 def differ(groups: pd.DataFrame) -> bool:
