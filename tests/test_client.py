@@ -8,7 +8,7 @@ import pytest
 from pencil import REFUND, TIMELINE, orders_of
 
 from helpers import client as clients
-from helpers import schema
+from helpers import periods, schema
 from helpers.estimates import MissingTable, NotEnoughData
 
 TOML = """
@@ -99,6 +99,33 @@ def test_a_missing_table_says_how_to_supply_it(acme):
     assert not shop.has("surveys")
     with pytest.raises(MissingTable, match=r"surveys was not supplied.*data/acme/raw/surveys\.csv"):
         shop.table("surveys")
+
+
+def test_small_markets_are_shown_together(acme):
+    (acme / "client.toml").write_text(TOML + "[privacy]\nminimum_cell = 3\n")
+    shop = clients.open_client("acme", "2026-06-30", "gb")
+    assert shop.minimum_cell == 3
+    assert shop.markets_shown == {"DE": "other", "GB": "other", "US": "other"}  # two customers each, of every market
+
+
+def test_the_books_say_what_is_missing_and_hold_every_market(acme, table):
+    with pytest.raises(MissingTable, match="retention costs was not supplied"):
+        _ = clients.open_client("acme", "2026-06-30").books
+    line = dict(month=date(2026, 6, 30), category="service", component="support", market="DE", amount_rc=100, amount_minor=100,
+                currency="EUR", existing_share=1.0)
+    table("retention_costs", [line]).to_parquet(acme / "tables" / "retention_costs.parquet")
+    (acme / "client.toml").write_text("churn_window_days = 90\n" + TOML + "[privacy]\nminimum_cell = 1\n")
+    shop = clients.open_client("acme", "2026-06-30", "gb")
+    assert (shop.books.window, shop.books.currency, shop.books.data_start) == (90, "EUR", date(2025, 11, 5))
+    assert set(shop.books.orders.market.to_pandas()) == {"DE", "GB", "US"}
+
+
+def test_an_export_that_ends_early_is_short(acme, table):
+    ads = FILE | dict(file="ads.csv", source="ads", format="meta_ads", covered_through=date(2026, 6, 1))
+    ended = FILE | dict(file="old.csv", source="old", format="meta_ads", covered_through=date(2026, 6, 11))
+    table("files", [FILE, ads, ended]).to_parquet(acme / "tables" / "files.parquet")
+    short = clients.open_client("acme", "2026-06-30").short_exports("acquisition_spend", periods.Period.month("2026-06"))
+    assert short.values.tolist() == [["old", date(2026, 6, 11)]]  # books dated the first speak for their month
 
 
 def test_occasions_are_kept_and_deleting_them_changes_no_number(acme):

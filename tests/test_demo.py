@@ -21,7 +21,6 @@ from helpers.demo.people import LAST, world
 from helpers.metrics.acquisition import payback
 from helpers.metrics.campaigns import effect
 from helpers.metrics.costs import allocation, costs, reallocation
-from helpers.metrics.costs.books import Books
 from helpers.metrics.retention import cohorts
 from helpers.metrics.risk import risk, signals
 from helpers.metrics.voice import promoters, voice
@@ -225,13 +224,6 @@ def shop(demo_run):
         yield open_client("demo", "2026-10-31")
 
 
-@pytest.fixture(scope="module")
-def books(shop):
-    """The demo's ledger with its orders and customers."""
-    return Books(shop.table("retention_costs"), shop.orders, shop.occasions, shop.window, "EUR",
-                 tickets=shop.table("tickets"), data_start=shop.first_day)
-
-
 class TestThroughTheWorkbook:
     """Two roads: the simulation's own sums, and the tables that intake built from the files."""
 
@@ -326,9 +318,9 @@ class TestThroughTheWorkbook:
         told = load_settings("demo").playbook.planned_holdouts
         assert told == {world()[name]["id"]: world()[name]["holdout"] for name in ("campaign", "bundle")}
 
-    def test_customers_answer_to_channel_spend_as_simulated(self, books):
+    def test_customers_answer_to_channel_spend_as_simulated(self, shop):
         """Elasticities of the big markets' channels, and what the recommended split would truly save."""
-        found = reallocation.responses(reallocation.panel(books, date(2026, 10, 31)))
+        found = reallocation.responses(reallocation.panel(shop.books, date(2026, 10, 31)))
         found["true"] = found["channel"].map(world()["reach"])
         big = found[found["market"].isin(["DE", "GB", "US"]) & (found["channel"] != "sms")]
         assert (big["basis"] == "fitted").all()
@@ -346,10 +338,10 @@ class TestThroughTheWorkbook:
         weights = pd.Series(world()["questions"]["weight"])
         assert found.sort_values().index.tolist() == weights.sort_values().index.tolist()
 
-    def test_cost_per_customer_is_the_simulated_one(self, shop, books, demo_truth):
+    def test_cost_per_customer_is_the_simulated_one(self, shop, demo_truth):
         """The workbook leaves out what orders without a buyer share of lines spread by orders or revenue: some 2 %."""
         period = costs.quarter(shop.as_of)
-        ledger, customers = allocation.allocated(books, period), costs.customers(books, period)
+        ledger, customers = allocation.allocated(shop.books, period), costs.customers(shop.books, period)
         told = costs.retention_cost_per_customer(ledger, customers, "EUR")
         assert told.value == pytest.approx(demo_truth.retention_cost["per_customer"], rel=0.03)
 

@@ -75,5 +75,17 @@ def test_one_customer_has_a_value_and_no_interval():
     assert math.isnan(found.low)
 
 
+def test_a_row_is_read_alike_from_a_table_and_from_its_tuples():
+    """What is missing is no number, whichever way the table says so, and the value it has no interval for stays."""
+    table = pd.DataFrame({"value": [0.5, 0.2], "low": pd.array([None, 0.1], "Float64"), "high": [np.nan, 0.3],
+                          "n": pd.array([None, 40], "Int64"), "market": ["DE", "FR"]})
+    rows = [[estimates.Estimate.of(row) for row in table.itertuples()], [estimates.Estimate.of(table.iloc[k]) for k in (0, 1)]]
+    for blank, whole in rows:
+        assert (blank.value, blank.n) == (0.5, 0)
+        assert math.isnan(blank.low) and math.isnan(blank.high)
+        assert whole == (0.2, 0.1, 0.3, 40)
+        assert type(whole.n) is int
+
+
 def test_no_denominator_is_no_number():
     assert math.isnan(estimates.ratio_of_sums([1.0, 2.0], [0.0, 0.0]).value)

@@ -10,6 +10,7 @@ import shoppers
 
 from helpers.estimates import NotEnoughData, StepMissing
 from helpers.metrics.acquisition import cac
+from helpers.metrics.groups import markets
 from helpers.metrics.occasions import numbered
 from helpers.metrics.value import clv_model, histories
 from helpers.metrics.value.forecast import Forecast
@@ -50,6 +51,15 @@ def forecast(request):
 def test_markets_that_differ_are_modelled_apart(by_market):
     assert by_market.gains["home_market"] > 50 > by_market.gains["first_acquisition_channel"]
     assert set(by_market.parts) == {"", "DE", "GB"}
+
+
+def test_small_markets_are_modelled_as_they_are_shown(by_market):
+    """Two roads: put together here, or by the caller beforehand."""
+    names = {"DE": "DE", "GB": "other"}
+    here = Forecast(by_market.occasions, AS_OF, each=by_market.each, names=names)
+    before = Forecast(markets.together(by_market.occasions, names, "home_market"), AS_OF)
+    assert set(here.rows["home_market"]) == {"DE", "other"}
+    assert here.gains == pytest.approx(before.gains)
 
 
 def test_channels_that_differ_are_modelled_apart_and_come_nearer_to_the_truth(by_channel):
