@@ -87,12 +87,15 @@ def headline(books: Books, period: Period, market: str = "") -> Estimate:
 def components(ledger: pd.DataFrame, base: pd.DataFrame, currency: str, market: str = "") -> pd.DataFrame:
     """What each component cost for existing customers: category, component, spend, share, value (per active one), n.
 
-    Spend and value in major units, the dearest first; n is the active existing customers. The spend adds up.
+    Spend and value in major units, the dearest first; n is the active existing customers. The spend adds up. Raises
+    NotEnoughData where no line serves them.
 
     >>> components(*_example(), "EUR")[["component", "spend", "value"]].values.tolist()[:2]
     [['email', 30.0, 15.0], ['support', 30.0, 15.0]]
     """
     rows = ledger[(ledger["part"] == EXISTING) & ((ledger["market"] == market) | (market == ""))]
+    if rows.empty:
+        raise NotEnoughData("No line of the cost table serves existing customers here, so there is nothing to split.")
     n = int(base.loc[(base["market"] == market) | (market == ""), "active_existing"].sum())
     spend = to_major(rows.groupby(["category", "component"])["amount_rc"].sum().astype("float64"), currency)
     found = spend.rename("spend").reset_index().sort_values(["spend", "component"], ascending=[False, True])

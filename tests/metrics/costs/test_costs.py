@@ -179,6 +179,13 @@ def test_without_customers_there_is_no_cost_per_customer():
     assert cost.value != cost.value and cost.n == 0
 
 
+def test_a_market_no_line_serves_has_no_components(books):
+    ledger, base = allocated(books, QUARTER), costs.customers(books, QUARTER)
+    assert costs.components(ledger, base, "EUR", "DE")["spend"].sum() == 30
+    with pytest.raises(NotEnoughData, match="No line of the cost table"):
+        costs.components(ledger, base, "EUR", "JP")
+
+
 def test_a_ledger_without_channels_says_what_to_fill(books):
     ledger = allocated(books, QUARTER).assign(channel="")
     with pytest.raises(NotEnoughData, match="channel"):
