@@ -40,6 +40,7 @@ def _command(function):
 
     @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
+        """Run the command; say an error instead of a traceback."""
         try:
             return function(*args, **options)
         except (typer.Exit, typer.Abort):

@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 ALPHA = 0.05
-Z_95 = stats.norm.ppf(1 - ALPHA / 2)
+Z_95 = float(stats.norm.ppf(1 - ALPHA / 2))
 RESAMPLES = 1_000
 SEED = 20_240_229
 

@@ -116,10 +116,12 @@ class Period:
 
     @property
     def t0(self) -> date:
+        """The eve of the first day: where a rate over the period starts."""
         return self.start - timedelta(days=1)
 
     @property
     def t1(self) -> date:
+        """The last day: where a rate over the period ends."""
         return self.end
 
     @property

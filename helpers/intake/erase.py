@@ -49,6 +49,7 @@ def change(the: Plan, rows: Iterable, is_person: Callable, nothing="") -> Callab
     mine = {the.order_of(row) for row in rows if any(map(is_person, row))} - {None, ""}
 
     def without(row):
+        """The row without the person: itself, None, or with the cells blanked that tell of them."""
         if not any(map(is_person, row)) and the.order_of(row) not in mine:
             return row
         if the.kept is None:

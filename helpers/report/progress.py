@@ -22,6 +22,7 @@ def shown(names, console: Console) -> Iterator[Callable[[str, str], None]]:
         every = bar.add_task("Report", total=len(names))
 
         def tell(name: str, event: str) -> None:
+            """Show what became of a notebook."""
             if event == "start":
                 running[name] = bar.add_task(f"  {name}", total=1), time.monotonic()
                 return

@@ -190,7 +190,8 @@ def best_spend(scale: np.ndarray, elasticity: np.ndarray, least: np.ndarray, mos
     """
     gain = scale * elasticity
 
-    def at(log_price: float) -> np.ndarray:  # what each channel is given when a unit must bring that much
+    def at(log_price: float) -> np.ndarray:
+        """What each channel is given when one more unit of money must bring exp(log_price)."""
         return np.clip((gain / np.exp(log_price)) ** (1 / (1 - elasticity)), least, most)
 
     slopes = np.log(gain * np.array([least, most]) ** (elasticity - 1))
