@@ -10,7 +10,7 @@ from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
 from helpers.metrics.groups.markets import OTHER, UNKNOWN, shown
-from helpers.periods import Period, add_months, label
+from helpers.periods import Period, add_months, label, month_start
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
 DIMENSIONS = {"market": "home_market", "acquisition_channel": "first_acquisition_channel"}
@@ -58,9 +58,10 @@ def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] 
     """
     by = list(by)
     people = _people(occasions, period)
-    lines = _lines(spend, period)
+    recorded = _lines(spend, period)
+    lines = recorded.dropna(subset="amount_rc")
     if len(lines) and "cohort" not in by:
-        _refuse_too_short(spend, people["cohort"].min() if len(people) else label(period.start), period)
+        _refuse_too_short(recorded["cohort"], people["cohort"].min() if len(people) else label(period.start), period)
     paid_channels = set(lines.loc[lines["kind"] == "media", "acquisition_channel"].dropna())
     lines = _spread(lines, people, [*by, "market"] if market else by)
     if market:
@@ -87,14 +88,13 @@ def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
     return people.assign(cohort=[label(month) for month in people["cohort"]], **named)
 
 
-def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
+def _refuse_too_short(months: pd.Series, first_won: str, period: Period) -> None:
     """NotEnoughData, naming the months, when all spend begins after the first customer's month or ends before the last one."""
-    ends = spend.agg(first=_.date.min(), last=_.date.max()).execute().iloc[0]
-    gaps, first, last = [], label(ends["first"]), label(ends["last"])
+    gaps, first, last = [], months.min(), months.max()
     if first > first_won:
-        gaps.append((first_won, label(add_months(ends["first"], -1))))
+        gaps.append((first_won, label(add_months(month_start(first), -1))))
     if last < label(period.end):
-        gaps.append((label(add_months(ends["last"], 1)), label(period.end)))
+        gaps.append((label(add_months(month_start(last), 1)), label(period.end)))
     if gaps:
         missing = " and ".join(start if start == end else f"{start} to {end}" for start, end in gaps)
         earlier = ", or report as of an earlier month" if last < label(period.end) else ""
@@ -106,10 +106,10 @@ def _refuse_too_short(spend: ir.Table, first_won: str, period: Period) -> None:
 
 
 def _lines(spend: ir.Table, period: Period) -> pd.DataFrame:
-    """market, acquisition_channel, cohort (the month), kind, amount_rc."""
-    grouped = spend.filter(period.covers(_.date)).group_by(market=_.market, acquisition_channel=_.channel, cohort=MONTH, kind=_.kind)
+    """market, acquisition_channel, cohort (the month), kind, amount_rc: of the period, and missing in all other months."""
+    grouped = spend.group_by(market=_.market, acquisition_channel=_.channel, cohort=MONTH, kind=_.kind)
     keys = ["market", "acquisition_channel", "cohort", "kind"]
-    lines = grouped.agg(amount_rc=_.amount_rc.sum()).order_by(keys).execute()
+    lines = grouped.agg(amount_rc=_.amount_rc.sum(where=period.covers(_.date))).order_by(keys).execute()
     return lines.assign(amount_rc=lines["amount_rc"].astype("float64"))
 
 

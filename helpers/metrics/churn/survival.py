@@ -45,15 +45,15 @@ def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     again = seen.filter(_.previous_date.notnull())
     number, before = (ibis.least(n, FIRST_ORDERS).cast("int64") for n in (_.n, _.n - 1))
-    ended = again.group_by("truncated", order_number=before, gap_days=_.date.delta(_.previous_date, unit="day"))
+    length = {"gap_days": _.date.delta(_.previous_date, unit="day"), "returned": ibis.literal(True)}
+    ended = again.group_by("truncated", order_number=before, **length).agg(count=_.count())
     # open are the gaps begun on a day less those of them that have ended: no join of customers to themselves
     begun = seen.group_by("truncated", order_number=number, day=_.date).agg(left=_.count())
     followed = again.group_by("truncated", order_number=before, day=_.previous_date).agg(left=-_.count())
     still = begun.union(followed).group_by("order_number", "truncated", "day").agg(count=_.left.sum())
-    still = still.filter(still["count"] > 0).mutate(gap_days=ibis.literal(as_of).delta(still.day, unit="day")).drop("day")
-    counts = pd.concat([ended.agg(count=_.count()).execute().assign(returned=True), still.execute().assign(returned=False)])
+    still = still.filter(still["count"] > 0).mutate(gap_days=ibis.literal(as_of).delta(still.day, unit="day"), returned=False)
     keys = ["order_number", "truncated", "gap_days", "returned"]
-    return counts[[*keys, "count"]].sort_values(keys, ignore_index=True)
+    return ended.select(*keys, "count").union(still.select(*keys, "count")).execute().sort_values(keys, ignore_index=True)
 
 
 def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -75,10 +75,9 @@ def spend_counts(each: ir.Table) -> pd.DataFrame:
     0  2  600.0       1
     """
     repeat = each.filter((each.x > 0) & (each.spend_rc > 0))
-    repeat = repeat.mutate(m=repeat.spend_rc / repeat.x.cast("float64"))
-    if int(repeat.count().execute()) > SPEND_ROWS:
-        repeat = repeat.mutate(m=((repeat.m.ln() / SPEND_STEP).round() * SPEND_STEP).exp())
-    rows = repeat.group_by(["x", "m"]).agg(weight=repeat.count()).execute()
+    exact, many = repeat.spend_rc / repeat.x.cast("float64"), repeat.count().as_scalar() > SPEND_ROWS
+    mean = ibis.ifelse(many, ((exact.ln() / SPEND_STEP).round() * SPEND_STEP).exp(), exact)
+    rows = repeat.group_by(x=repeat.x, m=mean).agg(weight=_.count()).execute()
     return rows.sort_values(["x", "m"], ignore_index=True)
 
 
