@@ -30,10 +30,15 @@ def test_only_rows_for_the_whole_client_are_headlines():
 
 @pytest.mark.parametrize(("metric", "tone"), [("churn_rate", "bad"), ("repeat_purchase_rate", "good")])
 def test_more_churn_is_bad_and_more_repeat_purchases_are_good(metric, tone):
-    rows = [row(metric, 0.25, "2026-10"), row(metric, 0.20, "2026-09"), row(metric, 0.25, "2025-10")]
+    rows = [row(metric, 0.25, "2026-10"), row(metric, 0.20, "2026-09"), row(metric, 0.251, "2025-10")]
     assert card(rows)["changes"] == [
-        (tone, "up 5.0 points from 20.0% in September 2026"), ("", "not clearly changed from 25.0% in October 2025")
+        (tone, "up 5.0 points from 20.0% in September 2026"), ("", "not clearly changed from 25.1% in October 2025")
     ]  # fmt: skip
+
+
+def test_what_is_printed_alike_is_the_same_whatever_its_interval():
+    rows = [row("churn_rate", 0.25, "2026-10"), row("churn_rate", 0.2501, "2026-09"), row("churn_rate", 0.20, "2025-10")]
+    assert card(rows)["changes"][0] == ("", "the same as in September 2026")
 
 
 def test_earlier_reports_fill_the_months_this_one_does_not_know():
