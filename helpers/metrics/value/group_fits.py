@@ -57,7 +57,8 @@ def shrunk(own: dict[str, Fit], pooled: Fit) -> dict[str, Fit]:
 
 def _new_customer(fitted: Fit) -> tuple[float, float]:
     """log occasions of a new customer in a year, and its variance from 60 draws."""
-    each = [np.log(expectations.occasions(f, [0.0], [0.0], [0.0], DAYS_PER_YEAR)[0]) for f in (fitted, *fitted.draws(60))]
+    fits = (fitted, *fitted.draws(60))
+    each = np.log([expectations.p_alive(f, 0, 0, 0) * expectations.living_occasions(f, 0, 0, DAYS_PER_YEAR) for f in fits])
     return float(each[0]), float(np.var(each[1:], ddof=1))
 
 
