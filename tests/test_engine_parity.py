@@ -208,7 +208,6 @@ CASES = {
     "books.unbooked": lambda s: s.books.unbooked(Period(YEAR.start, date(YEAR.end.year + 1, YEAR.end.month, 1))),
     "budget.monthly": lambda s: budget.monthly(s.all, s.spend, AS_OF),
     "cac.won": lambda s: cac.won(s.all, YEAR),
-    "cac.channels_shown": lambda s: cac.channels_shown(s.all, YEAR, 10),
     "cac.fold": lambda s: cac.fold(s.all, {"email": "other"}, "first_acquisition_channel").first_acquisition_channel.value_counts(),
     "cac.cac": lambda s: cac.cac(s.all, s.spend, YEAR, by=["market", "acquisition_channel"]),
     "cost_ratios.ltv_by_market": lambda s: cost_ratios.ltv_by_market(

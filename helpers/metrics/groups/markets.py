@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums, with_wilson
+from helpers.estimates import ALPHA, Estimate, NotEnoughData, ratio_of_sums, with_wilson
 from helpers.metrics.groups import comparison, standardise
 from helpers.metrics.groups.standardise import STRATA
 from helpers.metrics.occasions import bucket, numbered
@@ -71,14 +71,14 @@ def together(table: ir.Table, names: dict[str, str], column: str = "market", mis
     return table.mutate(**{column: other.ifelse(OTHER, market) if names else market})
 
 
-def sizes(occasions: ir.Table) -> dict[str, int]:
-    """Customers by home market, the largest first; those without one as "unknown".
+def sizes(occasions: ir.Table, column: str = "home_market") -> dict[str, int]:
+    """Customers by home market, or by another column, the largest first; those without one as "unknown".
 
     >>> sizes(example())
     {'DE': 2, 'FR': 1}
     """
-    counts = occasions.filter(_.n == 1).group_by(market=_.home_market.fill_null(UNKNOWN)).agg(n=_.count()).execute()
-    return counts.sort_values(["n", "market"], ascending=[False, True]).set_index("market")["n"].to_dict()
+    counts = occasions.filter(_.n == 1).group_by(group=_[column].fill_null(UNKNOWN)).agg(n=_.count()).execute()
+    return counts.sort_values(["n", "group"], ascending=[False, True]).set_index("group")["n"].to_dict()
 
 
 def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None = None) -> ir.Table:
@@ -187,19 +187,19 @@ def _compared(name: str, measure: Measure) -> pd.DataFrame:
     return found if measure.tested else found.assign(even_p=float("nan"))
 
 
-def bootstrapped(units: ir.Table) -> pd.DataFrame:
-    """Σx / Σy by market with the bootstrap interval over customers: market, value, low, high, n.
+def bootstrapped(units: ir.Table, by: tuple[str, ...] = ("market",)) -> pd.DataFrame:
+    """Σx / Σy by group with the bootstrap interval over customers: columns of by, value, low, high, n.
 
-    units: a lazy row per customer with market, customer_id, x, y.
+    units: a lazy row per customer with the columns of by, customer_id, x, y.
 
     >>> units = ibis.memtable({"customer_id": ["a1", "b1"], "market": ["DE"] * 2, "x": [1.0, 3.0], "y": [1.0, 1.0]})
     >>> bootstrapped(units)[["market", "value", "n"]].values.tolist()
     [['DE', 2.0, 2]]
     """
-    sums = units.group_by("market", bucket=bucket(_.customer_id)).agg(x=_.x.sum(), y=_.y.sum(), n=_.count()).execute()
-    rows = [(market, *ratio_of_sums(part["x"], part["y"], n=part["n"].sum()))
-            for market, part in sums.sort_values(["market", "bucket"]).groupby("market")]  # fmt: skip
-    return pd.DataFrame(rows, columns=["market", "value", "low", "high", "n"])
+    sums = units.group_by(*by, bucket=bucket(_.customer_id)).agg(x=_.x.sum(), y=_.y.sum(), n=_.count()).execute()
+    parts = sums.sort_values([*by, "bucket"]).groupby(list(by))
+    rows = [(*key, *ratio_of_sums(part["x"], part["y"], n=part["n"].sum())) for key, part in parts]
+    return pd.DataFrame(rows, columns=[*by, *Estimate._fields])
 
 
 def example() -> ir.Table:

@@ -8,9 +8,10 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import Estimate, ratio_of_sums
-from helpers.metrics.occasions import bucket
+from helpers.estimates import Estimate
+from helpers.metrics.groups.markets import bootstrapped
 from helpers.metrics.risk.risk import Model, expected_share, sample
+from helpers.metrics.value.clv_model import major
 from helpers.money import to_major
 
 AT_RISK = 0.5  # more likely lost than not
@@ -100,14 +101,11 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     silent = ibis.literal(as_of).delta(seen.date, unit="day")
     each = seen.group_by("customer_id").agg(
-        silent=silent.min(), k=_.count(), margin=_.margin_rc.sum(where=silent < 365).fill_null(0))
+        silent=silent.min(), k=_.count(), x=_.margin_rc.sum(where=silent < 365).fill_null(0))
     spans = [*(f"{first}–{end - 1}" for first, end in pairwise([0, *edges])), f"{edges[-1]}+"]
     recency = ibis.cases(*[(_.silent < edge, span) for edge, span in zip(edges, spans, strict=False)], else_=spans[-1])
     times = ibis.cases(*[(_.k <= top, name) for top, name in zip((1, 2, 4, 9), TIMES, strict=False)], else_=TIMES[-1])
-    grouped = each.group_by(recency=recency, times=times, bucket=bucket(_.customer_id))
-    sums = grouped.agg(n=_.count(), margin=_.margin.sum()).execute().sort_values(["recency", "times", "bucket"])
-    rows = [(*key, *ratio_of_sums(to_major(part["margin"], currency), part["n"], part["n"].sum()))
-            for key, part in sums.groupby(["recency", "times"])]
-    table = pd.DataFrame(rows, columns=["recency", "times", *Estimate._fields])
+    grid = bootstrapped(each.mutate(recency=recency, times=times, y=1), ("recency", "times"))
     ranks = {"recency": spans, "times": list(TIMES)}
-    return table.sort_values(["recency", "times"], key=lambda column: column.map(ranks[column.name].index), ignore_index=True)
+    grid = grid.sort_values(["recency", "times"], key=lambda column: column.map(ranks[column.name].index), ignore_index=True)
+    return major(grid, currency)
