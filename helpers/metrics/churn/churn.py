@@ -36,15 +36,13 @@ def flows(
 ) -> pd.DataFrame:
     """Active customers at the start and end of each period, and who moved between: a row per period, in customers.
 
-    For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set
-    and not in the second, retained in both; new are active at t1 with a first occasion after t0; reactivated are
-    active at t1, were not at t0, and had bought before. end = start − lost + new + reactivated.
-    Periods are `months` calendar months long, the last ends with the last complete month of as_of. Numbers are
-    blank (NA) where t0 (for `end`, t1) lies before the first day of the data, data_start, plus W: who was active then
-    is unknown.
+    For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set and not in the
+    second, retained in both; new are active at t1 with a first occasion after t0; reactivated are active at t1, were not at t0, and
+    had bought before. end = start − lost + new + reactivated. Periods are `months` calendar months long, the last ends with the
+    last complete month of as_of. Numbers are blank (NA) where t0 (for `end`, t1) lies before data_start, the first day of the data,
+    plus W: who was active then is unknown.
 
-    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without
-    a purchase.
+    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without a purchase.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})

@@ -30,11 +30,9 @@ class Window(NamedTuple):
 def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """How many gaps of each length follow a purchase occasion: counts, made in the engine.
 
-    A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of
-    (returned is false: still open, censored). order_number is that of the occasion the gap begins with, the fourth
-    and later ones together; for truncated customers it is only the least it can be.
-
-    Returns order_number, truncated, gap_days, returned, count.
+    A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of (returned is false:
+    still open, censored). Returns order_number (of the occasion the gap begins with, the fourth and later ones together; for
+    truncated customers only the least it can be), truncated, gap_days, returned, count.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -59,14 +57,13 @@ def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
 def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """The share that has bought again by each day after a purchase; open gaps count while followed (Kaplan–Meier).
 
-    F(day) = 1 − Π over days ≤ day of (1 − returns / at_risk); at_risk are the gaps at least that long, open ones
-    ending that day included. Errors by Greenwood; the 95 % interval on the log(−log) scale, which stays inside
-    0..1. A customer has several gaps; they are taken as independent, so for the heaviest buyers the interval is
-    somewhat narrow.
+    F(day) = 1 − Π over days ≤ day of (1 − returns / at_risk); at_risk are the gaps at least that long, open ones ending that day
+    included. Errors by Greenwood; the 95 % interval on the log(−log) scale, which stays inside 0..1. A customer's gaps are taken as
+    independent, so for the heaviest buyers the interval is somewhat narrow.
 
-    Parameters: counts with gap_days, returned, count (see `gaps`); by, columns to make one table each for. Returns
-    the `by` columns, day, at_risk, returns, value (F), se, low, high, n (all gaps), a row per day on which a gap
-    ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
+    counts: gap_days, returned, count (see `gaps`); by: columns to make one table each for. Returns the `by` columns, day, at_risk,
+    returns, value (F), se, low, high, n (all gaps), a row per day on which a gap ends. Raises NotEnoughData without any gap.
+    Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
 
     >>> life_table(pd.DataFrame({"gap_days": [10, 20, 20], "returned": [True, True, False], "count": [1, 1, 2]}))[
     ...     ["day", "at_risk", "returns", "value"]].values.tolist()
@@ -117,8 +114,7 @@ def returned_by(table: pd.DataFrame, day: int) -> Estimate:
     >>> returned_by(table, 15).value
     0.25
     """
-    value, low, high, n = at_day(table, day)[["value", "low", "high", "n"]].iloc[0]
-    return Estimate(value, low, high, int(n))
+    return Estimate.of(at_day(table, day).iloc[0])
 
 
 def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
@@ -137,10 +133,9 @@ def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFr
 def churn_window(counts: pd.DataFrame) -> Window:
     """The churn window W: by when 90 % of the returns that happen within 365 days have happened.
 
-    The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of. Where
-    fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (horizon_days; say so).
-    Percentiles of completed gaps would be too short: long gaps are the ones still open. Raises NotEnoughData where not
-    even 100 gaps are known or nobody returned.
+    The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of; percentiles of completed
+    gaps would be too short. Where fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100
+    (horizon_days; say so). Raises NotEnoughData where not even 100 gaps are known or nobody returned.
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
     ...                        "count": [80, 60, 10, 250]})
@@ -177,8 +172,7 @@ def median_return_days(table: pd.DataFrame) -> int:
 def lapsed(occasions: ir.Table, as_of: date, days: int = 30) -> pd.DataFrame:
     """The share of all customers who have not bought for `days` days: no occasion in (as_of − days, as_of].
 
-    It is a segment to write to, not churn (see `flagged_returners`). Returns one row with lapsed, n (all who ever
-    bought), value, low, high (95 % Wilson).
+    A segment to write to, not churn (see `flagged_returners`). Returns one row: lapsed, n (all who ever bought), value, low, high (Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]].values.tolist()

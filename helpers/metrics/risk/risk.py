@@ -49,9 +49,9 @@ def days(as_of: date, window_days: int) -> list[date]:
 def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None, fitted: Fit | None = None) -> ir.Table:
     """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
 
-    The columns of `signals.signals`, lazy; alive_log_odds, of no purchase in the next W days under MBG/NBD (`fitted`, by
-    default to the purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)); and, with `later`, the occasions
-    as known afterwards, left: 1 for customers without an occasion in (t, t + W].
+    The columns of `signals.signals`, lazy; alive_log_odds, of no purchase in the next W days under MBG/NBD (`fitted`, by default to
+    the purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)); and, with `later`, the occasions as known
+    afterwards, left: 1 for customers without an occasion in (t, t + W].
 
     >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
     >>> from helpers.metrics.risk.signals import _example as bought
@@ -102,8 +102,8 @@ def fit_alive(rows: pd.DataFrame) -> Model:
 def fit_signals(rows: pd.DataFrame) -> Model:
     """Model (b), `signals`: Logit of leaving on every signal, market and channel that varies among these customers.
 
-    The largest market and channel are the ones others are compared with; those with under 50 customers count to them.
-    Signals that say what others say already (collinear) are left out. Raises NotEnoughData when it does not converge.
+    The largest market and channel, with those of under 50 customers, are what others are compared with. Signals that say what
+    others say already (collinear) are left out. Raises NotEnoughData when it does not converge.
 
     >>> fit_signals(_example()).columns
     ('const', 'late_first')
@@ -141,11 +141,9 @@ def labels(rows: pd.DataFrame) -> pd.Series:
     """
     left = int(rows["left"].sum()) if len(rows) else 0
     if len(rows) < LEAST_ROWS or min(left, len(rows) - left) < LEAST_OF_A_CLASS:
-        raise NotEnoughData(
-            f"A churn model needs {LEAST_ROWS} active customers at an earlier date, of whom {LEAST_OF_A_CLASS} left "
-            f"and as many stayed within the churn window; there are {len(rows)}, of whom {left} left. Add older order "
-            "exports, or wait."
-        )
+        raise NotEnoughData(f"A churn model needs {LEAST_ROWS} active customers at an earlier date, of whom {LEAST_OF_A_CLASS} left and "
+                            f"as many stayed within the churn window; there are {len(rows)}, of whom {left} left. Add older order "
+                            "exports, or wait.")
     return rows["left"]
 
 
@@ -159,11 +157,9 @@ def _design(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 def _independent(design: pd.DataFrame) -> pd.DataFrame:
     """The columns that are no combination of the others, by pivoted QR on columns of equal length."""
-    scaled = design / np.sqrt((design**2).mean())
-    _r, pivots = linalg.qr(scaled.to_numpy(), mode="r", pivoting=True)
-    size = np.abs(np.diag(_r))
-    kept = set(pivots[: int((size > 1e-7 * size[0]).sum())]) | {0}
-    return design.iloc[:, sorted(kept)]
+    triangle, pivots = linalg.qr((design / np.sqrt((design**2).mean())).to_numpy(), mode="r", pivoting=True)
+    size = np.abs(np.diag(triangle))
+    return design.iloc[:, sorted({0, *pivots[: int((size > 1e-7 * size[0]).sum())]})]
 
 
 def _fit(name: str, design: pd.DataFrame, left: pd.Series) -> Model:
@@ -203,9 +199,8 @@ def with_probability(table: ir.Table, model: Model) -> ir.Table:
 def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
     """The share of these customers expected to leave within W: the mean probability, with its interval.
 
-    rows: the `sample` of a snapshot, all of it or a group. The interval holds the uncertainty of the coefficients (delta
-    method) and of who of them will in fact leave, on the scale of the log-odds; not that next season may differ from the
-    last (`bias` of `contest.judge`).
+    rows: a `sample` of a snapshot, or a group of it. The interval holds the uncertainty of the coefficients (delta method) and of
+    who will in fact leave, on the scale of the log-odds; not that the next season may differ (`bias` of `contest.judge`).
 
     >>> share = expected_share(fit_signals(_example()), _example())
     >>> f"{share.value:.2f} {share.low:.2f} {share.high:.2f}"
@@ -223,10 +218,10 @@ def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
 def odds_ratios(model: Model) -> pd.DataFrame:
     """What goes with leaving, other signals held equal: a row per signal with its odds ratio and 95 % interval.
 
-    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or
-    channel against the largest one. An association, not a cause. Columns signal, kind and level (of a market or
-    channel, else empty and the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted
-    < 5 %); the called first, and the furthest from 1 first (1/2 and 2 are equally far).
+    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or channel
+    against the largest one: an association, not a cause. Columns signal, kind and level (of a market or channel; else empty and
+    the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted < 5 %); the called first, and the
+    furthest from 1 first (1/2 and 2 are equally far).
 
     >>> odds_ratios(fit_signals(_example()))[["signal", "value", "called"]].round(2).values.tolist()
     [['late_first', 4.0, True]]
@@ -235,8 +230,8 @@ def odds_ratios(model: Model) -> pd.DataFrame:
     p_adjusted = adjusted(pd.Series(2 * stats.norm.sf(np.abs(weights / errors))))
     table = pd.DataFrame({"signal": model.columns[1:], "value": np.exp(weights), "n": model.n, "called": p_adjusted < ALPHA,
                           "low": np.exp(weights - Z_95 * errors), "high": np.exp(weights + Z_95 * errors), "p_adjusted": p_adjusted})
-    name, equals, level = (part for _k, part in table["signal"].str.partition("=").items())
-    table["kind"], table["level"] = name.where(equals == "=", ""), level.where(equals == "=", name)
+    parts = table["signal"].str.partition("=")
+    table["kind"], table["level"] = parts[0].where(parts[1] == "=", ""), parts[2].where(parts[1] == "=", parts[0])
     return table.iloc[np.lexsort([-np.abs(weights), ~table["called"]])].reset_index(drop=True)
 
 

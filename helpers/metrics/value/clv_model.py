@@ -62,11 +62,11 @@ def customers(
 def _per_pair(pairs: pd.DataFrame, purchases: Fit, spending: Fit, days: float, discount_rate: float) -> pd.DataFrame:
     """The pairs (x, T) with all of the value that they settle.
 
-    living: occasions of a living customer; log_odds: `expectations.log_odds_gone`; slope and start: the discounted spend of a
+    living: occasions of a living customer; log_odds: `expectations.log_odds_of_pair`; slope and start: the discounted spend of a
     living customer as a line in the sum of their repeat occasions.
     """
     living, discounted = expectations.living_occasions(purchases, pairs["x"], pairs["T"], days, (0.0, _daily(discount_rate)))
-    log_odds = expectations.log_odds_gone(purchases, pairs["x"], pairs["T"])
+    log_odds = expectations.log_odds_of_pair(purchases, pairs["x"], pairs["T"])
     slope, start = expectations.spend_line(spending, pairs["x"])
     return pairs.assign(living=living, log_odds=log_odds, slope=discounted * slope, start=discounted * start)
 

@@ -30,16 +30,16 @@ def p_alive(fitted: Fit, x, t_x, T) -> np.ndarray:
     """
     x, t_x = np.asarray(x, dtype="float64"), np.asarray(t_x, dtype="float64")
     until_last = (fitted.params["r"] + x) * np.log(fitted.params["alpha"] + t_x)
-    return special.expit(until_last - log_odds_gone(fitted, x, T))
+    return special.expit(until_last - log_odds_of_pair(fitted, x, T))
 
 
-def log_odds_gone(fitted: Fit, x, T) -> np.ndarray:
-    """log of the odds that a customer has dropped out, plus (r + x) log(α + t_x): what of them depends on x and T alone.
+def log_odds_of_pair(fitted: Fit, x, T) -> np.ndarray:
+    """What x and T alone settle of the log-odds that a customer has dropped out: they are this − (r + x) log(α + t_x).
 
     That is log(a / (b + x)) + (r + x) log(α + T), in BG/NBD with x − 1 beside b, and no odds at all where x = 0.
 
     >>> fitted = Fit("bg_nbd", {"r": 1.0, "alpha": 1.0, "a": 1.0, "b": 1.0}, np.eye(4), 0, 1, 1)
-    >>> np.exp(log_odds_gone(fitted, [0, 1], [1, 1])).round(6)   # of 1 / 1 · (1 + T)²
+    >>> np.exp(log_odds_of_pair(fitted, [0, 1], [1, 1])).round(6)   # of 1 / 1 · (1 + T)²
     array([0., 4.])
     """
     x, T = np.asarray(x, dtype="float64"), np.asarray(T, dtype="float64")
