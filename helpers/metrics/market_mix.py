@@ -36,12 +36,11 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
 def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
     """Order value now and a year ago, at the rates of the day and at last year's rates: what the exchange rate did.
 
-    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a currency
-    is the net sales in the reporting currency over those in it; one not sold in last year keeps this year's. Columns market,
-    value (minor units, now), before, change, change_constant (fractions), change_constant_low, change_constant_high, and the
-    buyers behind each, an order without identity being one: n (now), before_n, change_n and change_constant_n (the fewer of
-    both). The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
-    Raises NotEnoughData when nothing was sold in the trailing 12 months.
+    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a currency is the net
+    sales in the reporting currency over those in it; one not sold in last year keeps this year's. Columns market, value (minor units,
+    now), before, change, change_constant (fractions; _low and _high: a bootstrap over customers, or orders whose buyer is not identified,
+    at known rates), and the buyers behind each, an order without identity being one: n (now), before_n, change_n and change_constant_n
+    (the fewer of both). Raises NotEnoughData when nothing was sold in the trailing 12 months.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
     >>> found[["market", "change", "change_constant", "n", "before_n"]].round(2).values.tolist()

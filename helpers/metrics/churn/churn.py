@@ -104,8 +104,8 @@ def net_loss_rate(start, end):
 def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_start: date) -> pd.DataFrame:
     """The newest month's churn rate had the churn window been half, once, one and a half or twice as long: a row each.
 
-    A short window calls slow customers lost and wins them back later; a long one notices losses late. Windows that the
-    history cannot fill are blank. One query for all. Returns factor, window_days, period, value, low, high (95 % Wilson), n.
+    A short window calls slow customers lost and wins them back later; a long one notices losses late. Windows that the history cannot fill
+    are blank. Returns factor, window_days, period, value, low, high (95 % Wilson), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
@@ -113,16 +113,8 @@ def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_sta
     [[20.0, nan], [40.0, 1.0], [60.0, nan], [80.0, nan]]
     """
     month, spans = Period.month(last_complete_month(as_of)), [round(window_days * factor) for factor in WINDOW_FACTORS]
-    each = occasions.filter(_.date <= ibis.literal(month.t1)).group_by("customer_id").agg(
-        before=_.date.max(where=_.date <= ibis.literal(month.t0)), last=_.date.max())
-    sums = {}
-    for days in spans:
-        was = (_.before > ibis.literal(month.t0 - timedelta(days=days))).fill_null(False)
-        gone = _.last <= ibis.literal(month.t1 - timedelta(days=days))
-        sums |= {f"start{days}": was.sum(), f"lost{days}": (was & gone).sum()}
-    counted = each.agg(**sums).execute().iloc[0]
-    counts = {name: pd.array([counted[f"{name}{days}"] for days in spans], "Int64") for name in ("start", "lost")}
-    table = pd.DataFrame({"factor": WINDOW_FACTORS, "window_days": spans, "period": month.label} | counts)
+    moves = pd.concat([_moves(runs(occasions, month.t1, days, periods=1).execute(), 1) for days in spans], ignore_index=True)
+    table = moves[["start", "lost"]].assign(factor=WINDOW_FACTORS, window_days=spans, period=month.label)
     unknown = [data_start + timedelta(days=days) > month.t0 for days in spans]
     table.loc[unknown, ["start", "lost"]] = pd.NA
     return churn_rate(table).drop(columns=["start", "lost"])

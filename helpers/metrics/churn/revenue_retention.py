@@ -52,7 +52,8 @@ def value_per_active_customer(occasions: ir.Table, as_of: date, window_days: int
     frame = sums.order_by("group").execute()
     if frame.empty:
         raise NotEnoughData(f"No customer was active on {t0}, so what one brings cannot be told.")
-    return ratio_of_sums(frame["margin"], frame["customers"], n=frame["customers"].sum()).times(to_major(1.0, currency))
+    worth = ratio_of_sums(frame["margin"], frame["customers"], n=frame["customers"].sum())
+    return Estimate(*(to_major(each, currency) for each in worth[:3]), worth.n)
 
 
 def revenue_retention(occasions: ir.Table, as_of: date, data_start: date) -> pd.DataFrame:

@@ -107,16 +107,6 @@ def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFram
     return read if at_risk else read.assign(value=np.nan, low=np.nan, high=np.nan)
 
 
-def returned_by(table: pd.DataFrame, day: int) -> Estimate:
-    """F(day) of a life table: the share followed by another purchase within `day` days, with its interval.
-
-    >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
-    >>> returned_by(table, 15).value
-    0.25
-    """
-    return Estimate.of(at_day(table, day).iloc[0])
-
-
 def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
     """The part of a life table that may be shown: up to the horizon, where 100 gaps or more are still followed.
 
@@ -145,7 +135,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
     table = life_table(counts)
     followed = table.loc[table["at_risk"] >= AT_RISK, "day"]
     horizon = min(HORIZON_DAYS, int(followed.max())) if len(followed) else 0
-    by_horizon = returned_by(table, horizon)
+    by_horizon = Estimate.of(at_day(table, horizon).iloc[0])
     if not horizon or not by_horizon.value > 0:
         known = int(table["n"].iloc[0]) if len(table) else 0
         raise NotEnoughData(
@@ -194,8 +184,8 @@ def flagged_returners(table: pd.DataFrame, days: int = 30) -> float:
     >>> flagged_returners(life_table(counts), 30)
     0.75
     """
-    soon, late = (returned_by(table, day).value for day in (days, min(HORIZON_DAYS, int(table["day"].max()))))
-    return 1 - soon / late if late > 0 else float("nan")
+    soon, late = (at_day(table, day)["value"].iloc[0] for day in (days, min(HORIZON_DAYS, int(table["day"].max()))))
+    return float(1 - soon / late) if late > 0 else float("nan")
 
 
 def _each(frame: pd.DataFrame, by: Sequence[str], make) -> pd.DataFrame:

@@ -194,12 +194,3 @@ def benchmark(
     except MissingRate as gap:
         raise NotEnoughData(f"The published range cannot be turned from {currency} into {reporting}. {gap}") from None
     return low * rate, high * rate
-
-
-def against_benchmark(value: float, low: float, high: float) -> str:
-    """Where a value stands beside a range: "below", "inside" or "above".
-
-    >>> against_benchmark(10.0, 15.0, 30.0)
-    'below'
-    """
-    return "below" if value < low else "above" if value > high else "inside"

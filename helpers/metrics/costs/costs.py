@@ -70,7 +70,7 @@ def retention_cost_per_customer(
         return Estimate(float("nan"))
     invoices = spent - buckets["discount_rc"].sum()
     cost = ratio_of_sums(buckets["discount_rc"] + invoices / len(buckets), buckets[of], n=int(buckets[of].sum()))
-    return cost.times(to_major(1.0, currency))
+    return Estimate(*(to_major(each, currency) for each in cost[:3]), cost.n)
 
 
 def headline(books: Books, period: Period, market: str = "") -> Estimate:

@@ -59,8 +59,8 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
 def together(table: ir.Table, names: dict[str, str], column: str = "market", missing: str | None = UNKNOWN) -> ir.Table:
     """The table with the markets of a column as they are shown (`shown`): the small and the unlisted under one name.
 
-    A missing market is "unknown", so that the markets add up to the whole; with `missing` None it stays missing: a line of a
-    ledger without a market belongs to all. Without names nothing else changes.
+    A missing market is "unknown", so that the markets add up to the whole; with `missing` None it stays missing: a line of a ledger
+    without a market belongs to all. Without names nothing else changes.
 
     >>> sizes(together(example(), {"DE": "DE"}, "home_market"))
     {'DE': 2, 'other': 1}
@@ -98,11 +98,10 @@ def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None =
 def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     """Every measure in every market: as it is, with the mix of all, shrunk, and against the other markets.
 
-    A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit,
-    better; even, even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %);
-    shrunk (the standardised value drawn toward the average); even_difference, even_difference_low, even_difference_high,
-    even_effect, even_p (standardised, against all others); mix: the strata that vary, a tuple of names. `corrected` adds
-    what allows for the number of tests.
+    A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit, better; even,
+    even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %); shrunk (the standardised value drawn
+    toward the average); even_difference, even_difference_low, even_difference_high, even_effect, even_p (standardised, against all
+    others); mix: the strata that vary, a tuple of names. `corrected` adds what allows for the number of tests.
 
     >>> from helpers.metrics.market_measures import repurchase
     >>> found = compared(repurchase(with_strata(example(), date(2026, 6, 30)), date(2026, 6, 30)))
@@ -118,9 +117,8 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
 def corrected(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of `compared` with even_adjusted, the p-values corrected by Benjamini–Hochberg over these rows, and verdict.
 
-    Over the rows that are shown: a test nobody sees must not decide what is said of the others. verdict, by the
-    standardised difference and the direction that is good for the measure: "better", "worse", "no clear difference", or
-    "not compared".
+    Over the rows that are shown: a test nobody sees must not decide what is said of the others. verdict, by the standardised difference
+    and the direction that is good: "better", "worse", "no clear difference", or "not compared".
 
     >>> rows = pd.DataFrame({"even_difference": 0.1, "even_p": [0.01, 0.01, 0.2, None], "better": [1, -1, 1, 1]})
     >>> corrected(rows)["verdict"].tolist()

@@ -1,7 +1,7 @@
 """Who is about to leave: the chance of each active customer, by two models, and what goes with leaving."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 import ibis
@@ -37,15 +37,6 @@ class Model(NamedTuple):
     n: int
 
 
-def days(as_of: date, window_days: int) -> list[date]:
-    """The days of three snapshots a churn window apart, the last at as_of: the first teaches, the second examines.
-
-    >>> days(date(2026, 10, 31), 92)
-    [datetime.date(2026, 4, 30), datetime.date(2026, 7, 31), datetime.date(2026, 10, 31)]
-    """
-    return [as_of - timedelta(days=k * window_days) for k in (2, 1, 0)]
-
-
 def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None, fitted: Fit | None = None) -> ir.Table:
     """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
 
@@ -65,9 +56,8 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
     if later is None:
         return table
     after = later.date.delta(ibis.literal(t), unit="day")
-    back = later.filter(after.between(1, window_days)).select("customer_id").distinct().mutate(back=ibis.literal(1))
-    joined = table.left_join(back, "customer_id")
-    return joined.select(*[table[c] for c in table.columns], left=back.back.isnull().cast("int64"))
+    back = later.filter(after.between(1, window_days)).customer_id
+    return table.mutate(left=(~table.customer_id.isin(back)).cast("int64"))
 
 
 def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
@@ -109,9 +99,9 @@ def fit_signals(rows: pd.DataFrame) -> Model:
     ('const', 'late_first')
     """
     columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
-    for kind in (k for k in KINDS if k in rows):
-        sizes = _sizes(rows, kind)
-        columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
+    for kind, base in references(rows).items():
+        sizes = rows[kind].value_counts().drop(base)
+        columns += [f"{kind}={level}" for level in sizes.index[sizes >= LEAST_OF_A_KIND]]
     left, design = labels(rows), _design(rows, columns)
     groups = design.groupby(left.to_numpy())
     both = groups.max() > groups.min()
@@ -125,12 +115,7 @@ def references(rows: pd.DataFrame) -> dict[str, str]:
     >>> references(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}))
     {'home_market': 'DE'}
     """
-    return {kind: _sizes(rows, kind).index[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
-
-
-def _sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
-    """Customers of each market or channel, the largest first."""
-    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return {kind: rows[kind].mode()[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
 
 
 def labels(rows: pd.DataFrame) -> pd.Series:

@@ -24,12 +24,10 @@ TIMES = ("1", "2", "3–4", "5–9", "10+")
 def assign(scored: ir.Table, window_days: int, lapsed_days: int = 30) -> ir.Table:
     """The active customers with the one segment each belongs to: the first that fits, in this order.
 
-    high_value_at_risk: among the fifth with the highest kept_rc (margin of the next 12 months if still a customer), and
-    at least 50 % likely to leave. new_without_second: one purchase so far. reactivated: the last gap was longer than
-    the churn window. slowing_down: three purchases or more, and silent for over 1.5 × the own usual gap. lapsed: silent
-    for `lapsed_days` or more. steady: everybody else.
-
-    scored: `risk.with_probability` with kept_rc (`with_kept_margin`). Adds column segment; lazy but for one quantile.
+    high_value_at_risk: among the fifth with the highest kept_rc (margin of the next 12 months if still a customer), and at least 50 %
+    likely to leave. new_without_second: one purchase so far. reactivated: the last gap was longer than the churn window. slowing_down:
+    three purchases or more, and silent for over 1.5 × the own usual gap. lapsed: silent for `lapsed_days` or more. steady: everybody
+    else. scored: `risk.with_probability` with kept_rc (`with_kept_margin`). Adds column segment; lazy but for one quantile.
 
     >>> rows = pd.DataFrame({"kept_rc": [90.0, 10.0, 10.0, 10.0, 10.0, 10.0],
     ...     "churn_probability": [.6, .6, .2, .2, .2, .2], "times": [5, 1, 3, 3, 3, 3],
@@ -88,9 +86,9 @@ def summary(assigned: ir.Table, model: Model, currency: str) -> pd.DataFrame:
 def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd.DataFrame:
     """Customers by how recently and how often they bought, with the margin they brought in the last 12 months.
 
-    Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the
-    active), in 2 W, and longer ago; 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, such as
-    "0–29" or "240+"), times, value (mean margin of 365 days per customer, major units), low, high (bootstrap), n.
+    Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the active), in 2 W, and
+    longer ago; 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, such as "0–29" or "240+"), times, value
+    (mean margin of 365 days per customer, major units), low, high (bootstrap), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": [date(2026, 1, 30)] * 2,
     ...                         "margin_rc": [300, 500]})

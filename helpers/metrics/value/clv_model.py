@@ -27,11 +27,10 @@ def customers(
 ) -> ir.Table:
     """The rows of `histories` (lazy) with the value a model gives each customer; a million take a fraction of a second.
 
-    Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual
-    (expected margin of the horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units
-    of the reporting currency. Expected spend × the realised margin rate of the home market.
-
-    What depends on (x, T) alone is computed once per pair and joined: a customer costs one logarithm and one exponential.
+    Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual (expected margin
+    of the horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units of the reporting currency.
+    Expected spend × the realised margin rate of the home market. What depends on (x, T) alone is computed once per pair and joined: a
+    customer costs one logarithm and one exponential.
 
     >>> bought = ibis.memtable({"customer_id": ["1aa", "1aa", "2bb"], "n": [1, 2, 1], "home_market": ["DE"] * 3,
     ...     "net_sales_rc": [900, 700, 500], "margin_rc": [450, 350, 250],
@@ -110,7 +109,7 @@ def draw_ratios(
 
 
 def _totals(rows: pd.DataFrame, fits: Iterable[tuple[Fit, Fit | None]], horizon_months: float, discount_rate: float = 0.0,
-            nodes: int | None = None) -> np.ndarray:
+            nodes: int = expectations.NODES) -> np.ndarray:
     """Expected occasions of all rows under each pair of fits, or, where there is a spend model, discounted net sales."""
     x, t_x, age, weight = (rows[name].to_numpy(dtype="float64") for name in ("x", "t_x", "T", "weight"))
     pairs, which = np.unique([x, age], axis=1, return_inverse=True)
