@@ -129,19 +129,6 @@ def corrected(found: pd.DataFrame) -> pd.DataFrame:
     return found.assign(even_adjusted=p, verdict=said)
 
 
-def differences(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `corrected` with the standardised difference from the other markets as value, low, high, effect and p.
-
-    >>> row = {"value": [0.5], "low": [0.4], "high": [0.6], "even_difference": [0.1], "even_difference_low": [0.05],
-    ...        "even_difference_high": [0.15], "even_effect": [0.2], "even_adjusted": [0.01]}
-    >>> differences(pd.DataFrame(row)).columns.tolist()
-    ['value', 'low', 'high', 'effect', 'p']
-    """
-    names = {"even_difference": "value", "even_difference_low": "low", "even_difference_high": "high",
-             "even_effect": "effect", "even_adjusted": "p"}  # fmt: skip
-    return found.drop(columns=["value", "low", "high"]).rename(columns=names)
-
-
 def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
     """One market on one page: a row per metric of `corrected` with its rank among the markets (1 best).
 
