@@ -99,9 +99,7 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
 
 
 def verdict(effect) -> str:
-    """Whether a campaign "worked", "harmed", or is "unsure": by which side of zero the interval of its effect lies on.
-
-    effect: an Estimate, or a row of `effects`.
+    """Whether a campaign "worked", "harmed", or is "unsure": the side of zero its effect (an Estimate, or a row of `effects`) lies on.
 
     >>> [verdict(Estimate(value, value - 0.02, value + 0.02)) for value in (0.03, 0.01, -0.03)]
     ['worked', 'unsure', 'harmed']
@@ -171,8 +169,8 @@ def arm_rates(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
 def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, currency: str) -> pd.DataFrame:
     """The difference in repurchase that every finished experiment found with an action, in each segment it was tried on.
 
-    A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names
-    none), value, low, high, n. No row without contacts or finished experiments of 30 customers in each arm.
+    A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names none), value, low,
+    high, n. No row without contacts or finished experiments of 30 customers in each arm.
 
     >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
     [['bundle', 'new', 0.25, 0.06, 0.4, 120]]

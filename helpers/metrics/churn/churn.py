@@ -31,9 +31,7 @@ def active(occasions: ir.Table, t: date, window_days: int) -> ir.Table:
     return occasions.filter(_.date > ibis.literal(begin), _.date <= ibis.literal(t)).select("customer_id").distinct()
 
 
-def flows(
-    occasions: ir.Table, as_of: date, window_days: int, data_start: date, *, months: int = 1, by: Sequence[str] = ()
-) -> pd.DataFrame:
+def flows(occasions: ir.Table, as_of: date, window_days: int, data_start: date, *, months: int = 1, by: Sequence[str] = ()) -> pd.DataFrame:
     """Active customers at the start and end of each period, and who moved between: a row per period, in customers.
 
     For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set and not in the

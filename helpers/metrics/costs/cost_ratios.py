@@ -179,9 +179,7 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
     return {"year": float(more["year_more"]), "lifetime": float(more["lifetime_more"])}
 
 
-def benchmark(
-    low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None
-) -> tuple[float, float]:
+def benchmark(low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None) -> tuple[float, float]:
     """A published range in the reporting currency, at the rate of the day: the client's own (date, currency, rate), else the ECB's.
 
     Raises NotEnoughData when there is none.

@@ -22,9 +22,7 @@ COARSE_DAYS = 28  # parameter draws are compared on rows this coarse: their rati
 EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 
 
-def customers(
-    each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10
-) -> ir.Table:
+def customers(each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10) -> ir.Table:
     """The rows of `histories` (lazy) with the value a model gives each customer; a million take a fraction of a second.
 
     Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual (expected margin

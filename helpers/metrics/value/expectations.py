@@ -115,9 +115,7 @@ def _by_quantiles(n, a, b, k) -> np.ndarray:
 
 
 def occasions(fitted: Fit, x, t_x, T, horizon, nodes: int = NODES) -> np.ndarray:
-    """Occasions expected in (T, T + horizon] given the history (x, t_x, T).
-
-    A new customer, before the first day is over, is (0, 0, 0).
+    """Occasions expected in (T, T + horizon] given the history (x, t_x, T). A new customer, before the first day is over, is (0, 0, 0).
 
     >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
     >>> occasions(fitted, [2], [30.43], [38.86], 39).round(3)    # Fader, Hardie & Lee (2005), spreadsheet
