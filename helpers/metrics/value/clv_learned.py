@@ -177,7 +177,7 @@ def winner(compared: pd.DataFrame) -> str:
 
 
 def as_good(compared: pd.DataFrame, best: str) -> list[str]:
-    """The others that rank customers no worse than the best model, as far as so many customers can tell.
+    """The others that rank customers neither better nor worse than the best model, as far as so many customers can tell.
 
     compared: `backtest.compare`. Ranks (Spearman) closer than 2 / √n, two standard errors of one, are no difference.
 
@@ -186,7 +186,7 @@ def as_good(compared: pd.DataFrame, best: str) -> list[str]:
     ['own_last_period']
     """
     rank = compared.set_index("model")["spearman"]
-    near = rank > rank[best] - _noise(compared)
+    near = (rank - rank[best]).abs() < _noise(compared)
     return [name for name in rank.index[near] if name != best]
 
 
