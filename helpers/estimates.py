@@ -57,22 +57,13 @@ class Estimate(NamedTuple):
         return cls(*(float("nan") if pd.isna(each) else float(each) for each in numbers), 0 if pd.isna(row.n) else int(row.n))
 
     def times(self, factor: float) -> "Estimate":
-        """The number so many times over, as sure as it is and on the same n (an operator would repeat the tuple).
+        """The number so many times over, as sure as it is and on the same n; a factor below 0 turns it round.
 
-        >>> Estimate(9.0, 8.0, 10.0, 40).times(4)
-        Estimate(value=36.0, low=32.0, high=40.0, n=40)
+        >>> Estimate(9.0, 8.0, 10.0, 40).times(-4)
+        Estimate(value=-36.0, low=-40.0, high=-32.0, n=40)
         """
-        return Estimate(self.value * factor, self.low * factor, self.high * factor, self.n)
-
-
-def magnitude(difference: Estimate) -> Estimate:
-    """How large a difference is, whichever way it points: for sentences that say the way in words.
-
-    >>> magnitude(Estimate(-0.03, -0.05, -0.01, 90))
-    Estimate(value=0.03, low=0.01, high=0.05, n=90)
-    """
-    value, low, high, n = difference
-    return difference if value >= 0 else Estimate(-value, -high, -low, n)
+        low, high = sorted([self.low * factor, self.high * factor])
+        return Estimate(self.value * factor, low, high, self.n)
 
 
 def proportion(successes: int, n: int) -> Estimate:

@@ -8,7 +8,7 @@ import hashlib
 import re
 import time
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from helpers.metrics.acquisition import payback
 from helpers.metrics.campaigns import effect
 from helpers.metrics.costs import allocation, costs, reallocation
 from helpers.metrics.retention import cohorts
-from helpers.metrics.risk import risk, signals
+from helpers.metrics.risk import signals
 from helpers.metrics.voice import promoters, voice
 from helpers.money import to_major
 from helpers.settings import load_settings
@@ -330,7 +330,7 @@ class TestThroughTheWorkbook:
         assert saving.low < reallocation._saved(plan, plan["true"].to_numpy()) < saving.high
 
     def test_signals_reach_back_far_enough_for_both_models(self, shop):
-        days = risk.days(shop.as_of, shop.window)
+        days = [shop.as_of - timedelta(days=back * shop.window) for back in (2, 1, 0)]
         assert signals.usable(shop.table, shop.has, days) == {"tickets": "", "engagement": ""}
 
     def test_what_goes_with_recommending_stands_in_the_order_of_its_weights(self, shop):

@@ -123,7 +123,6 @@ CASES = {
     "allocation.allocated": lambda s: allocation.allocated(s.books, QUARTER, by_month=True),
     "books.existing": lambda s: books.existing(s.all, MONTH, W),
     "books.active_existing": lambda s: s.books.active_existing(books.whole_months(YEAR)),
-    "buyers.past_repeat_purchase_rates": lambda s: buyers.past_repeat_purchase_rates(s.all, [EARLIER, AS_OF]),
     "buyers.repeat_purchase_change": lambda s: buyers.repeat_purchase_change(s.all, AS_OF, EARLIER),
     "buyers.first_seen_known_before": lambda s: buyers.first_seen_known_before(s.all, s.customers, s.client.first_day, AS_OF),
     "buyers.repeat_purchase_rate": lambda s: buyers.repeat_purchase_rate(s.all, AS_OF, by=BY),
@@ -198,7 +197,6 @@ CASES = {
     "voice.csat": lambda s: voice.csat(s.surveys, YEAR, by=["market"]),
     "voice.nps": lambda s: voice.nps(s.surveys, YEAR, by=["market"]),
     "voice.ces": lambda s: voice.ces(s.surveys, YEAR),
-    "voice.trailing": lambda s: voice.trailing(s.surveys, [EARLIER, AS_OF]),
     "voice.with_groups": lambda s: voice.with_groups(s.surveys, s.all),
     "voice.response_rate": lambda s: voice.response_rate(s.surveys, s.sent, YEAR, s.all),
     "backtest.holdout": lambda s: s.held.customers,
@@ -208,7 +206,6 @@ CASES = {
     "books.unbooked": lambda s: s.books.unbooked(Period(YEAR.start, date(YEAR.end.year + 1, YEAR.end.month, 1))),
     "budget.monthly": lambda s: budget.monthly(s.all, s.spend, AS_OF),
     "cac.won": lambda s: cac.won(s.all, YEAR),
-    "cac.channels_shown": lambda s: cac.channels_shown(s.all, YEAR, 10),
     "cac.fold": lambda s: cac.fold(s.all, {"email": "other"}, "first_acquisition_channel").first_acquisition_channel.value_counts(),
     "cac.cac": lambda s: cac.cac(s.all, s.spend, YEAR, by=["market", "acquisition_channel"]),
     "cost_ratios.ltv_by_market": lambda s: cost_ratios.ltv_by_market(
@@ -228,7 +225,7 @@ CASES = {
     "tiers.concentration": lambda s: tiers.concentration(s.all),
     "tiers.movers": lambda s: tiers.movers(
         s.tiered.filter(_.customer_id < "c"), s.tiered.filter(_.customer_id > "4"), s.all, EARLIER),
-    "tracking.monthly_curve": lambda s: tracking.monthly_curve(s.all, s.held, s.fits[0]),
+    "tracking._monthly_curve": lambda s: tracking._monthly_curve(s.all, s.held, s.fits[0]),
     "tracking.published_check": lambda s: tracking.published_check(FORECASTS, s.all, AS_OF),
     "voice.open_answers": lambda s: voice.open_answers(s.surveys, YEAR),
     "clv_learned.features": lambda s: clv_learned.features(s.all, EARLIER),
@@ -244,7 +241,7 @@ CASES = {
     "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),
     "quality.currencies": lambda s: quality.currencies(s.orders, s.client.table("fx")),
     "quality.bridge": lambda s: quality.bridge(s.orders, s.refunds, "2026-10", "EUR"),
-    "tracking.season_index": lambda s: tracking.season_index(s.all, AS_OF, s.fits[0]),
+    "tracking._season_index": lambda s: tracking._season_index(s.all, AS_OF, s.fits[0]),
     "tracking.with_season": lambda s: tracking.with_season(s.all, s.held, s.fits[0]),
 }
 WHOLE = pd.Series({"annual_cost": 30.0, "annual_cost_low": 28.0, "annual_cost_high": 32.0, "discounts": 10.0})

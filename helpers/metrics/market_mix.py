@@ -9,7 +9,7 @@ import pandas as pd
 from ibis import _
 
 from helpers.estimates import ALPHA, NotEnoughData, bootstrap_weights
-from helpers.metrics.groups.markets import OTHER, UNKNOWN
+from helpers.metrics.groups.markets import OTHER, UNKNOWN, together
 from helpers.metrics.occasions import COUNTED_STATUSES, bucket
 from helpers.periods import Period
 
@@ -24,39 +24,35 @@ def payment_mix(orders: ir.Table, as_of: date, names: dict[str, str] | None = No
     >>> payment_mix(sold, date(2026, 6, 30))[["payment_method", "value", "n"]].values.tolist()
     [['card', 0.75, 1], ['cod', 0.25, 1]]
     """
-    placed = orders.filter(Period.trailing(as_of, 12).covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]),
-                           _.payment_method.notnull())  # fmt: skip
-    counts = placed.group_by("market", "payment_method").agg(orders=_.count()).execute()
+    asked = Period.trailing(as_of, 12).covers(_.order_date), _.status.isin([*COUNTED_STATUSES, "refused"]), _.payment_method.notnull()
+    placed = _as_shown(orders, names).filter(asked)
+    counts = placed.group_by("market", "payment_method").agg(orders=_.count()).order_by("market", "payment_method").execute()
     if counts.empty:
         raise NotEnoughData("No order names its payment method. Add the column to the export to see the mix by market.")
-    counts["market"] = _as_shown(counts["market"], names)
-    counts = counts.groupby(["market", "payment_method"])["orders"].sum().reset_index()
-    value, n = counts["orders"] / counts.groupby("market")["orders"].transform("sum"), counts["market"].map(_buyers(placed, names))
+    value, n = counts["orders"] / counts.groupby("market")["orders"].transform("sum"), counts["market"].map(_buyers(placed))
     return counts.assign(value=value, n=n).sort_values(["market", "value"], ascending=[True, False])
 
 
 def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | None = None) -> pd.DataFrame:
     """Order value now and a year ago, at the rates of the day and at last year's rates: what the exchange rate did.
 
-    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a currency
-    is the net sales in the reporting currency over those in it; one not sold in last year keeps this year's. Columns market,
-    value (minor units, now), before, change, change_constant (fractions), change_constant_low, change_constant_high, and the
-    buyers behind each, an order without identity being one: n (now), before_n, change_n and change_constant_n (the fewer of
-    both). The interval is a bootstrap over customers, over orders where the buyer is not identified; the rates are known.
-    Raises NotEnoughData when nothing was sold in the trailing 12 months.
+    Counted orders, identified or not, by market, of the trailing 12 months and the 12 before. Last year's rate of a currency is the net
+    sales in the reporting currency over those in it; one not sold in last year keeps this year's. Columns market, value (minor units,
+    now), before, change, change_constant (fractions; _low and _high: a bootstrap over customers, or orders whose buyer is not identified,
+    at known rates), and the buyers behind each, an order without identity being one: n (now), before_n, change_n and change_constant_n
+    (the fewer of both). Raises NotEnoughData when nothing was sold in the trailing 12 months.
 
     >>> found = constant_currency(_example(), date(2026, 6, 30))
     >>> found[["market", "change", "change_constant", "n", "before_n"]].round(2).values.tolist()
     [['GB', 0.0, -0.2, 1, 1]]
     """
     now, before = Period.trailing(as_of, 12), Period.trailing(Period.trailing(as_of, 12).t0, 12)
-    sold = orders.filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
+    sold = _as_shown(orders, names).filter(_.status.isin(COUNTED_STATUSES), _.order_date >= ibis.literal(before.start))
     group = ibis.coalesce(bucket(_.customer_id), "#" + _.order_id.right(2))  # of customers, or of unidentified orders
     sums = sold.group_by("market", "currency", now=_.order_date >= ibis.literal(now.start), group=group).agg(
         rc=_.net_rc.sum(), minor=_.net_minor.sum(), orders=_.count()).execute()
     if not sums["now"].any():
         raise NotEnoughData(f"Nothing was sold in the 12 months to {as_of:%Y-%m-%d}: there is no order value to compare with a year ago.")
-    sums["market"] = _as_shown(sums["market"], names)
     old, new = sums[~sums["now"].astype(bool)], sums[sums["now"].astype(bool)]
     rates = old.groupby("currency")[["rc", "minor"]].sum()
     rate = new["currency"].map(rates["rc"] / rates["minor"].where(rates["minor"] != 0))
@@ -64,7 +60,7 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     a = new.groupby("market")[["rc", "constant", "orders"]].sum()
     b = old.groupby("market")[["rc", "orders"]].sum().reindex(a.index)
     found = pd.DataFrame({"value": a["rc"] / a["orders"], "before": b["rc"] / b["orders"].where(b["orders"] > 0)})
-    n, before_n = (_buyers(sold.filter(year.covers(_.order_date)), names).reindex(found.index, fill_value=0) for year in (now, before))
+    n, before_n = (_buyers(sold.filter(year.covers(_.order_date))).reindex(found.index, fill_value=0) for year in (now, before))
     fewer = np.minimum(n, before_n)
     found = found.assign(change=found["value"] / found["before"] - 1, change_constant=a["constant"] / a["orders"] / found["before"] - 1,
                          n=n, before_n=before_n, change_n=fewer, change_constant_n=fewer)  # fmt: skip
@@ -72,12 +68,14 @@ def constant_currency(orders: ir.Table, as_of: date, names: dict[str, str] | Non
     return found.reset_index()
 
 
-def _buyers(orders: ir.Table, names: dict[str, str] | None) -> pd.Series:
-    """By market as shown: the customers, of whom one may buy in several of the others, and each order without identity as a buyer."""
-    market = _.market.fill_null(UNKNOWN)
-    shown = market if names is None else market.cases(*(names or {OTHER: OTHER}).items(), else_=OTHER)
-    buyers = _.customer_id.nunique() + _.customer_id.isnull().sum()
-    return orders.group_by(market=shown).agg(n=buyers).execute().set_index("market")["n"]
+def _as_shown(orders: ir.Table, names: dict[str, str] | None) -> ir.Table:
+    """The orders with their market as it is shown: one without a name, where nobody is identified, is among the others."""
+    return together(orders, {} if names is None else {UNKNOWN: OTHER} | names)
+
+
+def _buyers(orders: ir.Table) -> pd.Series:
+    """By market: the customers, and each order without identity as a buyer."""
+    return orders.group_by("market").agg(n=_.customer_id.nunique() + _.customer_id.isnull().sum()).execute().set_index("market")["n"]
 
 
 def _ends(new: pd.DataFrame, old: pd.DataFrame, market: str) -> np.ndarray:
@@ -90,12 +88,6 @@ def _ends(new: pd.DataFrame, old: pd.DataFrame, market: str) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         change = (value / orders) / (before / orders_before) - 1
     return np.quantile(change[np.isfinite(change)], [ALPHA / 2, 1 - ALPHA / 2])
-
-
-def _as_shown(market: pd.Series, names: dict[str, str] | None) -> pd.Series:
-    """Markets as `markets.shown` names them: one it does not name, where nobody is identified, is among the others."""
-    known = market.fillna(UNKNOWN)
-    return known if names is None else known.map(lambda each: names.get(each, OTHER))
 
 
 def _example() -> ir.Table:

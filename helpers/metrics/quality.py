@@ -172,11 +172,9 @@ def currencies(orders: ir.Table, fx: ir.Table) -> pd.DataFrame:
 def bridge(orders: ir.Table, refunds: ir.Table, month: str, currency: str) -> pd.DataFrame:
     """From gross to net sales of one month: step, amount in major units of the reporting currency; the steps add up.
 
-    gross: goods before discount of all orders placed in the month; less discounts; less orders cancelled, refused or not yet
-    paid; less refunds the platform gives without a day (counted at the order); less refunds dated in the month, of its own
-    orders and of earlier ones. Later refunds fall into the bridge of their own month and change no cohort.
-
-    Raises NotEnoughData when the month has no order.
+    gross: goods before discount of all orders placed in the month; less discounts; less orders cancelled, refused or not yet paid; less
+    refunds the platform gives without a day (counted at the order); less refunds dated in the month, of its own orders and of earlier
+    ones. Later refunds fall into the bridge of their own month. Raises NotEnoughData when the month has no order.
 
     >>> row = dict(source="s", order_id="1", status="paid", net_rc=900, net_minor=900, discount_rc=100, refund_undated_minor=0)
     >>> orders = ibis.memtable([row | {"order_date": pd.Timestamp("2026-03-02")}])

@@ -38,10 +38,9 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     """
     if len(groups) < 2:
         return
-    found = experiments.heterogeneity(groups, by)
-    own = Estimate.of(groups.set_index(by).loc[found.apart])
-    said = {"p": found.p_value, "apart": name(found.apart), "own": own, "rest": found.rest}
-    sheet.say(f"{key}_differ" if found.p_value < ALPHA else f"{key}_alike", **said)
+    p, apart, rest = experiments.heterogeneity(groups, by)
+    own = Estimate.of(groups.set_index(by).loc[apart])
+    sheet.say(f"{key}_differ" if p < ALPHA else f"{key}_alike", p=p, apart=name(apart), own=own, rest=rest)
 
 
 def shares(sheet, groups, column: str, kind: str, key: str, second: pd.DataFrame) -> None:

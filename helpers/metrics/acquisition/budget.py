@@ -95,12 +95,11 @@ def marginal_cac(table: pd.DataFrame) -> pd.DataFrame:
 def responses(table: pd.DataFrame) -> pd.DataFrame:
     """How customers won answer to spend, by channel: won = scale × spend^elasticity, Poisson with its overdispersion.
 
-    table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95; its
-    interval takes Student's t, for the overdispersion is estimated from as few months.
-    marginal is average CAC / elasticity at the mean monthly spend; its interval joins that of the elasticity, kept inside the
-    same limits, with that of the number won (on a log scale). An association over months, not an experiment.
-    Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean of the last three months), least, most, average,
-    marginal, marginal_low, marginal_high, n.
+    table: `monthly`. A channel needs 8 months with spend that differ. The elasticity is kept between 0.05 and 0.95; its interval
+    takes Student's t, for the overdispersion is estimated from as few months. marginal is average CAC / elasticity at the mean
+    monthly spend; its interval joins those of the elasticity and of the number won (on a log scale). An association, not an
+    experiment. Columns acquisition_channel, elasticity, low, high, scale, spend_rc (mean of the last three months), least, most,
+    average, marginal, marginal_low, marginal_high, n.
 
     >>> spend = np.array([100, 200, 300, 400, 500, 600, 700, 800])
     >>> table = pd.DataFrame({"acquisition_channel": "search", "spend_rc": spend, "won": (4 * spend ** 0.5).round()})
@@ -134,12 +133,11 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
 def best_budget(responses: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """The split of today's monthly media budget that wins the most customer value, inside the spend each channel has seen.
 
-    Maximises Σ value × scale × spend^elasticity by `best_spend`; the limits are the least and most monthly spend
-    observed. values: acquisition_channel, value per customer won (same money unit). Assumes that the responses hold,
-    that channels do not help each other, and that customers won at the margin are worth the average. Channels without spend
-    in the last three months stay out. `won_more` says what it brings.
-    Added to the columns of `responses` (the ends of the elasticity as elasticity_low, elasticity_high): value, best_rc,
-    change_rc, won, best_won.
+    Maximises Σ value × scale × spend^elasticity by `best_spend`, between the least and most monthly spend observed. values:
+    acquisition_channel, value per customer won (same money unit). Assumes that the responses hold, that channels do not help each
+    other, and that customers won at the margin are worth the average. Channels without spend in the last three months stay out.
+    Added to the columns of `responses` (the ends of the elasticity as elasticity_low, elasticity_high): value, best_rc, change_rc,
+    won, best_won.
 
     >>> curves = pd.DataFrame({"acquisition_channel": ["a", "b"], "elasticity": [0.5, 0.5], "scale": [2.0, 1.0],
     ...     "spend_rc": [100.0, 100.0], "least": [10.0, 10.0], "most": [300.0, 300.0], "n": [50, 50]})

@@ -9,7 +9,7 @@ from ibis import _
 from scipy import stats
 
 from helpers.estimates import ALPHA, NotEnoughData
-from helpers.metrics.groups.markets import OTHER, UNKNOWN, shown
+from helpers.metrics.groups.markets import OTHER, UNKNOWN
 from helpers.periods import Period, add_months, label, month_start
 
 KINDS = {"paid": ("media",), "blended": ("media", "agency"), "loaded": ("media", "agency", "salary", "tool")}
@@ -33,16 +33,14 @@ def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] 
     """Acquisition cost per customer won in the period: a row per kind and group, money in minor units.
 
     paid: media / customers won through channels with media spend. blended: media and agencies / all new customers.
-    loaded: salaries and tools too / all new customers. Retention spend is in none. by: any of market (home market),
-    acquisition_channel (of the first order) and cohort (month won). Spend without a market is spread over markets, and spend of
-    a channel that wins nobody by name (a team's salaries) over channels, in proportion to media spend, or to customers won where
-    there is none. market: that one only, with its share of such spend (occasions of all markets are needed to know it).
+    loaded: salaries and tools too / all new customers. by: any of market (home market), acquisition_channel (of the first order)
+    and cohort (month won). Spend without a market, or of a channel that wins nobody by name (a team's salaries), is spread in
+    proportion to media spend, or to customers won where there is none. market: that one only, with its share of such spend
+    (occasions of all markets are needed to know it).
 
     Columns kind, *by, spend_rc, value, low, high (of the number won, exact Poisson), n (customers won); value is nan where nobody
-    was won, and with spend_rc where a group has no line of the kind: what is not recorded is not free.
-
-    Raises NotEnoughData when nothing was spent in the period, or in the market asked for; and, but by cohort, when the export is
-    too short: no line of any kind reaches back to the month in which the first customer was won, or on to the period's last.
+    was won, and with spend_rc where a group has no line of the kind: what is not recorded is not free. Raises NotEnoughData when
+    nothing was spent; and, but by cohort, when no line reaches back to the month of the first customer won, or on to the last.
 
     >>> import ibis, datetime
     >>> day = datetime.date(2026, 1, 5)
@@ -76,7 +74,12 @@ def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] 
         cost = lines[lines["kind"].isin(parts)]
         sums = pd.DataFrame({"spend_rc": _sum(cost, by, "amount_rc"), "n": _sum(who, by, "n")}).fillna({"n": 0})
         found.append(sums.rename_axis(by or ["all"]).reset_index().assign(kind=kind))
-    return _with_interval(pd.concat(found, ignore_index=True))[["kind", *by, "spend_rc", "value", "low", "high", "n"]]
+    table = pd.concat(found, ignore_index=True)
+    n, cost = table["n"].to_numpy(dtype="float64"), table["spend_rc"].to_numpy(dtype="float64")
+    fewest, most = stats.gamma.ppf(ALPHA / 2, n), stats.gamma.ppf(1 - ALPHA / 2, n + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, low, high = (np.where(n > 0, cost / each, np.nan) for each in (n, most, fewest))
+    return table.assign(value=value, low=low, high=high, n=n.astype("int64"))[["kind", *by, "spend_rc", "value", "low", "high", "n"]]
 
 
 def _people(occasions: ir.Table, period: Period) -> pd.DataFrame:
@@ -149,14 +152,6 @@ def _sum(frame: pd.DataFrame, by: list[str], column: str) -> pd.Series:
     return frame.dropna(subset=by).groupby(by)[column].sum()
 
 
-def _with_interval(frame: pd.DataFrame) -> pd.DataFrame:
-    n, cost = frame["n"].to_numpy(dtype="float64"), frame["spend_rc"].to_numpy(dtype="float64")
-    fewest, most = stats.gamma.ppf(ALPHA / 2, n), stats.gamma.ppf(1 - ALPHA / 2, n + 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value, low, high = (np.where(n > 0, cost / each, np.nan) for each in (n, most, fewest))
-    return frame.assign(value=value, low=low, high=high, n=frame["n"].astype("int64"))
-
-
 def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Margin CLV of customers won / what winning them cost, of the same period, group and currency.
 
@@ -177,18 +172,6 @@ def clv_to_cac(values: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()
         widths = [np.log(both[f"high{end}"] / both[f"low{end}"]) / 2 for end in ("", "_cost")]
     spread = np.exp(np.hypot(*widths))
     return both[by].assign(value=ratio, low=ratio / spread, high=ratio * spread, n=both["n"])
-
-
-def channels_shown(occasions: ir.Table, period: Period, minimum: int) -> dict[str, str]:
-    """Channel → the channel it is shown as (`markets.shown`), by the customers whom a period won.
-
-    >>> import ibis, datetime
-    >>> bought = ibis.memtable({"n": [1, 1, 1], "truncated": [False] * 3, "date": [datetime.date(2026, 1, 5)] * 3,
-    ...     "home_market": ["DE"] * 3, "first_acquisition_channel": ["search", "search", "sms"]})
-    >>> channels_shown(bought, Period.month("2026-01"), minimum=1)
-    {'search': 'search', 'sms': 'sms'}
-    """
-    return shown(_people(occasions, period).groupby("acquisition_channel")["n"].sum().to_dict(), minimum)
 
 
 def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | None = UNKNOWN) -> ir.Table:

@@ -22,11 +22,10 @@ MONEY = ("worth", "worth_low", "worth_high", "cost")  # the columns of `by_group
 def ltv_curve(occasions: ir.Table, as_of: date, by: Sequence[str] = (), last_cohorts: int | None = None, least: int = 0) -> pd.DataFrame:
     """Cumulative realised margin per acquired customer by age in months, minor units; age 0 is the month of winning.
 
-    Pooled over cohorts (months of first purchase): each age's margin is divided by the customers observed at that whole age, and
-    the increments are summed; compare cohorts at one age. Truncated histories are left out. by: columns of the customer, or cohort.
-    last_cohorts: only the newest so many months of winning; least: only ages at which so many customers are observed. The interval
-    comes from 32 random groups of customers (first digit of the pseudonym), t with 31 degrees of freedom. Columns *by, age, value,
-    low, high, n (customers observed at that age).
+    Each age's margin is divided by the customers observed at that whole age, over all cohorts (months of first purchase), and the
+    increments are summed; truncated histories are left out. by: columns of the customer, or cohort (compare cohorts at one age).
+    last_cohorts: only the newest so many; least: only ages at which so many customers are observed. The interval comes from 32
+    random groups of customers, t with 31 degrees of freedom. Columns *by, age, value, low, high, n (customers observed at that age).
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["1a", "1a", "2b"], "truncated": [False] * 3,
@@ -91,10 +90,10 @@ def _cumulative(margin: np.ndarray, n: np.ndarray) -> np.ndarray:
 def payback_months(curve: pd.DataFrame, costs: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """The first age at which cumulative margin per acquired customer reaches the CAC: a row per group.
 
-    curve: `ltv_curve`; costs: rows of one kind of `cac`; both by the same groups. value is nan where the margin has not
-    reached the cost by the last observed age, which is an answer: reached is False and last_age says how far one can see.
-    A group without a cost above 0 has no payback and no row. low and high are the ages at which the curve's upper and
-    lower end reach it. Columns *by, value, low, high, n (customers observed at that age), reached, last_age, cac.
+    curve: `ltv_curve`; costs: rows of one kind of `cac`; both by the same groups. value is nan where the margin has not reached the
+    cost by the last observed age, which is an answer: reached is False and last_age says how far one can see. A group without a
+    cost above 0 has no row. low and high: where the curve's upper and lower end reach it. Columns *by, value, low, high, n
+    (customers observed at that age), reached, last_age, cac.
 
     >>> curve = pd.DataFrame({"age": [0, 1, 2], "value": [20.0, 31, 40], "low": [18.0, 28, 36],
     ...     "high": [22.0, 34, 44], "n": [90, 80, 70]})

@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.stats import proportion
 
 from helpers.estimates import ALPHA, Estimate, NotEnoughData, with_wilson
-from helpers.metrics.groups.comparison import adjusted, score_p
+from helpers.metrics.groups.comparison import adjusted
 from helpers.metrics.groups.markets import UNKNOWN
 from helpers.money import to_major
 
@@ -27,13 +27,13 @@ MOMENTS = ("n", "bought", "margin", "margin_2", "pre", "pre_2", "cross", "cost_r
 def arm_sums(campaigns: ir.Table, occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
     """What each arm of each finished experiment did: sums over customers, never a row per customer.
 
-    Customers stay in the arm they were drawn into, whatever they received (intention to treat). The outcome window is 60
-    days, that of the contact the first; campaigns whose window ends after as_of are left out. by: columns of campaigns, or
-    `home_market`, which is that of the occasions; who has no occasion, or no segment recorded, is "unknown".
+    Customers stay in the arm they were drawn into, whatever they received (intention to treat). The outcome window is 60 days, that of
+    the contact the first; campaigns whose window ends after as_of are left out. by: columns of campaigns, or `home_market`, which is
+    that of the occasions; who has no occasion, or no segment recorded, is "unknown".
 
-    Columns campaign_id, arm, those of `by`, sent_date (first), n (customers), bought (with an occasion in the window),
-    margin, margin_2 (sum and sum of squares of margin in the window), pre, pre_2, cross (of margin in the 365 days
-    before, and its products with margin), cost_rc; money in minor units of the reporting currency.
+    Columns campaign_id, arm, those of `by`, sent_date (first), n (customers), bought (with an occasion in the window), margin, margin_2
+    (sum and sum of squares of margin in the window), pre, pre_2, cross (of margin in the 365 days before, and its products with
+    margin), cost_rc; money in minor units of the reporting currency.
 
     >>> sums = arm_sums(*_example(), date(2026, 4, 30))
     >>> sums[["campaign_id", "arm", "n", "bought"]].to_records(index=False).tolist()
@@ -70,13 +70,13 @@ def _outcomes(contacts: ir.Table, occasions: ir.Table, by: Sequence[str] = ()) -
 def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.DataFrame:
     """Treated minus holdout, for repurchase and margin: a row per campaign (and `by`) and outcome, with 95 % interval.
 
-    repurchase: difference of the shares who bought in the window, Newcombe's interval, p-value of the score test.
-    margin_raw: difference of mean margin per customer, Welch. margin: the same after CUPED, which takes out what spend
-    before the contact already told (Deng et al. 2013): same expectation, narrower interval. Money in major units.
+    repurchase: difference of the shares who bought in the window, Newcombe's interval, p-value of the score test. margin_raw: difference
+    of mean margin per customer, Welch. margin: the same after CUPED, which takes out what spend before the contact already told (Deng
+    et al. 2013): same expectation, narrower interval. Money in major units.
 
-    Columns campaign_id, *by, outcome, treated, holdout (the two means), value, low, high, n, n_treated, n_holdout,
-    p_value, p_adjusted (Benjamini–Hochberg over the rows of one outcome), called (p_adjusted < 5 %). Rows with fewer than
-    30 customers in an arm are left out; when none remains, NotEnoughData.
+    Columns campaign_id, *by, outcome, treated, holdout (the two means), value, low, high, n, n_treated, n_holdout, p_value, p_adjusted
+    (Benjamini–Hochberg over the rows of one outcome), called (p_adjusted < 5 %). Rows with fewer than 30 customers in an arm are left
+    out; when none remains, NotEnoughData.
 
     >>> table = effects(arm_sums(*_example(), date(2026, 4, 30)), "EUR")
     >>> table.loc[table["outcome"] == "repurchase", ["treated", "holdout", "value"]].round(3).values.tolist()
@@ -87,10 +87,8 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
     arms = [pd.DataFrame({m: wide.get((m, arm), none) for m in MOMENTS}) for arm in ("treated", "holdout")]
     enough = (arms[0]["n"] >= LEAST_OF_AN_ARM) & (arms[1]["n"] >= LEAST_OF_AN_ARM)
     if not enough.any():
-        raise NotEnoughData(
-            f"No finished campaign has {LEAST_OF_AN_ARM} treated and {LEAST_OF_AN_ARM} held-out customers. Keep a "
-            "random holdout (notebook 06 draws one) and come back when its customers have had time to buy."
-        )
+        raise NotEnoughData(f"No finished campaign has {LEAST_OF_AN_ARM} treated and {LEAST_OF_AN_ARM} held-out customers. Keep a "
+                            "random holdout (notebook 06 draws one) and come back when its customers have had time to buy.")
     t, h = (arm[enough] for arm in arms)
     frames = [_shares(t, h), _means(t, h, currency, adjusted=False), _means(t, h, currency, adjusted=True)]
     named = zip(("repurchase", "margin_raw", "margin"), frames, strict=True)
@@ -101,9 +99,7 @@ def effects(sums: pd.DataFrame, currency: str, by: Sequence[str] = ()) -> pd.Dat
 
 
 def verdict(effect) -> str:
-    """Whether a campaign "worked", "harmed", or is "unsure": by which side of zero the interval of its effect lies on.
-
-    effect: an Estimate, or a row of `effects`.
+    """Whether a campaign "worked", "harmed", or is "unsure": the side of zero its effect (an Estimate, or a row of `effects`) lies on.
 
     >>> [verdict(Estimate(value, value - 0.02, value + 0.02)) for value in (0.03, 0.01, -0.03)]
     ['worked', 'unsure', 'harmed']
@@ -114,8 +110,8 @@ def verdict(effect) -> str:
 def left_out(sums: pd.DataFrame, by: str) -> dict:
     """The groups of one campaign that `effects` leaves out, as an arm has fewer than 30 customers, for a sentence.
 
-    sums: the campaign's rows of `arm_sums` by one column. codes: of the groups; left: the customers in them (an Estimate, so
-    that very few are not told); n: all customers; least: 30.
+    sums: the campaign's rows of `arm_sums` by one column. codes: of the groups; left: the customers in them (an Estimate, so that very
+    few are not told); n: all customers; least: 30.
 
     >>> sums = arm_sums(*_example(), date(2026, 4, 30), by=["segment"])
     >>> left_out(sums, "segment")["codes"], left_out(sums.assign(n=[29, 80]), "segment")["codes"]
@@ -130,10 +126,11 @@ def left_out(sums: pd.DataFrame, by: str) -> dict:
 def _shares(t: pd.DataFrame, h: pd.DataFrame) -> pd.DataFrame:
     counts = [column.to_numpy() for column in (t["bought"], t["n"], h["bought"], h["n"])]
     low, high = proportion.confint_proportions_2indep(*counts, method="newcomb", compare="diff", alpha=ALPHA)
-    p_values = [score_p(*row) for row in zip(*counts, strict=True)]
+    tests = [proportion.test_proportions_2indep(*row, method="score").pvalue if 0 < row[0] + row[2] < row[1] + row[3] else 1.0
+             for row in zip(*counts, strict=True)]  # nobody bought, or everybody: no difference
     treated, holdout = t["bought"] / t["n"], h["bought"] / h["n"]
     return pd.DataFrame({"treated": treated, "holdout": holdout, "value": treated - holdout, "low": low,
-                         "high": high, "p_value": p_values})
+                         "high": high, "p_value": tests})
 
 
 def _means(t: pd.DataFrame, h: pd.DataFrame, currency: str, adjusted: bool) -> pd.DataFrame:
@@ -172,8 +169,8 @@ def arm_rates(sums: pd.DataFrame, currency: str) -> pd.DataFrame:
 def by_action(contacts: ir.Table | None, occasions: ir.Table, as_of: date, currency: str) -> pd.DataFrame:
     """The difference in repurchase that every finished experiment found with an action, in each segment it was tried on.
 
-    A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names
-    none), value, low, high, n. No row without contacts or finished experiments of 30 customers in each arm.
+    A row per campaign, action and segment, for `experiments.learn`: action, segment ("unknown" where the campaign names none), value, low,
+    high, n. No row without contacts or finished experiments of 30 customers in each arm.
 
     >>> by_action(*_example(), date(2026, 4, 30), "EUR").round(2).values.tolist()
     [['bundle', 'new', 0.25, 0.06, 0.4, 120]]

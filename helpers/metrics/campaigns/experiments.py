@@ -1,7 +1,5 @@
 """Around an experiment: was it drawn as planned, could it have seen anything, what does it teach the playbook."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -18,23 +16,15 @@ RATIO_ALARM = 0.001  # Fabijan et al. 2019: a stricter level than 5 %, since it 
 LEAST_EXPERIMENTS = 3  # fewer experiments than this say nothing about how far assumptions can be trusted
 
 
-class Heterogeneity(NamedTuple):
-    """Whether the effect differs between groups: p_value (Cochran's Q), the group furthest from the others, and those pooled."""
+def heterogeneity(groups: pd.DataFrame, by: str) -> tuple[float, str, Estimate]:
+    """Does an effect differ between groups by more than chance? The p-value of Cochran's Q, the group furthest off, the others pooled.
 
-    p_value: float
-    apart: str
-    rest: Estimate
-
-
-def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
-    """Does an effect differ between groups by more than chance? Cochran's Q test that all have the same one.
-
-    The group furthest from the others (in standard errors) is set against all others pooled by their precision. groups: two
-    rows or more of `effect.effects` for one outcome, with the column `by`, value, low, high and n.
+    Furthest in standard errors from all others, pooled by their precision. groups: two rows or more of `effect.effects` for one
+    outcome, with the column `by`, value, low, high and n.
 
     >>> groups = pd.DataFrame({"market": ["DE", "FR", "JP"], "value": [0.0, 0.02, 0.16], "n": 900})
-    >>> found = heterogeneity(groups.assign(low=groups["value"] - 0.05, high=groups["value"] + 0.05), "market")
-    >>> round(found.p_value, 5), found.apart, round(found.rest.value, 3)
+    >>> p_value, apart, rest = heterogeneity(groups.assign(low=groups["value"] - 0.05, high=groups["value"] + 0.05), "market")
+    >>> round(p_value, 5), apart, round(rest.value, 3)
     (1e-05, 'JP', 0.01)
     """
     value, variance = groups["value"].to_numpy(), ((groups["high"] - groups["low"]) / 2 / Z_95).to_numpy() ** 2
@@ -44,7 +34,7 @@ def heterogeneity(groups: pd.DataFrame, by: str) -> Heterogeneity:
     k = int(np.argmax(np.abs(value - means) / np.hypot(np.sqrt(variance), errors)))
     pooled = Estimate(means[k], means[k] - Z_95 * errors[k], means[k] + Z_95 * errors[k], int(groups["n"].to_numpy()[others[k]].sum()))
     homogeneity = combine_effects(value, variance).test_homogeneity()
-    return Heterogeneity(float(homogeneity.pvalue), groups[by].iloc[k], pooled)
+    return (float(homogeneity.pvalue), groups[by].iloc[k], pooled)
 
 
 def sample_ratio(n_treated: int, n_holdout: int, planned_holdout: float) -> tuple[float, float]:
@@ -103,16 +93,15 @@ def smallest_visible(base: float, n_treated: int, n_holdout: int) -> float:
 def learn(playbook: pd.DataFrame, experiments: pd.DataFrame) -> pd.DataFrame:
     """What to expect of each action now: its assumed effect, moved toward what the client's own experiments showed.
 
-    playbook has columns name, segment, effect (assumed rise of the repurchase rate); experiments is `effect.by_action`. An
-    action learns from its own segment, else from experiments that name no segment ("unknown"), and not from what it did
-    to others. An assumption counts as an observation with a 95 % interval from zero to twice itself. With three results
-    or more, how far this client's results fall short of assumptions (or exceed them) scales every assumption first, so
-    that actions never tried learn from those that were (empirical Bayes, Efron & Morris 1975). Several experiments of an
-    action are pooled with random effects (DerSimonian–Laird).
+    playbook has columns name, segment, effect (assumed rise of the repurchase rate); experiments is `effect.by_action`. An action learns
+    from its own segment, else from experiments that name no segment ("unknown"), and not from what it did to others. An assumption
+    counts as an observation with a 95 % interval from zero to twice itself. With three results or more, how far this client's results
+    fall short of assumptions (or exceed them) scales every assumption first, so that actions never tried learn from those that were
+    (empirical Bayes, Efron & Morris 1975). Several experiments of an action are pooled with random effects (DerSimonian–Laird).
 
-    Returns the playbook with effect, low, high, experiments (number), found (their pooled result), weight (what it counts for
-    beside the assumption, 0 to 1) and source: "segment", "campaign" (no segment was named), "elsewhere" (tried on other
-    segments alone: an assumption) or "assumption" (never tried).
+    Returns the playbook with effect, low, high, experiments (number), found (their pooled result), weight (what it counts for beside
+    the assumption, 0 to 1) and source: "segment", "campaign" (no segment was named), "elsewhere" (tried on other segments alone: an
+    assumption) or "assumption" (never tried).
 
     >>> plays = pd.DataFrame({"name": ["coupon", "call"], "segment": "lapsed", "effect": [0.06, 0.06]})
     >>> seen = pd.DataFrame({"action": "coupon", "segment": ["lapsed", "new"], "value": [0.02, 0.09],

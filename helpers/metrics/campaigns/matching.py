@@ -32,15 +32,14 @@ def without_holdout(campaigns: ir.Table) -> list[str]:
 def matched_change(campaigns: ir.Table, occasions: ir.Table, as_of: date, campaign_id: str, currency: str) -> pd.DataFrame:
     """Without a holdout: how treated customers changed, less how comparable customers changed who were not written to.
 
-    Difference in differences on matched customers: each treated customer is compared with others of the same home
-    market, number of purchases (1, 2, 3, 4+) and months since the last, by the change from the 60 days before the
-    contact to those from it on. The others are customers not contacted around then ("uncontacted"); where fewer
-    than half of the treated find one, as when everybody recent was written to, the customers of the same kinds 364 days
-    before ("year_before"). Weaker than an experiment: whoever chose the customers may have known more than these three
-    things, and a year changes more than mailings.
+    Difference in differences: each treated customer is compared with others of the same home market, number of purchases (1, 2, 3, 4+)
+    and months since the last, by the change from the 60 days before the contact to those from it on. The others are customers not
+    contacted around then ("uncontacted"); where fewer than half of the treated find one, as when everybody recent was written to, the
+    customers of the same kinds 364 days before ("year_before"). Weaker than an experiment: whoever chose the customers may have known
+    more than these three things, and a year changes more than mailings.
 
-    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), contacted (all
-    treated), compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
+    Columns outcome (repurchase, margin in major units), value, low, high, n (treated and matched), contacted (all treated),
+    compared_with. Raises NotEnoughData when neither finds a match for half and for 30 of the treated.
 
     >>> from helpers.metrics.campaigns import effect
     >>> contacts, bought = effect._example()

@@ -36,15 +36,15 @@ def choose(
 ) -> pd.DataFrame:
     """The customers worth an action this month, the best action for each, best value for money first.
 
-    An action fits a customer of its segment and market who has consented to its channel. Its expected value is
-    least(effect, churn probability) × kept_rc − unit cost: a customer cannot be kept more often than they would have left,
-    and is worth the margin of the next 12 months. Of several, the one of highest value is taken; without positive value,
-    none. Customers are taken in the order of value per unit of cost while the costs of those treated (a `holdout_share` is
-    not) fit the budget (None: no limit). Everybody in `contacted` (written to too recently) is left out.
+    An action fits a customer of its segment and market who has consented to its channel. Its expected value is least(effect, churn
+    probability) × kept_rc − unit cost: a customer cannot be kept more often than they would have left, and is worth the margin of the
+    next 12 months. Of several, the one of highest value is taken; without positive value, none. Customers are taken in the order of
+    value per unit of cost while the costs of those treated (a `holdout_share` is not) fit the budget (None: no limit). Everybody in
+    `contacted` (written to too recently) is left out.
 
-    assigned: `segments.assign`; plays: `experiments.learn` of `actions`, or `actions` itself; customers: the table with
-    consents. One row per chosen customer, for the action list alone: customer_id, segment, action, channel, market,
-    churn_probability, expected_value, low, high (with the ends of the effect's interval), cost; money in major units.
+    assigned: `segments.assign`; plays: `experiments.learn` of `actions`, or `actions` itself; customers: the table with consents. One row
+    per chosen customer, for the action list alone: customer_id, segment, action, channel, market, churn_probability, expected_value,
+    low, high (with the ends of the effect's interval), cost; money in major units.
 
     >>> who = ibis.memtable({"customer_id": ["a", "b"], "segment": ["lapsed"] * 2, "home_market": ["DE"] * 2,
     ...                      "churn_probability": [0.6, 0.01], "kept_rc": [10_000.0, 10_000.0]})

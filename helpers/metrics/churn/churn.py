@@ -31,20 +31,16 @@ def active(occasions: ir.Table, t: date, window_days: int) -> ir.Table:
     return occasions.filter(_.date > ibis.literal(begin), _.date <= ibis.literal(t)).select("customer_id").distinct()
 
 
-def flows(
-    occasions: ir.Table, as_of: date, window_days: int, data_start: date, *, months: int = 1, by: Sequence[str] = ()
-) -> pd.DataFrame:
+def flows(occasions: ir.Table, as_of: date, window_days: int, data_start: date, *, months: int = 1, by: Sequence[str] = ()) -> pd.DataFrame:
     """Active customers at the start and end of each period, and who moved between: a row per period, in customers.
 
-    For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set
-    and not in the second, retained in both; new are active at t1 with a first occasion after t0; reactivated are
-    active at t1, were not at t0, and had bought before. end = start − lost + new + reactivated.
-    Periods are `months` calendar months long, the last ends with the last complete month of as_of. Numbers are
-    blank (NA) where t0 (for `end`, t1) lies before the first day of the data, data_start, plus W: who was active then
-    is unknown.
+    For a period with eve t0 and last day t1: start = |active(t0)|, end = |active(t1)|; lost are in the first set and not in the
+    second, retained in both; new are active at t1 with a first occasion after t0; reactivated are active at t1, were not at t0, and
+    had bought before. end = start − lost + new + reactivated. Periods are `months` calendar months long, the last ends with the
+    last complete month of as_of. Numbers are blank (NA) where t0 (for `end`, t1) lies before data_start, the first day of the data,
+    plus W: who was active then is unknown.
 
-    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without
-    a purchase.
+    Returns the `by` columns, period ("2026-10"), t0, t1, start, lost, retained, new, reactivated, end; empty without a purchase.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
@@ -106,8 +102,8 @@ def net_loss_rate(start, end):
 def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_start: date) -> pd.DataFrame:
     """The newest month's churn rate had the churn window been half, once, one and a half or twice as long: a row each.
 
-    A short window calls slow customers lost and wins them back later; a long one notices losses late. Windows that the
-    history cannot fill are blank. One query for all. Returns factor, window_days, period, value, low, high (95 % Wilson), n.
+    A short window calls slow customers lost and wins them back later; a long one notices losses late. Windows that the history cannot fill
+    are blank. Returns factor, window_days, period, value, low, high (95 % Wilson), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
     ...     date(2026, 1, 5), date(2026, 3, 9), date(2026, 1, 20)]})
@@ -115,16 +111,8 @@ def churn_by_window(occasions: ir.Table, as_of: date, window_days: int, data_sta
     [[20.0, nan], [40.0, 1.0], [60.0, nan], [80.0, nan]]
     """
     month, spans = Period.month(last_complete_month(as_of)), [round(window_days * factor) for factor in WINDOW_FACTORS]
-    each = occasions.filter(_.date <= ibis.literal(month.t1)).group_by("customer_id").agg(
-        before=_.date.max(where=_.date <= ibis.literal(month.t0)), last=_.date.max())
-    sums = {}
-    for days in spans:
-        was = (_.before > ibis.literal(month.t0 - timedelta(days=days))).fill_null(False)
-        gone = _.last <= ibis.literal(month.t1 - timedelta(days=days))
-        sums |= {f"start{days}": was.sum(), f"lost{days}": (was & gone).sum()}
-    counted = each.agg(**sums).execute().iloc[0]
-    counts = {name: pd.array([counted[f"{name}{days}"] for days in spans], "Int64") for name in ("start", "lost")}
-    table = pd.DataFrame({"factor": WINDOW_FACTORS, "window_days": spans, "period": month.label} | counts)
+    moves = pd.concat([_moves(runs(occasions, month.t1, days, periods=1).execute(), 1) for days in spans], ignore_index=True)
+    table = moves[["start", "lost"]].assign(factor=WINDOW_FACTORS, window_days=spans, period=month.label)
     unknown = [data_start + timedelta(days=days) > month.t0 for days in spans]
     table.loc[unknown, ["start", "lost"]] = pd.NA
     return churn_rate(table).drop(columns=["start", "lost"])

@@ -17,9 +17,9 @@ from helpers.periods import Period, add_months, month_end
 def value_at_risk(lost: int, value_per_customer: Estimate) -> Estimate:
     """Lost customers × value per customer, in the currency of the value, with n = lost.
 
-    The value is the 12-month expected margin per active customer, `clv_model.expected_per_active`. Times
-    `value_per_active_customer`, what such customers brought in fact, it is published as lost_margin_realised. The
-    interval is that of the value alone: the lost were counted, not estimated.
+    The value is the 12-month expected margin per active customer, `clv_model.expected_per_active`; times
+    `value_per_active_customer`, what such customers brought in fact, it is published as lost_margin_realised. The interval is that
+    of the value alone: the lost were counted, not estimated.
 
     >>> value_at_risk(10, Estimate(100.0, 90.0, 110.0, 500))
     Estimate(value=1000.0, low=900.0, high=1100.0, n=10)
@@ -30,11 +30,10 @@ def value_at_risk(lost: int, value_per_customer: Estimate) -> Estimate:
 def value_per_active_customer(occasions: ir.Table, as_of: date, window_days: int, currency: str, data_start: date) -> Estimate:
     """What an active customer is worth over a year: the margin that those active a year ago brought since, per head.
 
-    Σ margin in (t0, as_of] of the customers active at t0, 12 months before as_of, divided by their number, those
-    who never returned included; in major units of the reporting currency, not discounted. It is what happened, so
-    it needs no model; a changed business needs one (`value_at_risk`, notebook 06). Interval: bootstrap over customers.
-
-    Raises NotEnoughData when the data do not reach back W days before t0.
+    Σ margin in (t0, as_of] of the customers active at t0, 12 months before as_of, divided by their number, those who never returned
+    included; in major units of the reporting currency, not discounted. It is what happened, so it needs no model; a changed business
+    does (`value_at_risk`, notebook 06). Interval: bootstrap over customers. Raises NotEnoughData when the data do not reach back W
+    days before t0.
 
     >>> bought = ibis.memtable({"customer_id": ["a1", "a1", "b2"], "margin_rc": [900, 1000, 700],
     ...                         "date": [date(2025, 1, 20), date(2025, 5, 9), date(2025, 1, 30)]})
@@ -53,21 +52,20 @@ def value_per_active_customer(occasions: ir.Table, as_of: date, window_days: int
     frame = sums.order_by("group").execute()
     if frame.empty:
         raise NotEnoughData(f"No customer was active on {t0}, so what one brings cannot be told.")
-    value, low, high, n = ratio_of_sums(frame["margin"], frame["customers"], n=frame["customers"].sum())
-    return Estimate(*(to_major(each, currency) for each in (value, low, high)), n)
+    worth = ratio_of_sums(frame["margin"], frame["customers"], n=frame["customers"].sum())
+    return Estimate(*(to_major(each, currency) for each in worth[:3]), worth.n)
 
 
 def revenue_retention(occasions: ir.Table, as_of: date, data_start: date) -> pd.DataFrame:
     """GRR and NRR: what the customers of a window a year ago spend now, without and with those who spend more.
 
-    R0 is the net sales of the 12 months before the last 12; the same customers are followed to the 12 months that end
-    at as_of (same season). lost: R0 of those who spend nothing now; contraction and expansion: what the others spend
-    less or more. GRR = 1 − (lost + contraction) / R0, NRR = R1 of the same customers / R0. New and reactivated
-    customers are outside. Intervals: bootstrap over customers. When `survival.median_return_days` exceeds the window,
-    customers absent from it are mostly not due yet: say so.
+    R0 is the net sales of the 12 months before the last 12; the same customers are followed to the 12 months that end at as_of (same
+    season). lost: R0 of those who spend nothing now; contraction and expansion: what the others spend less or more. GRR =
+    1 − (lost + contraction) / R0, NRR = R1 of the same customers / R0. New and reactivated customers are outside. Intervals:
+    bootstrap over customers. When `survival.median_return_days` exceeds the window, customers absent from it are mostly not due yet.
 
-    Returns one row with starting_rc, lost_rc, contraction_rc, expansion_rc (minor units), n (customers of R0), grr,
-    grr_low, grr_high, nrr, nrr_low, nrr_high. Raises NotEnoughData when data_start lies after the first month of R0's window.
+    Returns one row with starting_rc, lost_rc, contraction_rc, expansion_rc (minor units), n (customers of R0), grr, nrr and their
+    _low and _high. Raises NotEnoughData when data_start lies after the first month of R0's window.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a", "b", "c"], "net_sales_rc": [100, 80, 100, 500],
     ...     "date": [date(2024, 6, 1), date(2025, 6, 1), date(2024, 7, 1), date(2025, 7, 1)]})

@@ -26,12 +26,10 @@ class Season(NamedTuple):
 def seasonality(flows: pd.DataFrame) -> pd.DataFrame:
     """Churn by calendar month over the years: a row per calendar month, each seen in two years or more.
 
-    Sum of lost / sum of start over the years; n is that sum, in which a customer counts once a year. Losses are noticed W
-    days after the last purchase: a high January speaks of the time W days before. every_year tells whether the month lay
-    on the same side of its year's rate each time; where not, an event may pass for a season.
-
-    Returns calendar_month (1–12), years, every_year, value, low, high (95 % Wilson), n. Raises NotEnoughData while a
-    month has not been seen twice: it might be the highest.
+    Sum of lost / sum of start (n) over the years, in which a customer counts once a year. Losses are noticed W days after the last
+    purchase: a high January speaks of the time W days before. every_year tells whether the month lay on the same side of its year's
+    rate each time; where not, an event may pass for a season. Returns calendar_month (1–12), years, every_year, value, low, high
+    (95 % Wilson), n. Raises NotEnoughData while a month has not been seen twice: it might be the highest.
 
     >>> months = pd.DataFrame({"t1": pd.date_range("2024-01-31", periods=24, freq="ME"), "lost": 10, "start": 100})
     >>> seasonality(months)[["calendar_month", "years", "value"]].head(1).values.tolist()

@@ -22,18 +22,16 @@ def revenue_churn(
 ) -> pd.DataFrame:
     """MRR lost in each of the last `months` complete months: gross, net, quick ratio, and what moved.
 
-    Starting MRR is the sum of all movements before the month. gross = (churned + contraction) / starting; net
-    subtracts (expansion + reactivation) / starting; quick_ratio = (new + expansion + reactivation) / (churned +
-    contraction); churned_mrr_rate = churned / starting, the articles' formula. `customers`, where given, are the
-    only ones counted (say, those of a market). Intervals: bootstrap over customers; none where nothing moved.
+    Starting MRR is the sum of all movements before the month. gross = (churned + contraction) / starting; net subtracts (expansion +
+    reactivation) / starting; quick_ratio = (new + expansion + reactivation) / (churned + contraction); churned_mrr_rate = churned /
+    starting, the articles' formula. `customers`, where given, are the only ones counted (say, those of a market). Intervals:
+    bootstrap over customers; none where nothing moved. Movements are summed in their own currency; then all of a month, its start
+    included, is worth what the rates `fx` say on its t0, so that no exchange rate is taken for churn; where it moved, a month does
+    not begin with what the one before ended with.
 
-    Movements are summed in their own currency; then all of a month, its start included, is worth what the rates `fx`
-    say on its t0, so that no exchange rate is taken for churn; where it moved, a month does not begin with what the one
-    before ended with. `currency` is the reporting currency.
-
-    Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units, losses
-    positive), n (subscriptions at the start), and the four ratios with their _low and _high; blank where a denominator
-    is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
+    Returns period, starting_rc, new_rc, expansion_rc, reactivation_rc, contraction_rc, churn_rc (minor units of the reporting
+    `currency`, losses positive), n (subscriptions at the start), and the four ratios with their _low and _high; blank where a
+    denominator is 0. Raises NotEnoughData when nothing moved yet, or a currency has no rate.
 
     >>> movements = ibis.memtable({
     ...     "subscription_id": ["a", "b", "b"], "customer_id": ["a", "b", "b"], "kind": ["new", "new", "churn"],

@@ -30,11 +30,9 @@ class Window(NamedTuple):
 def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """How many gaps of each length follow a purchase occasion: counts, made in the engine.
 
-    A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of
-    (returned is false: still open, censored). order_number is that of the occasion the gap begins with, the fourth
-    and later ones together; for truncated customers it is only the least it can be.
-
-    Returns order_number, truncated, gap_days, returned, count.
+    A gap runs from an occasion to the customer's next one (returned is true), or, when there is none yet, to as_of (returned is false:
+    still open, censored). Returns order_number (of the occasion the gap begins with, the fourth and later ones together; for
+    truncated customers only the least it can be), truncated, gap_days, returned, count.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "truncated": [False] * 3,
@@ -59,14 +57,13 @@ def gaps(occasions: ir.Table, as_of: date) -> pd.DataFrame:
 def life_table(counts: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """The share that has bought again by each day after a purchase; open gaps count while followed (Kaplan–Meier).
 
-    F(day) = 1 − Π over days ≤ day of (1 − returns / at_risk); at_risk are the gaps at least that long, open ones
-    ending that day included. Errors by Greenwood; the 95 % interval on the log(−log) scale, which stays inside
-    0..1. A customer has several gaps; they are taken as independent, so for the heaviest buyers the interval is
-    somewhat narrow.
+    F(day) = 1 − Π over days ≤ day of (1 − returns / at_risk); at_risk are the gaps at least that long, open ones ending that day
+    included. Errors by Greenwood; the 95 % interval on the log(−log) scale, which stays inside 0..1. A customer's gaps are taken as
+    independent, so for the heaviest buyers the interval is somewhat narrow.
 
-    Parameters: counts with gap_days, returned, count (see `gaps`); by, columns to make one table each for. Returns
-    the `by` columns, day, at_risk, returns, value (F), se, low, high, n (all gaps), a row per day on which a gap
-    ends. Raises NotEnoughData without any gap. Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
+    counts: gap_days, returned, count (see `gaps`); by: columns to make one table each for. Returns the `by` columns, day, at_risk,
+    returns, value (F), se, low, high, n (all gaps), a row per day on which a gap ends. Raises NotEnoughData without any gap.
+    Source: Kaplan & Meier 1958; Greenwood 1926; Kalbfleisch & Prentice 1980.
 
     >>> life_table(pd.DataFrame({"gap_days": [10, 20, 20], "returned": [True, True, False], "count": [1, 1, 2]}))[
     ...     ["day", "at_risk", "returns", "value"]].values.tolist()
@@ -110,17 +107,6 @@ def at_day(table: pd.DataFrame, day: int, by: Sequence[str] = ()) -> pd.DataFram
     return read if at_risk else read.assign(value=np.nan, low=np.nan, high=np.nan)
 
 
-def returned_by(table: pd.DataFrame, day: int) -> Estimate:
-    """F(day) of a life table: the share followed by another purchase within `day` days, with its interval.
-
-    >>> table = life_table(pd.DataFrame({"gap_days": [10, 20], "returned": [True, False], "count": [1, 3]}))
-    >>> returned_by(table, 15).value
-    0.25
-    """
-    value, low, high, n = at_day(table, day)[["value", "low", "high", "n"]].iloc[0]
-    return Estimate(value, low, high, int(n))
-
-
 def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFrame:
     """The part of a life table that may be shown: up to the horizon, where 100 gaps or more are still followed.
 
@@ -137,10 +123,9 @@ def readable(table: pd.DataFrame, horizon_days: int = HORIZON_DAYS) -> pd.DataFr
 def churn_window(counts: pd.DataFrame) -> Window:
     """The churn window W: by when 90 % of the returns that happen within 365 days have happened.
 
-    The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of. Where
-    fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100 (horizon_days; say so).
-    Percentiles of completed gaps would be too short: long gaps are the ones still open. Raises NotEnoughData where not
-    even 100 gaps are known or nobody returned.
+    The first day with F(day) / F(365) ≥ 0.90, F from the life table of all gaps, open ones censored at as_of; percentiles of completed
+    gaps would be too short. Where fewer than 100 gaps are followed for 365 days, the horizon is the longest time with 100
+    (horizon_days; say so). Raises NotEnoughData where not even 100 gaps are known or nobody returned.
 
     >>> counts = pd.DataFrame({"gap_days": [30, 60, 200, 400], "returned": [True, True, True, False],
     ...                        "count": [80, 60, 10, 250]})
@@ -150,7 +135,7 @@ def churn_window(counts: pd.DataFrame) -> Window:
     table = life_table(counts)
     followed = table.loc[table["at_risk"] >= AT_RISK, "day"]
     horizon = min(HORIZON_DAYS, int(followed.max())) if len(followed) else 0
-    by_horizon = returned_by(table, horizon)
+    by_horizon = Estimate.of(at_day(table, horizon).iloc[0])
     if not horizon or not by_horizon.value > 0:
         known = int(table["n"].iloc[0]) if len(table) else 0
         raise NotEnoughData(
@@ -177,8 +162,7 @@ def median_return_days(table: pd.DataFrame) -> int:
 def lapsed(occasions: ir.Table, as_of: date, days: int = 30) -> pd.DataFrame:
     """The share of all customers who have not bought for `days` days: no occasion in (as_of − days, as_of].
 
-    It is a segment to write to, not churn (see `flagged_returners`). Returns one row with lapsed, n (all who ever
-    bought), value, low, high (95 % Wilson).
+    A segment to write to, not churn (see `flagged_returners`). Returns one row: lapsed, n (all who ever bought), value, low, high (Wilson).
 
     >>> bought = ibis.memtable({"customer_id": ["a", "b"], "date": [date(2026, 1, 1), date(2026, 1, 2)]})
     >>> lapsed(bought, date(2026, 1, 31))[["lapsed", "n", "value"]].values.tolist()
@@ -200,8 +184,8 @@ def flagged_returners(table: pd.DataFrame, days: int = 30) -> float:
     >>> flagged_returners(life_table(counts), 30)
     0.75
     """
-    soon, late = (returned_by(table, day).value for day in (days, min(HORIZON_DAYS, int(table["day"].max()))))
-    return 1 - soon / late if late > 0 else float("nan")
+    soon, late = (at_day(table, day)["value"].iloc[0] for day in (days, min(HORIZON_DAYS, int(table["day"].max()))))
+    return float(1 - soon / late) if late > 0 else float("nan")
 
 
 def _each(frame: pd.DataFrame, by: Sequence[str], make) -> pd.DataFrame:

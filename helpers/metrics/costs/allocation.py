@@ -18,16 +18,15 @@ RULES = ["amount_rc", "amount", "allocation", "existing_share", "share_from"]
 def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFrame:
     """The ledger of whole months, put where it belongs: month × component × market × channel × part, in minor units.
 
-    Each line is shared between markets (its own market, else by revenue, orders, active customers or tickets of its
-    month) and between existing and new customers (the line's share, else the client's, else the existing customers'
-    share of the month's orders). What revenue or orders give to buyers without identity, and lines of a channel that
-    has only such buyers, are part "unidentified"; what no rule can place is in market "unallocated". Discounts to
-    existing customers are added as component "discounts", and a line booked as "other" that names its channel is called by
-    it. Existing means: first occasion before the period, or with by_month before each month.
+    Each line is shared between markets (its own market, else by revenue, orders, active customers or tickets of its month) and between
+    existing and new customers (the line's share, else the client's, else the existing customers' share of the month's orders). What
+    revenue or orders give to buyers without identity, and lines of a channel that has only such buyers, are part "unidentified"; what
+    no rule can place is in market "unallocated". Discounts to existing customers are added as component "discounts", and a line booked
+    as "other" that names its channel is called by it. Existing: first occasion before the period, or with by_month before each month.
 
-    Returns KEYS, amount_rc (integer minor units of the reporting currency; without the discounts all parts add up to
-    the ledger exactly), amount (major units of `currency`), allocation, existing_share, share_from. Months as YYYY-MM.
-    Raises NotEnoughData when a month has no ledger line at all (by_month leaves that to the caller).
+    Returns KEYS, amount_rc (integer minor units of the reporting currency; without the discounts all parts add up to the ledger
+    exactly), amount (major units of `currency`), allocation, existing_share, share_from. Months as YYYY-MM. Raises NotEnoughData when
+    a month has no ledger line at all (by_month leaves that to the caller).
 
     >>> from helpers.metrics.costs.books import example
     >>> ledger = allocated(example(), Period.month("2026-10"))
@@ -38,11 +37,9 @@ def allocated(books: Books, period: Period, by_month: bool = False) -> pd.DataFr
     """
     missing = [] if by_month else books.unbooked(period)
     if missing:
-        raise NotEnoughData(
-            f"No retention cost is booked for {', '.join(missing)}, so what keeping a customer cost from {period.start} to "
-            f"{period.end} is not known. Fill retention_costs.csv for every month without a line (amount 0 where nothing was "
-            f"spent), or report as of an earlier month."
-        )
+        raise NotEnoughData(f"No retention cost is booked for {', '.join(missing)}, so what keeping a customer cost from {period.start} to "
+                            f"{period.end} is not known. Fill retention_costs.csv for every month without a line (amount 0 where "
+                            "nothing was spent), or report as of an earlier month.")
     months = whole_months(period)
     if period != Period(months[0].start, months[-1].end):
         raise ValueError(f"Costs are booked by month, and {period.label} is not one of whole months.")

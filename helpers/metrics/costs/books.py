@@ -22,10 +22,9 @@ UNALLOCATED = "unallocated"  # the market of costs that no rule can place; custo
 class Books:
     """Everything retention cost is counted from: lazy tables of all markets, the churn window and the client's rules.
 
-    existing_share and allocation hold the client's default per component; the ledger's own columns come before them.
-    data_start is the first day of the data: nobody can be seen active before it plus the window. The sums by calendar
-    month are asked of the engine once, however many periods are counted from them; `begun` in them is the month of the
-    customer's first purchase occasion, so that whoever counts says what an existing customer is.
+    existing_share and allocation hold the client's default per component; the ledger's own columns come before them. data_start is the
+    first day of the data: nobody can be seen active before it plus the window. The sums by calendar month are asked of the engine
+    once; `begun` in them is the month of the customer's first purchase occasion, so that whoever counts says who is existing.
     """
 
     costs: ir.Table
@@ -111,10 +110,10 @@ class Books:
     def _active(self, months: list[Period]) -> ir.Table:
         """The active existing customers of some months, a lazy row each: month, market, customer_id, discount_rc of the month."""
         days = pd.DataFrame({
-            "month": [month.label for month in months], "opens": [str(_opens(m.t0, self.window)) for m in months],
-            "begins": [str(month.start) for month in months], "ends": [str(month.end) for month in months],
+            "month": [month.label for month in months], "opens": [_opens(month.t0, self.window) for month in months],
+            "begins": [month.start for month in months], "ends": [month.end for month in months],
         })  # fmt: skip
-        days = ibis.memtable(days).mutate(**{name: _[name].cast("date") for name in ("opens", "begins", "ends")})
+        days = ibis.memtable(days)
         occasions = self.occasions.select("customer_id", "date", "n", "discount_rc", market=_.home_market.fill_null(markets.UNKNOWN))
         seen = occasions.join(days, [occasions.date >= days.opens, occasions.date <= days.ends])
         customers = seen.group_by("month", "market", "customer_id").agg(
@@ -139,10 +138,8 @@ class Books:
         """NotEnoughData, with the first possible day, when it cannot be known who was active on the eve of a period."""
         if not self.observed(period):
             first = self.data_start + timedelta(days=self.window + 1)
-            raise NotEnoughData(
-                f"Who was active before {period.start} is not known: orders begin on {self.data_start}, and a customer "
-                f"counts as active for {self.window} days. Cost per customer can be given for periods from {first} on."
-            )
+            raise NotEnoughData(f"Who was active before {period.start} is not known: orders begin on {self.data_start}, and a customer "
+                                f"counts as active for {self.window} days. Cost per customer can be given for periods from {first} on.")
 
 
 def together(books: Books, names: dict[str, str]) -> Books:
@@ -197,19 +194,16 @@ def example() -> Books:
     >>> example().window
     90
     """
-    days = [("a", "DE", "2026-09-03"), ("a", "DE", "2026-10-05"), ("b", "FR", "2026-09-09"), ("b", "FR", "2026-10-09"),
-            ("c", "DE", "2026-10-20")]  # fmt: skip
-    bought = pd.DataFrame(days, columns=["customer_id", "home_market", "date"]).assign(discount_rc=200)
-    orders = pd.DataFrame(days, columns=["customer_id", "market", "order_date"]).assign(
-        status="paid", sales_channel="shopify", acquisition_channel="email", net_rc=5000, discount_rc=200,
-        discount_minor=200, currency="EUR",
-    )  # fmt: skip
+    visits = "a DE 2026-09-03", "a DE 2026-10-05", "b FR 2026-09-09", "b FR 2026-10-09", "c DE 2026-10-20"
+    bought = pd.DataFrame([visit.split() for visit in visits], columns=["customer_id", "home_market", "date"]).assign(discount_rc=200)
+    orders = bought.rename(columns={"home_market": "market", "date": "order_date"}).assign(
+        status="paid", sales_channel="shopify", acquisition_channel="email", net_rc=5000, discount_minor=200, currency="EUR")
     lines = [("marketing", "email", "DE", "email", 3000, 1.0, None), ("service", "support", None, None, 6000, 0.5, "orders"),
              ("technology", "crm", None, None, 1000, 1.0, "direct")]  # fmt: skip
     named = ["category", "component", "market", "channel", "amount_rc", "existing_share", "allocation"]
     costs = pd.DataFrame(lines, columns=named).assign(month="2026-10-31", currency="EUR", amount_minor=lambda rows: rows["amount_rc"])
-    costs, orders, bought = (ibis.memtable(frame).cast({day: "date"}) for frame, day in
-                             ((costs, "month"), (orders, "order_date"), (bought, "date")))  # fmt: skip
+    dated = {"month": costs, "order_date": orders, "date": bought}
+    costs, orders, bought = (ibis.memtable(frame).cast({day: "date"}) for day, frame in dated.items())
     return Books(costs, orders, numbered(bought), window=90, currency="EUR")
 
 

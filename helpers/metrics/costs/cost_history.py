@@ -30,10 +30,10 @@ class FixedAndVariable(NamedTuple):
 def monthly(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     """What each component cost in each month and market, beside the customers it served: the ground of the series.
 
-    A row per month, category, component, channel, market and currency of the part that serves existing customers (first
-    occasion before the month): spend (major units of the reporting currency), amount (of its own), active_existing (of
-    the market) and active_existing_all. Months before the data's start plus the churn window, and months without any
-    ledger line, are left out. Raises NotEnoughData when nothing is left.
+    A row per month, category, component, channel, market and currency of the part that serves existing customers (first occasion
+    before the month): spend (major units of the reporting currency), amount (of its own), active_existing (of the market) and
+    active_existing_all. Months before the data's start plus the churn window, or without any ledger line, are left out. Raises
+    NotEnoughData when nothing is left.
 
     >>> from helpers.metrics.costs.books import example
     >>> rows = monthly(example(), date(2026, 10, 31))

@@ -16,7 +16,7 @@ from helpers.metrics.value.tiers import TIERS
 from helpers.money import MissingRate, exchange_rates, exponent, to_major
 
 BANDS = ("adjust", "watch", "healthy")
-MARGIN = ["margin", "margin_low", "margin_high"]
+MARGIN = {"value": "margin", "low": "margin_low", "high": "margin_high"}
 COST = ["annual_cost", "annual_cost_low", "annual_cost_high"]
 
 
@@ -26,10 +26,10 @@ def ltv_by_market(
 ) -> pd.DataFrame:
     """The frame `ltv_to_retention_cost` reads, a row per market and a last one, market "all", of all customers.
 
-    ledger, base: as of `costs.retention_cost_per_customer`, for a quarter; valued: a lazy row per customer with clv_residual
-    and clv_historic (minor units); customers: `books.existing` of the quarter. margin and its ends: what a model expects in
-    the next 12 months, `clv_model.per_customer` in major units; ratios as there, of all customers, and by_market of each
-    market. annual_cost, its ends, and discounts: the quarter's, per active existing customer, × 4.
+    ledger, base: as of `costs.retention_cost_per_customer`, for a quarter; valued: a lazy row per customer with clv_residual and
+    clv_historic (minor units); customers: `books.existing` of the quarter. margin and its ends: what a model expects in the next 12
+    months, `clv_model.per_customer` in major units; ratios as there, of all customers, and by_market of each market. annual_cost,
+    its ends, and discounts: the quarter's, per active existing customer, × 4.
 
     >>> import ibis
     >>> ledger = pd.DataFrame({"part": "existing", "market": "DE", "component": ["crm", "discounts"], "amount_rc": [600, 200]})
@@ -43,7 +43,8 @@ def ltv_by_market(
     homes = customers.select("customer_id", market="home_market")
     each = valued.select("customer_id", "clv_residual", "clv_historic").join(homes, "customer_id")
     whole = per_customer(each, ratios, (), "clv_residual").assign(market="all")
-    margins = _margin(pd.concat([per_customer(each, by_market, ("market",), "clv_residual"), whole], ignore_index=True), currency)
+    margins = pd.concat([per_customer(each, by_market, ("market",), "clv_residual"), whole], ignore_index=True)
+    margins = major(margins, currency).rename(columns=MARGIN)
     theirs = ledger[(ledger["part"] == EXISTING) & (ledger["component"] == DISCOUNTS)]
     given = theirs.groupby("market")["amount_rc"].sum()
     given["all"] = given.sum()
@@ -54,11 +55,6 @@ def ltv_by_market(
     yearly = to_major(margins["market"].map(given).fillna(0).astype("float64"), currency) * QUARTERS_PER_YEAR
     return margins.assign(**dict(zip(COST, QUARTERS_PER_YEAR * np.array(costs, dtype="float64").T, strict=True)),
                           discounts=yearly / margins["market"].map(count))  # fmt: skip
-
-
-def _margin(found: pd.DataFrame, currency: str) -> pd.DataFrame:
-    """`clv_model.per_customer` in major units, under the names `ltv_to_retention_cost` reads."""
-    return major(found, currency).rename(columns=dict(zip(("value", "low", "high"), MARGIN, strict=True)))
 
 
 def ltv_by_tier(
@@ -84,7 +80,7 @@ def ltv_by_tier(
     theirs = customers.filter(_.home_market == market) if market else customers
     each = theirs.join(valued.select("customer_id", "clv_residual", "clv_historic"), "customer_id")
     each = each.left_join(tiered.select("customer_id", "tier"), "customer_id").mutate(tier=_.tier.fill_null("none"))
-    margins = _margin(per_customer(each, ratios, ("tier",), "clv_residual"), currency).set_index("tier")
+    margins = major(per_customer(each, ratios, ("tier",), "clv_residual"), currency).rename(columns=MARGIN).set_index("tier")
     given = each.group_by("tier").agg(discounts=_.discount_rc.mean()).execute().set_index("tier")["discounts"]
     found = margins.assign(discounts=to_major(given, currency) * QUARTERS_PER_YEAR)
     found = found.loc[[tier for tier in (*TIERS, "none") if tier in found.index]].reset_index()
@@ -95,14 +91,13 @@ def ltv_by_tier(
 def ltv_to_retention_cost(frame: pd.DataFrame, thresholds: tuple[float, float] = (1.0, 3.0)) -> pd.DataFrame:
     """Expected margin of the next 12 months over a year's retention cost, its band, and the way to the next band.
 
-    frame has a row per market, tier or whole: margin (12 months, per active existing customer, after discounts),
-    discounts (a year, per customer), the annual cost per customer (trailing quarter × 4) and n (active existing
-    customers); margin and annual_cost with their _low and _high. All money is per customer, in major units.
+    frame: a row per market, tier or whole; margin (12 months, per active existing customer, after discounts) and annual_cost (trailing
+    quarter × 4), both with _low and _high, discounts (a year) and n (active existing customers); money per customer, in major units.
 
-    Adds ltv (margin before the discounts, which stand in the cost), value (ltv / cost), low, high (both intervals carried
-    into the ratio, as independent, on a log scale), band (adjust < 1, watch 1 to 3, both included, healthy > 3), cheaper
-    (how much less a customer may cost, for the next band), cheaper_total (the same for all n customers and a year) and
-    more_customers (how many more active customers at the same spend reach it).
+    Adds ltv (margin before the discounts, which stand in the cost), value (ltv / cost), low, high (both intervals carried into the
+    ratio, as independent, on a log scale), band (adjust < 1, watch 1 to 3, both included, healthy > 3), cheaper (how much less a
+    customer may cost, for the next band), cheaper_total (for all n customers and a year) and more_customers (how many more active
+    customers at the same spend reach it).
 
     >>> row = {"margin": 30.0, "margin_low": 28.0, "margin_high": 32.0, "discounts": 10.0, "annual_cost": 20.0,
     ...        "annual_cost_low": 19.0, "annual_cost_high": 21.0, "n": 1000}
@@ -184,9 +179,7 @@ def retention_plus_5(margin: float, retention: float, customers: int, discount_r
     return {"year": float(more["year_more"]), "lifetime": float(more["lifetime_more"])}
 
 
-def benchmark(
-    low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None
-) -> tuple[float, float]:
+def benchmark(low: float, high: float, currency: str, reporting: str, day: date, own: pd.DataFrame | None = None) -> tuple[float, float]:
     """A published range in the reporting currency, at the rate of the day: the client's own (date, currency, rate), else the ECB's.
 
     Raises NotEnoughData when there is none.
@@ -199,12 +192,3 @@ def benchmark(
     except MissingRate as gap:
         raise NotEnoughData(f"The published range cannot be turned from {currency} into {reporting}. {gap}") from None
     return low * rate, high * rate
-
-
-def against_benchmark(value: float, low: float, high: float) -> str:
-    """Where a value stands beside a range: "below", "inside" or "above".
-
-    >>> against_benchmark(10.0, 15.0, 30.0)
-    'below'
-    """
-    return "below" if value < low else "above" if value > high else "inside"

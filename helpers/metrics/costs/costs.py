@@ -30,9 +30,9 @@ def quarter(as_of: date, back: int = 0) -> Period:
 def customers(books: Books, period: Period) -> pd.DataFrame:
     """The customers a period's cost is divided by, counted by home market and random bucket of customers.
 
-    Columns market, bucket, active_existing, retained (active on the eve and on the last day), repurchasing (an
-    occasion in the period), discount_rc (minor units). Every bucket with a customer has its row, zeros too.
-    Raises NotEnoughData when the churn window reaches back before the data begins.
+    Columns market, bucket, active_existing, retained (active on the eve and on the last day), repurchasing (an occasion in the
+    period), discount_rc (minor units). Every bucket with a customer has its row, zeros too. Raises NotEnoughData when the churn
+    window reaches back before the data begins.
 
     >>> customers(example(), Period.month("2026-10"))[["market", "active_existing", "retained"]].values.tolist()
     [['DE', 1, 1], ['DE', 0, 0], ['FR', 1, 1]]
@@ -53,10 +53,9 @@ def retention_cost_per_customer(
 ) -> Estimate:
     """(marketing + service + technology) serving existing customers / active existing customers, in major units.
 
-    Over the period that ledger (`allocation.allocated`) and base (`customers`) were made for: a quarter for the
-    headline. `of` names another denominator of BASES. What could not be given to a market counts in the total and in
-    no market. The interval is a bootstrap over customers with the invoices held fixed: how many are active varies, and
-    their discounts with them. nan without customers.
+    Over the period that ledger (`allocation.allocated`) and base (`customers`) were made for: a quarter for the headline. `of` names
+    another denominator of BASES. What could not be given to a market counts in the total and in no market. The interval is a
+    bootstrap over customers with the invoices held fixed: how many are active varies, and their discounts with them.
 
     >>> ledger = pd.DataFrame({"part": ["existing"], "market": ["DE"], "component": ["crm"], "amount_rc": [5_000_000]})
     >>> base = pd.DataFrame({"market": ["DE"], "bucket": ["0a1"], "active_existing": [5000], "discount_rc": [0]})
@@ -160,10 +159,8 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
     """
     named = ledger[(ledger["part"] == EXISTING) & (ledger["channel"] != "")]
     if named.empty:
-        raise NotEnoughData(
-            "No retention cost line names its channel. Fill the column channel (email, sms, social …) in "
-            "retention_costs.csv to see cost by market and channel."
-        )
+        raise NotEnoughData("No retention cost line names its channel. Fill the column channel (email, sms, social …) in "
+                            "retention_costs.csv to see cost by market and channel.")
     spend = named.groupby(["market", "channel"])["amount_rc"].sum().rename("spend").reset_index()
     frame = spend.merge(reached(books, period), how="left", on=["market", "channel"])
     frame["active_existing"] = frame["market"].map(base.groupby("market")["active_existing"].sum())

@@ -17,12 +17,10 @@ def change(months: pd.DataFrame, before: str, after: str, market: str = "") -> p
 
         spend in own currency × exchange rate × 1 / active customers of the market × the market's share of customers
 
-    and the change of each product is shared between its four factors by additive log-mean Divisia (LMDI-I, Ang 2005,
-    Energy Policy 33, 867–871), zeros by their limit (Ang & Liu 2007): a cost that begins or ends, or turns to a credit,
-    is all spend effect. The terms add up to the change, whatever their order. Cost outside any market, or of a market
-    without active customers in one of the months, is divided by all customers. With `market`, of that market alone.
-
-    Returns category, component, market, currency and the columns of EFFECTS, in major units per customer.
+    and the change of each product is shared between its four factors by additive log-mean Divisia (LMDI-I, Ang 2005, Energy Policy 33,
+    867–871), zeros by their limit (Ang & Liu 2007): a cost that begins or ends, or turns to a credit, is all spend effect. The terms
+    add up to the change, whatever their order. Cost outside any market, or of a market without active customers in one of the months,
+    is divided by all customers. With `market`, of that market alone. Returns CELL and EFFECTS, in major units per customer.
 
     >>> rows = dict(category="technology", component="crm", market="DE", currency="EUR", active_existing_all=100)
     >>> months = pd.DataFrame([dict(rows, month="2026-09", spend=1000.0, amount=1000.0, active_existing=100),

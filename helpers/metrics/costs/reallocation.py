@@ -7,21 +7,17 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from helpers.estimates import ALPHA, SEED, Z_95, Estimate, NotEnoughData
-from helpers.metrics.acquisition.budget import best_spend
+from helpers.metrics.acquisition.budget import DRAWS, ELASTICITY, RECENT_MONTHS, best_spend
 from helpers.metrics.costs.books import Books
-from helpers.metrics.costs.cost_history import monthly
+from helpers.metrics.costs.cost_history import MONTHS_TO_FIT, monthly
 from helpers.metrics.costs.costs import reached
 from helpers.metrics.groups.regression import line
 from helpers.periods import Period, month_start
 
-MONTHS_TO_FIT = 12
-RECENT_MONTHS = 3  # what is spent today is their mean
 LEAST_SPREAD = 0.10  # coefficient of variation of the spend, below which no curve can be seen
 ASSUMED_ELASTICITY = 0.5  # declared where history cannot tell: doubling the spend brings 41 % more customers back
 ASSUMED_RANGE = (0.3, 0.7)
-ELASTICITIES = (0.05, 0.95)  # concave: more always helps, and helps less and less
 LIMITS = (0.5, 2.0)  # of today's spend: no plan leaves the range history can speak about
-DRAWS = 400
 PRIOR_SE = (ASSUMED_RANGE[1] - ASSUMED_RANGE[0]) / 2 / Z_95
 CELL = ["market", "channel"]
 
@@ -39,10 +35,8 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
     costs = monthly(books, as_of, months)
     named = costs[(costs["channel"] != "") & (costs["active_existing"] > 0)]
     if len(named[CELL].drop_duplicates()) < 2:
-        raise NotEnoughData(
-            "A budget can be split only between two or more channels with their own costs; fill the column channel in "
-            "retention_costs.csv for every line that pays for one (email, sms, social …)."
-        )
+        raise NotEnoughData("A budget can be split only between two or more channels with their own costs; fill the column channel in "
+                            "retention_costs.csv for every line that pays for one (email, sms, social …).")
     by = ["month", *CELL]
     spend = named.groupby(by).agg(spend=("spend", "sum"), active_existing=("active_existing", "max")).reset_index()
     came = reached(books, Period(month_start(spend["month"].min()), as_of), by_month=True)
@@ -52,11 +46,11 @@ def panel(books: Books, as_of: date, months: int = 24) -> pd.DataFrame:
 def responses(history: pd.DataFrame) -> pd.DataFrame:
     """The response curve of each market × channel: customers back = scale × spend ^ elasticity, elasticity under 1.
 
-    The `regression.line` through `panel` of log(reached / active) on log(spend / active), so that a growing customer base
-    is not taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval
-    leaves out 0 and that lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used and `basis` says so.
-    A fitted elasticity is drawn toward that assumption by its own uncertainty (normal prior): the best split of noisy curves
-    favours those that chance made steep. It is what went together in the past, not proof of cause: only a holdout is.
+    The `regression.line` through `panel` of log(reached / active) on log(spend / active), so that a growing customer base is not
+    taken for a response. Needs 12 months with spend that varied by 10 %, and an elasticity whose interval leaves out 0 and that
+    lies under 1; otherwise the declared assumption 0.5 (0.3 to 0.7) is used. A fitted elasticity is drawn toward that assumption by
+    its own uncertainty (normal prior): the best split of noisy curves favours those that chance made steep. It is what went
+    together in the past, not proof of cause: only a holdout is.
 
     Returns market, channel, spend and reached (means of the three newest months), elasticity, se, scale, basis
     ("fitted" or "assumed"), history (the weight of the fitted elasticity beside the assumed one, 0 to 1).
@@ -135,7 +129,7 @@ def worth(plan: pd.DataFrame) -> tuple[Estimate, Estimate]:
     draws = np.random.default_rng(SEED)
     drawn = draws.normal(plan["elasticity"], plan["se"].fillna(0.0), size=(DRAWS, len(plan)))
     even = draws.uniform(*ASSUMED_RANGE, size=(DRAWS, len(plan)))
-    elasticities = np.clip(np.where(plan["basis"] == "assumed", even, drawn), *ELASTICITIES)
+    elasticities = np.clip(np.where(plan["basis"] == "assumed", even, drawn), *ELASTICITY)
     found = []
     for measure in (_gained, _saved):
         low, high = np.quantile([measure(plan, b) for b in elasticities], [ALPHA / 2, 1 - ALPHA / 2])
@@ -167,7 +161,7 @@ def _elasticity(cell: pd.DataFrame) -> tuple[float, float, float]:
     if np.ptp(x) == 0:
         return assumed
     elasticity, low, high, _n = line(x, y)[1]
-    if low <= 0 or not ELASTICITIES[0] <= elasticity <= ELASTICITIES[1]:
+    if low <= 0 or not ELASTICITY[0] <= elasticity <= ELASTICITY[1]:
         return assumed
     se = (high - low) / 2 / Z_95
     weight = PRIOR_SE**2 / (PRIOR_SE**2 + se**2)

@@ -18,8 +18,8 @@ COLUMNS = ["difference", "difference_low", "difference_high", "effect", "p", "n"
 def against_rest(table: pd.DataFrame, share: bool, strata: list[str]) -> pd.DataFrame:
     """Each market against all others together: market, difference, difference_low, difference_high, effect, p, n.
 
-    Compared inside each stratum where both sides have customers, with the weights of both together, and tested by z.
-    effect is Cohen's h for shares and d otherwise (0.2 small, 0.5 medium, 0.8 large); n is that of the market.
+    Compared inside each stratum where both sides have customers, with the weights of both together, and tested by z. effect is Cohen's h
+    for shares and d otherwise (0.2 small, 0.5 medium, 0.8 large); n is that of the market.
 
     >>> from helpers.metrics.groups.standardise import shares
     >>> counts = pd.DataFrame({"market": ["A", "B", "C"], "age_band": "new", "k": [30, 60, 31], "of": [100, 100, 100]})
@@ -66,9 +66,8 @@ def pairs_of(estimates: pd.DataFrame) -> pd.DataFrame:
 def shrunk(found: pd.DataFrame) -> pd.DataFrame:
     """Each market drawn toward the average as far as its own uncertainty asks (empirical Bayes): adds shrunk.
 
-    shrunk = pull × average + (1 − pull) × value, pull = se² / (se² + τ²), τ² the variance between markets
-    (Paule–Mandel, statsmodels `combine_effects`). A market without se keeps its value; fewer than three
-    markets are left as they are.
+    shrunk = pull × average + (1 − pull) × value, pull = se² / (se² + τ²), τ² the variance between markets (Paule–Mandel, statsmodels
+    `combine_effects`). A market without se keeps its value; fewer than three are left as they are.
 
     >>> frame = pd.DataFrame({"market": list("ABCD"), "value": [0.2, 0.3, 0.4, 0.9], "se": [0.01, 0.01, 0.01, 0.4]})
     >>> shrunk(frame)["shrunk"].round(2).tolist()
@@ -93,17 +92,6 @@ def adjusted(p: pd.Series) -> pd.Series:
     tested = p.dropna().astype("float64")
     corrected = multipletests(tested, alpha=ALPHA, method="fdr_bh")[1] if len(tested) else []
     return pd.Series(corrected, tested.index, dtype="float64").reindex(p.index)
-
-
-def score_p(k1: int, n1: int, k2: int, n2: int) -> float:
-    """The p-value of the score test that k1 of n1 and k2 of n2 are the same share; 1 where nobody, or everybody, is.
-
-    >>> round(score_p(30, 100, 60, 100), 6), score_p(0, 50, 0, 50)
-    (2.1e-05, 1.0)
-    """
-    if not 0 < k1 + k2 < n1 + n2:
-        return 1.0
-    return float(proportion.test_proportions_2indep(k1, n1, k2, n2, method="score").pvalue)
 
 
 def _sums(table: pd.DataFrame, strata: list[str]) -> tuple[pd.Index, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import ALPHA, NotEnoughData, ratio_of_sums, with_wilson
+from helpers.estimates import ALPHA, Estimate, NotEnoughData, ratio_of_sums, with_wilson
 from helpers.metrics.groups import comparison, standardise
 from helpers.metrics.groups.standardise import STRATA
 from helpers.metrics.occasions import bucket, numbered
@@ -59,8 +59,8 @@ def shown(customers: dict[str, int], minimum: int) -> dict[str, str]:
 def together(table: ir.Table, names: dict[str, str], column: str = "market", missing: str | None = UNKNOWN) -> ir.Table:
     """The table with the markets of a column as they are shown (`shown`): the small and the unlisted under one name.
 
-    A missing market is "unknown", so that the markets add up to the whole; with `missing` None it stays missing: a line of a
-    ledger without a market belongs to all. Without names nothing else changes.
+    A missing market is "unknown", so that the markets add up to the whole; with `missing` None it stays missing: a line of a ledger
+    without a market belongs to all. Without names nothing else changes.
 
     >>> sizes(together(example(), {"DE": "DE"}, "home_market"))
     {'DE': 2, 'other': 1}
@@ -71,14 +71,14 @@ def together(table: ir.Table, names: dict[str, str], column: str = "market", mis
     return table.mutate(**{column: other.ifelse(OTHER, market) if names else market})
 
 
-def sizes(occasions: ir.Table) -> dict[str, int]:
-    """Customers by home market, the largest first; those without one as "unknown".
+def sizes(occasions: ir.Table, column: str = "home_market") -> dict[str, int]:
+    """Customers by home market, or by another column, the largest first; those without one as "unknown".
 
     >>> sizes(example())
     {'DE': 2, 'FR': 1}
     """
-    counts = occasions.filter(_.n == 1).group_by(market=_.home_market.fill_null(UNKNOWN)).agg(n=_.count()).execute()
-    return counts.sort_values(["n", "market"], ascending=[False, True]).set_index("market")["n"].to_dict()
+    counts = occasions.filter(_.n == 1).group_by(group=_[column].fill_null(UNKNOWN)).agg(n=_.count()).execute()
+    return counts.sort_values(["n", "group"], ascending=[False, True]).set_index("group")["n"].to_dict()
 
 
 def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None = None) -> ir.Table:
@@ -98,11 +98,10 @@ def with_strata(occasions: ir.Table, as_of: date, names: dict[str, str] | None =
 def compared(measures: dict[str, Measure]) -> pd.DataFrame:
     """Every measure in every market: as it is, with the mix of all, shrunk, and against the other markets.
 
-    A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit,
-    better; even, even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %);
-    shrunk (the standardised value drawn toward the average); even_difference, even_difference_low, even_difference_high,
-    even_effect, even_p (standardised, against all others); mix: the strata that vary, a tuple of names. `corrected` adds
-    what allows for the number of tests.
+    A row per metric and market: value, low, high (Wilson for shares, bootstrap over customers else), n, share, unit, better; even,
+    even_low, even_high, coverage (directly standardised, on the finest strata that cover 80 %); shrunk (the standardised value drawn
+    toward the average); even_difference, even_difference_low, even_difference_high, even_effect, even_p (standardised, against all
+    others); mix: the strata that vary, a tuple of names. `corrected` adds what allows for the number of tests.
 
     >>> from helpers.metrics.market_measures import repurchase
     >>> found = compared(repurchase(with_strata(example(), date(2026, 6, 30)), date(2026, 6, 30)))
@@ -118,9 +117,8 @@ def compared(measures: dict[str, Measure]) -> pd.DataFrame:
 def corrected(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of `compared` with even_adjusted, the p-values corrected by Benjamini–Hochberg over these rows, and verdict.
 
-    Over the rows that are shown: a test nobody sees must not decide what is said of the others. verdict, by the
-    standardised difference and the direction that is good for the measure: "better", "worse", "no clear difference", or
-    "not compared".
+    Over the rows that are shown: a test nobody sees must not decide what is said of the others. verdict, by the standardised difference
+    and the direction that is good: "better", "worse", "no clear difference", or "not compared".
 
     >>> rows = pd.DataFrame({"even_difference": 0.1, "even_p": [0.01, 0.01, 0.2, None], "better": [1, -1, 1, 1]})
     >>> corrected(rows)["verdict"].tolist()
@@ -129,19 +127,6 @@ def corrected(found: pd.DataFrame) -> pd.DataFrame:
     p, good = comparison.adjusted(found["even_p"]), found["even_difference"] * found["better"] > 0
     said = np.select([p.isna(), p >= ALPHA, good], ["not compared", "no clear difference", "better"], "worse")
     return found.assign(even_adjusted=p, verdict=said)
-
-
-def differences(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `corrected` with the standardised difference from the other markets as value, low, high, effect and p.
-
-    >>> row = {"value": [0.5], "low": [0.4], "high": [0.6], "even_difference": [0.1], "even_difference_low": [0.05],
-    ...        "even_difference_high": [0.15], "even_effect": [0.2], "even_adjusted": [0.01]}
-    >>> differences(pd.DataFrame(row)).columns.tolist()
-    ['value', 'low', 'high', 'effect', 'p']
-    """
-    names = {"even_difference": "value", "even_difference_low": "low", "even_difference_high": "high",
-             "even_effect": "effect", "even_adjusted": "p"}  # fmt: skip
-    return found.drop(columns=["value", "low", "high"]).rename(columns=names)
 
 
 def card(found: pd.DataFrame, market: str) -> pd.DataFrame:
@@ -187,19 +172,19 @@ def _compared(name: str, measure: Measure) -> pd.DataFrame:
     return found if measure.tested else found.assign(even_p=float("nan"))
 
 
-def bootstrapped(units: ir.Table) -> pd.DataFrame:
-    """Σx / Σy by market with the bootstrap interval over customers: market, value, low, high, n.
+def bootstrapped(units: ir.Table, by: tuple[str, ...] = ("market",)) -> pd.DataFrame:
+    """Σx / Σy by group with the bootstrap interval over customers: columns of by, value, low, high, n.
 
-    units: a lazy row per customer with market, customer_id, x, y.
+    units: a lazy row per customer with the columns of by, customer_id, x, y.
 
     >>> units = ibis.memtable({"customer_id": ["a1", "b1"], "market": ["DE"] * 2, "x": [1.0, 3.0], "y": [1.0, 1.0]})
     >>> bootstrapped(units)[["market", "value", "n"]].values.tolist()
     [['DE', 2.0, 2]]
     """
-    sums = units.group_by("market", bucket=bucket(_.customer_id)).agg(x=_.x.sum(), y=_.y.sum(), n=_.count()).execute()
-    rows = [(market, *ratio_of_sums(part["x"], part["y"], n=part["n"].sum()))
-            for market, part in sums.sort_values(["market", "bucket"]).groupby("market")]  # fmt: skip
-    return pd.DataFrame(rows, columns=["market", "value", "low", "high", "n"])
+    sums = units.group_by(*by, bucket=bucket(_.customer_id)).agg(x=_.x.sum(), y=_.y.sum(), n=_.count()).execute()
+    parts = sums.sort_values([*by, "bucket"]).groupby(list(by))
+    rows = [(*key, *ratio_of_sums(part["x"], part["y"], n=part["n"].sum())) for key, part in parts]
+    return pd.DataFrame(rows, columns=[*by, *Estimate._fields])
 
 
 def example() -> ir.Table:

@@ -24,27 +24,9 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, by: Sequence[str] = (
     >>> repeat_purchase_rate(bought, date(2026, 2, 28))[["repeaters", "n", "value"]].values.tolist()
     [[1.0, 2.0, 0.5]]
     """
-    buyers = _inside(occasions, as_of).group_by(*by, "customer_id").agg(times=_.count())
+    buyers = occasions.filter(Period.trailing(as_of, 12).covers(_.date)).group_by(*by, "customer_id").agg(times=_.count())
     frame = buyers.agg(by=list(by), repeaters=(_.times >= 2).sum().fill_null(0), n=_.count()).execute()
     return with_wilson(frame.sort_values(list(by), ignore_index=True) if by else frame, "repeaters", "n")
-
-
-def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date]) -> pd.DataFrame:
-    """`repeat_purchase_rate` as of each of the days, in one query: a row per day with day, repeaters, n, value, low, high.
-
-    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
-    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
-    >>> past_repeat_purchase_rates(bought, [date(2026, 2, 28), date(2026, 1, 31)])[["repeaters", "n", "value"]].values.tolist()
-    [[1.0, 2.0, 0.5], [0.0, 2.0, 0.0]]
-    """
-    if not days:
-        return pd.DataFrame(columns=["day", "repeaters", "n", "value", "low", "high"])
-    spans = {f"times_{place}": Period.trailing(day, 12) for place, day in enumerate(days)}
-    buyers = occasions.group_by("customer_id").agg(**{name: span.covers(_.date).sum() for name, span in spans.items()})
-    least = {f"{name}_{times}": (_[name] >= times).sum().fill_null(0) for name in spans for times in (1, 2)}
-    sums = buyers.agg(**least).execute().iloc[0]
-    rows = [(day, sums[f"{name}_2"], sums[f"{name}_1"]) for day, name in zip(days, spans, strict=True)]
-    return with_wilson(pd.DataFrame(rows, columns=["day", "repeaters", "n"]), "repeaters", "n")
 
 
 def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date) -> Estimate:
@@ -84,7 +66,7 @@ def returning_customer_rate(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     >>> returning_customer_rate(bought, date(2026, 2, 28))[["returning", "n", "value"]].values.tolist()
     [[1.0, 2.0, 0.5]]
     """
-    buyers = _inside(occasions, as_of).group_by("customer_id").agg(earliest=_.n.min())
+    buyers = occasions.filter(Period.trailing(as_of, 12).covers(_.date)).group_by("customer_id").agg(earliest=_.n.min())
     counts = buyers.agg(returning=(_.earliest > 1).sum().fill_null(0), n=_.count())
     return with_wilson(counts.execute(), "returning", "n")
 
@@ -92,11 +74,11 @@ def returning_customer_rate(occasions: ir.Table, as_of: date) -> pd.DataFrame:
 def first_seen_known_before(occasions: ir.Table, customers: ir.Table, begin: date, as_of: date) -> Estimate:
     """Of customers who would seem new had the data begun a year later, the share who had bought before: how new "new" is.
 
-    An export that begins in the middle of a history marks only the customers of its first month, and those who signed up
-    earlier, as perhaps older (truncated). Here the data are cut to begin a year after the month of `begin`, their first day;
-    of the customers first seen in the twelve months after the cut, the first month and earlier signups left out by that
-    rule, the share with a purchase before the cut. The true share at the data's own beginning is unknown, and falls with
-    time. 95 % Wilson; n is those customers; nan with n = 0 while the data hold less than 24 months.
+    An export that begins in the middle of a history marks only the customers of its first month, and earlier signups, as perhaps
+    older (truncated). Here the data are cut to begin a year after the month of `begin`, their first day; n are the customers
+    first seen in the twelve months after the cut and not marked by that rule, counted the share of them with a purchase before it
+    (95 % Wilson). The true share at the data's own beginning is unknown, and falls with time. nan with n = 0 while the data hold
+    less than 24 months.
 
     >>> from helpers.metrics.occasions import numbered
     >>> bought = numbered(ibis.memtable({"customer_id": ["a", "a", "b"], "date": [
@@ -118,11 +100,10 @@ def first_seen_known_before(occasions: ir.Table, customers: ir.Table, begin: dat
 def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
     """(E − N) / S for each period, with what the formula hides in a column of its own.
 
-    E customers active at the end, N acquired in the period, S active at its start; `flows` is that of `churn.flows`.
-    Reactivated customers are in E and not in N, so the rate nets them against the lost: retained_share is the share of S
-    that really stayed, and reactivated_share the residual, value − retained_share. The formula is no proportion of
-    customers and can exceed 1: it has no interval (low, high are nan); retained_share is one and has its own
-    (retained_share_low, _high: 95 % Wilson). n is S.
+    E customers active at the end, N acquired in the period, S (n) active at its start; `flows` is that of `churn.flows`. The rate
+    nets the reactivated, who are in E and not in N, against the lost: retained_share (_low, _high: 95 % Wilson) is the share of S
+    that really stayed, and reactivated_share the residual, value − retained_share. The formula is no proportion of customers and
+    can exceed 1: low and high are nan.
 
     >>> customer_retention_rate(pd.DataFrame({"start": [100], "end": [115], "new": [30], "lost": [20]}))[
     ...     ["value", "retained_share", "reactivated_share"]].round(2).values.tolist()
@@ -140,10 +121,9 @@ def customer_retention_rate(flows: pd.DataFrame) -> pd.DataFrame:
 def marketplace_repeat_share(aggregates: ir.Table) -> pd.DataFrame:
     """Share of a marketplace's buyers who bought again in a period, as it counts them: repeat buyers / buyers, over its products.
 
-    aggregates: the table repeat_aggregates (Amazon's Brand Analytics counts buyers by product, so one who bought two products is
-    counted with each; nobody can be followed from one period to the next). Of reports by week, month and quarter side by side,
-    those of the most frequent length count, the longer of two as frequent. Columns marketplace, period_end, value (fraction),
-    low, high (Wilson), n (buyers); by marketplace and time.
+    aggregates: the table repeat_aggregates (Amazon's Brand Analytics: one who bought two products is counted with each, and nobody
+    can be followed to the next period). Of reports by week, month and quarter side by side, those of the most frequent length
+    count, the longer of two as frequent. Columns marketplace, period_end, value (fraction), low, high (Wilson), n (buyers).
 
     >>> month = {"marketplace": "Amazon.de", "period_start": date(2026, 1, 1), "period_end": date(2026, 1, 31)}
     >>> rows = [month | {"unique_customers": 80, "repeat_customers_share": 0.25},
@@ -173,7 +153,3 @@ def names_no_buyer(orders: ir.Table) -> bool:
     """
     named = orders.group_by("sales_channel").agg(named=(_.identity_scope != "none").any()).execute()["named"]
     return not named.all()
-
-
-def _inside(occasions: ir.Table, as_of: date) -> ir.Table:
-    return occasions.filter(Period.trailing(as_of, 12).covers(_.date))

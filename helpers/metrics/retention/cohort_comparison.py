@@ -53,12 +53,10 @@ def recent_against_earlier(table: pd.DataFrame) -> pd.DataFrame:
 def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -> pd.DataFrame:
     """The share with a second purchase by an age, for each group of customers: a row per value of `column`, best first.
 
-    `cumulative_repurchase` of the group's cohorts, pooled as in `retention_curve`, over the cohorts observed at
-    that age; groups that began at other times rest on other cohorts. Customers whose first purchase is not known
-    (truncated) are left out; those whose group is not recorded are the group "unknown"; the 12 largest groups are kept.
-
-    Returns column, age, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with fewer than two
-    groups.
+    `cumulative_repurchase` of the group's cohorts, pooled as in `retention_curve`, over the cohorts observed at that age. Customers
+    whose first purchase is not known (truncated) are left out; those whose group is not recorded are the group "unknown"; the 12
+    largest groups are kept. Returns column, age, active, n, cohorts, value, low, high (95 % Wilson). Raises NotEnoughData with
+    fewer than two groups.
 
     >>> import ibis
     >>> from helpers.metrics.occasions import numbered

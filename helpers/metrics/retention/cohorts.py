@@ -28,10 +28,9 @@ def month_number(day: ir.DateValue) -> ir.IntegerValue:
 def retention_table(occasions: ir.Table, as_of: date, by: Sequence[str] = ()) -> pd.DataFrame:
     """Who came back in each month after the first: a row per cohort and age, with value, interval and n.
 
-    A cohort is all customers whose first purchase occasion falls in the same month. At age k, value is the number
-    of them with an occasion in month cohort + k, divided by all of them ("bounded" retention); age 0 is 1. 0 means
-    that nobody came; a blank (nan) means that the month had not ended on as_of. `by` names columns of the customer to
-    split by, such as home_market.
+    A cohort is all customers whose first purchase occasion falls in the same month. At age k, value is the share of them with an
+    occasion in month cohort + k ("bounded" retention); age 0 is 1. 0 means that nobody came; a blank (nan) that the month had not
+    ended on as_of. `by` names columns of the customer to split by, such as home_market.
 
     Returns the `by` columns, cohort ("2026-01"), age (months), active, n (customers of the cohort), value, low,
     high (95 % Wilson) and older (customers of it who may have bought before the data begin).
@@ -74,9 +73,9 @@ def cumulative_repurchase(occasions: ir.Table, as_of: date, by: Sequence[str] = 
 def unbounded_retention(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """The share of each cohort seen in a month or later. Revised upward every month: two dated reports disagree.
 
-    Value at age k is customers of the cohort with an occasion in month cohort + k or later (up to as_of), divided
-    by all of them. A customer who pauses counts as soon as they return, so old cells grow with new data; the newest
-    ages are low only because little time has passed. Shape, blanks, interval and errors as in `retention_table`.
+    Value at age k is customers of the cohort with an occasion in month cohort + k or later (up to as_of), divided by all of them:
+    old cells grow as customers return, and the newest are low only because little time has passed. Shape, blanks, interval and
+    errors as in `retention_table`.
 
     >>> unbounded_retention(_example(), date(2026, 3, 31)).value.tolist()
     [1.0, 0.5, 0.0]
@@ -93,9 +92,9 @@ def unbounded_retention(occasions: ir.Table, as_of: date) -> pd.DataFrame:
 def rolling_retention_table(occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """As `retention_table`, with ages of 30 days counted from each customer's own first day.
 
-    Age 0 is the first day and the 29 after it, age 1 the next 30. Every customer has the same time at each age,
-    whatever the day of the month they came; the two tables differ and a caption must say which one it is. A cell is
-    blank until the whole cohort has lived through the age. Shape, interval and errors as in `retention_table`.
+    Age 0 is the first day and the 29 after it. Every customer has the same time at each age, whatever the day of the month they
+    came; the two tables differ and a caption must say which one it is. A cell is blank until the whole cohort has lived through
+    the age. Shape, interval and errors as in `retention_table`.
 
     >>> rolling_retention_table(_example(), date(2026, 3, 31)).value.tolist()  # 5 January to 9 February are 35 days
     [1.0, 0.5]

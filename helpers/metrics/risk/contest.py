@@ -27,12 +27,12 @@ class Contest(NamedTuple):
 def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     """Both models fitted on an earlier snapshot and judged on a later one: who predicts better what happened next.
 
-    quality: model, measure, value, low, high, n. auc: the chance that a customer who left was ranked above one who
-    stayed (interval by DeLong et al. 1988); brier: mean squared error of the probability; lift: share lost among the
-    tenth ranked highest / share lost of all (Wilson over the fixed share of all); bias: mean probability − share lost.
-    calibration: model, bin (tenths by probability), predicted, value (share lost), low, high, n. auc_gain: AUC of signals −
-    AUC of alive; brier_gain: Brier score of alive − that of signals; both paired. chosen: `alive`, the simpler one, unless
-    signals is better for certain in one of them (the interval above zero) and not worse for certain in the other.
+    quality: model, measure, value, low, high, n. auc: the chance that a customer who left was ranked above one who stayed (interval by
+    DeLong et al. 1988); brier: mean squared error of the probability; lift: share lost among the tenth ranked highest / share lost of
+    all (Wilson over the fixed share of all); bias: mean probability − share lost. calibration: model, bin (tenths by probability),
+    predicted, value (share lost), low, high, n. auc_gain: AUC of signals − AUC of alive; brier_gain: Brier score of alive − that of
+    signals; both paired. chosen: `alive`, the simpler one, unless signals is better for certain in one of them (the interval above
+    zero) and not worse for certain in the other.
 
     >>> judged = judge(risk._example(), risk._example())
     >>> judged.chosen, judged.quality.set_index(["model", "measure"])["value"].round(2).loc[("signals", "auc")].item()

@@ -1,7 +1,7 @@
 """Who is about to leave: the chance of each active customer, by two models, and what goes with leaving."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 import ibis
@@ -37,21 +37,12 @@ class Model(NamedTuple):
     n: int
 
 
-def days(as_of: date, window_days: int) -> list[date]:
-    """The days of three snapshots a churn window apart, the last at as_of: the first teaches, the second examines.
-
-    >>> days(date(2026, 10, 31), 92)
-    [datetime.date(2026, 4, 30), datetime.date(2026, 7, 31), datetime.date(2026, 10, 31)]
-    """
-    return [as_of - timedelta(days=k * window_days) for k in (2, 1, 0)]
-
-
 def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None = None, fitted: Fit | None = None) -> ir.Table:
     """The signals of the customers active at the end of t, the purchase model's view of them, and what they did next.
 
-    The columns of `signals.signals`, lazy; alive_log_odds, of no purchase in the next W days under MBG/NBD (`fitted`, by
-    default to the purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)); and, with `later`, the occasions
-    as known afterwards, left: 1 for customers without an occasion in (t, t + W].
+    The columns of `signals.signals`, lazy; alive_log_odds, of no purchase in the next W days under MBG/NBD (`fitted`, by default to
+    the purchases up to t): 1 − P(alive) × (1 − ((α + T) / (α + T + W))^(r + x)); and, with `later`, the occasions as known
+    afterwards, left: 1 for customers without an occasion in (t, t + W].
 
     >>> fitted = Fit("mbg_nbd", {"r": 0.5, "alpha": 40.0, "a": 0.9, "b": 1.6}, np.eye(4), 0, 30, 30)
     >>> from helpers.metrics.risk.signals import _example as bought
@@ -65,9 +56,8 @@ def snapshot(tables: Tables, t: date, window_days: int, later: ir.Table | None =
     if later is None:
         return table
     after = later.date.delta(ibis.literal(t), unit="day")
-    back = later.filter(after.between(1, window_days)).select("customer_id").distinct().mutate(back=ibis.literal(1))
-    joined = table.left_join(back, "customer_id")
-    return joined.select(*[table[c] for c in table.columns], left=back.back.isnull().cast("int64"))
+    back = later.filter(after.between(1, window_days)).customer_id
+    return table.mutate(left=(~table.customer_id.isin(back)).cast("int64"))
 
 
 def _silent_log_odds(table: ir.Table, fitted: Fit, window_days: int) -> ir.FloatingValue:
@@ -102,16 +92,16 @@ def fit_alive(rows: pd.DataFrame) -> Model:
 def fit_signals(rows: pd.DataFrame) -> Model:
     """Model (b), `signals`: Logit of leaving on every signal, market and channel that varies among these customers.
 
-    The largest market and channel are the ones others are compared with; those with under 50 customers count to them.
-    Signals that say what others say already (collinear) are left out. Raises NotEnoughData when it does not converge.
+    The largest market and channel, with those of under 50 customers, are what others are compared with. Signals that say what
+    others say already (collinear) are left out. Raises NotEnoughData when it does not converge.
 
     >>> fit_signals(_example()).columns
     ('const', 'late_first')
     """
     columns = sorted(c for c in rows.columns if c not in NOT_SIGNALS and rows[c].std() > 0)
-    for kind in (k for k in KINDS if k in rows):
-        sizes = _sizes(rows, kind)
-        columns += [f"{kind}={level}" for level in sizes.index[1:] if sizes[level] >= LEAST_OF_A_KIND]
+    for kind, base in references(rows).items():
+        sizes = rows[kind].value_counts().drop(base)
+        columns += [f"{kind}={level}" for level in sizes.index[sizes >= LEAST_OF_A_KIND]]
     left, design = labels(rows), _design(rows, columns)
     groups = design.groupby(left.to_numpy())
     both = groups.max() > groups.min()
@@ -125,12 +115,7 @@ def references(rows: pd.DataFrame) -> dict[str, str]:
     >>> references(pd.DataFrame({"home_market": ["JP", "DE", "DE"]}))
     {'home_market': 'DE'}
     """
-    return {kind: _sizes(rows, kind).index[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
-
-
-def _sizes(rows: pd.DataFrame, kind: str) -> pd.Series:
-    """Customers of each market or channel, the largest first."""
-    return rows[kind].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return {kind: rows[kind].mode()[0] for kind in KINDS if kind in rows and rows[kind].notna().any()}
 
 
 def labels(rows: pd.DataFrame) -> pd.Series:
@@ -141,11 +126,9 @@ def labels(rows: pd.DataFrame) -> pd.Series:
     """
     left = int(rows["left"].sum()) if len(rows) else 0
     if len(rows) < LEAST_ROWS or min(left, len(rows) - left) < LEAST_OF_A_CLASS:
-        raise NotEnoughData(
-            f"A churn model needs {LEAST_ROWS} active customers at an earlier date, of whom {LEAST_OF_A_CLASS} left "
-            f"and as many stayed within the churn window; there are {len(rows)}, of whom {left} left. Add older order "
-            "exports, or wait."
-        )
+        raise NotEnoughData(f"A churn model needs {LEAST_ROWS} active customers at an earlier date, of whom {LEAST_OF_A_CLASS} left and "
+                            f"as many stayed within the churn window; there are {len(rows)}, of whom {left} left. Add older order "
+                            "exports, or wait.")
     return rows["left"]
 
 
@@ -159,11 +142,9 @@ def _design(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 def _independent(design: pd.DataFrame) -> pd.DataFrame:
     """The columns that are no combination of the others, by pivoted QR on columns of equal length."""
-    scaled = design / np.sqrt((design**2).mean())
-    _r, pivots = linalg.qr(scaled.to_numpy(), mode="r", pivoting=True)
-    size = np.abs(np.diag(_r))
-    kept = set(pivots[: int((size > 1e-7 * size[0]).sum())]) | {0}
-    return design.iloc[:, sorted(kept)]
+    triangle, pivots = linalg.qr((design / np.sqrt((design**2).mean())).to_numpy(), mode="r", pivoting=True)
+    size = np.abs(np.diag(triangle))
+    return design.iloc[:, sorted({0, *pivots[: int((size > 1e-7 * size[0]).sum())]})]
 
 
 def _fit(name: str, design: pd.DataFrame, left: pd.Series) -> Model:
@@ -203,9 +184,8 @@ def with_probability(table: ir.Table, model: Model) -> ir.Table:
 def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
     """The share of these customers expected to leave within W: the mean probability, with its interval.
 
-    rows: the `sample` of a snapshot, all of it or a group. The interval holds the uncertainty of the coefficients (delta
-    method) and of who of them will in fact leave, on the scale of the log-odds; not that next season may differ from the
-    last (`bias` of `contest.judge`).
+    rows: a `sample` of a snapshot, or a group of it. The interval holds the uncertainty of the coefficients (delta method) and of
+    who will in fact leave, on the scale of the log-odds; not that the next season may differ (`bias` of `contest.judge`).
 
     >>> share = expected_share(fit_signals(_example()), _example())
     >>> f"{share.value:.2f} {share.low:.2f} {share.high:.2f}"
@@ -223,10 +203,10 @@ def expected_share(model: Model, rows: pd.DataFrame) -> Estimate:
 def odds_ratios(model: Model) -> pd.DataFrame:
     """What goes with leaving, other signals held equal: a row per signal with its odds ratio and 95 % interval.
 
-    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or
-    channel against the largest one. An association, not a cause. Columns signal, kind and level (of a market or
-    channel, else empty and the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted
-    < 5 %); the called first, and the furthest from 1 first (1/2 and 2 are equally far).
+    value is the factor on the odds of leaving for a yes against a no, a doubling (signals in log2), or a market or channel
+    against the largest one: an association, not a cause. Columns signal, kind and level (of a market or channel; else empty and
+    the signal), value, low, high, n, p_adjusted (Benjamini–Hochberg), called (p_adjusted < 5 %); the called first, and the
+    furthest from 1 first (1/2 and 2 are equally far).
 
     >>> odds_ratios(fit_signals(_example()))[["signal", "value", "called"]].round(2).values.tolist()
     [['late_first', 4.0, True]]
@@ -235,8 +215,8 @@ def odds_ratios(model: Model) -> pd.DataFrame:
     p_adjusted = adjusted(pd.Series(2 * stats.norm.sf(np.abs(weights / errors))))
     table = pd.DataFrame({"signal": model.columns[1:], "value": np.exp(weights), "n": model.n, "called": p_adjusted < ALPHA,
                           "low": np.exp(weights - Z_95 * errors), "high": np.exp(weights + Z_95 * errors), "p_adjusted": p_adjusted})
-    name, equals, level = (part for _k, part in table["signal"].str.partition("=").items())
-    table["kind"], table["level"] = name.where(equals == "=", ""), level.where(equals == "=", name)
+    parts = table["signal"].str.partition("=")
+    table["kind"], table["level"] = parts[0].where(parts[1] == "=", ""), parts[2].where(parts[1] == "=", parts[0])
     return table.iloc[np.lexsort([-np.abs(weights), ~table["called"]])].reset_index(drop=True)
 
 

@@ -8,9 +8,10 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis import _
 
-from helpers.estimates import Estimate, ratio_of_sums
-from helpers.metrics.occasions import bucket
+from helpers.estimates import Estimate
+from helpers.metrics.groups.markets import bootstrapped
 from helpers.metrics.risk.risk import Model, expected_share, sample
+from helpers.metrics.value.clv_model import major
 from helpers.money import to_major
 
 AT_RISK = 0.5  # more likely lost than not
@@ -23,12 +24,10 @@ TIMES = ("1", "2", "3–4", "5–9", "10+")
 def assign(scored: ir.Table, window_days: int, lapsed_days: int = 30) -> ir.Table:
     """The active customers with the one segment each belongs to: the first that fits, in this order.
 
-    high_value_at_risk: among the fifth with the highest kept_rc (margin of the next 12 months if still a customer), and
-    at least 50 % likely to leave. new_without_second: one purchase so far. reactivated: the last gap was longer than
-    the churn window. slowing_down: three purchases or more, and silent for over 1.5 × the own usual gap. lapsed: silent
-    for `lapsed_days` or more. steady: everybody else.
-
-    scored: `risk.with_probability` with kept_rc (`with_kept_margin`). Adds column segment; lazy but for one quantile.
+    high_value_at_risk: among the fifth with the highest kept_rc (margin of the next 12 months if still a customer), and at least 50 %
+    likely to leave. new_without_second: one purchase so far. reactivated: the last gap was longer than the churn window. slowing_down:
+    three purchases or more, and silent for over 1.5 × the own usual gap. lapsed: silent for `lapsed_days` or more. steady: everybody
+    else. scored: `risk.with_probability` with kept_rc (`with_kept_margin`). Adds column segment; lazy but for one quantile.
 
     >>> rows = pd.DataFrame({"kept_rc": [90.0, 10.0, 10.0, 10.0, 10.0, 10.0],
     ...     "churn_probability": [.6, .6, .2, .2, .2, .2], "times": [5, 1, 3, 3, 3, 3],
@@ -87,9 +86,9 @@ def summary(assigned: ir.Table, model: Model, currency: str) -> pd.DataFrame:
 def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd.DataFrame:
     """Customers by how recently and how often they bought, with the margin they brought in the last 12 months.
 
-    Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the
-    active), in 2 W, and longer ago; 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, such as
-    "0–29" or "240+"), times, value (mean margin of 365 days per customer, major units), low, high (bootstrap), n.
+    Classes: bought in the last 30 days (as_of included), in the last half of the churn window W, in W (so they are the active), in 2 W, and
+    longer ago; 1, 2, 3–4, 5–9, 10 or more occasions so far. Columns recency (days of silence, such as "0–29" or "240+"), times, value
+    (mean margin of 365 days per customer, major units), low, high (bootstrap), n.
 
     >>> bought = ibis.memtable({"customer_id": ["a01", "b01"], "date": [date(2026, 1, 30)] * 2,
     ...                         "margin_rc": [300, 500]})
@@ -100,14 +99,11 @@ def rfm(occasions: ir.Table, as_of: date, window_days: int, currency: str) -> pd
     seen = occasions.filter(_.date <= ibis.literal(as_of))
     silent = ibis.literal(as_of).delta(seen.date, unit="day")
     each = seen.group_by("customer_id").agg(
-        silent=silent.min(), k=_.count(), margin=_.margin_rc.sum(where=silent < 365).fill_null(0))
+        silent=silent.min(), k=_.count(), x=_.margin_rc.sum(where=silent < 365).fill_null(0))
     spans = [*(f"{first}–{end - 1}" for first, end in pairwise([0, *edges])), f"{edges[-1]}+"]
     recency = ibis.cases(*[(_.silent < edge, span) for edge, span in zip(edges, spans, strict=False)], else_=spans[-1])
     times = ibis.cases(*[(_.k <= top, name) for top, name in zip((1, 2, 4, 9), TIMES, strict=False)], else_=TIMES[-1])
-    grouped = each.group_by(recency=recency, times=times, bucket=bucket(_.customer_id))
-    sums = grouped.agg(n=_.count(), margin=_.margin.sum()).execute().sort_values(["recency", "times", "bucket"])
-    rows = [(*key, *ratio_of_sums(to_major(part["margin"], currency), part["n"], part["n"].sum()))
-            for key, part in sums.groupby(["recency", "times"])]
-    table = pd.DataFrame(rows, columns=["recency", "times", *Estimate._fields])
+    grid = bootstrapped(each.mutate(recency=recency, times=times, y=1), ("recency", "times"))
     ranks = {"recency": spans, "times": list(TIMES)}
-    return table.sort_values(["recency", "times"], key=lambda column: column.map(ranks[column.name].index), ignore_index=True)
+    grid = grid.sort_values(["recency", "times"], key=lambda column: column.map(ranks[column.name].index), ignore_index=True)
+    return major(grid, currency)

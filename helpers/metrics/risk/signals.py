@@ -67,17 +67,15 @@ def collect(occasions: ir.Table, table: Callable[[str], ir.Table], used: dict[st
 def signals(tables: Tables, t: date, window_days: int) -> ir.Table:
     """One lazy row per customer active at the end of day t, with what is known by then: no signal looks past t.
 
-    Columns customer_id, home_market, first_acquisition_channel, times (occasions so far), age_days and span_days (from
-    the first occasion to t and to the last), silent_days (since the last), usual_gap_days (own mean gap; that of the
-    median customer after one purchase), last_gap_days, margin_rc (last 365 days), and the model's signals as float64
-    without gaps:
+    Columns customer_id, home_market, first_acquisition_channel, times (occasions so far), age_days and span_days (from the first occasion
+    to t and to the last), silent_days (since the last), usual_gap_days (own mean gap; that of the median customer after one purchase),
+    last_gap_days, margin_rc (last 365 days), and the model's signals as float64 without gaps, those of absent tables left out:
 
-    once (bought once only) · times_log2 · tenure and silence (log2 of days since the first and the last) · rhythm (log2
-    of silence over the usual gap) · gap_trend and spend_trend (log2 of the last over the mean of those before; 0 while
-    too few) · spend (log2 of mean net sales over everybody's) · discount_share (of occasions) · renewal (the last
-    occasion was one) · refund, refused (in 365 days), late_first, late_last (parcels), ticket (in 90 days), reply_wait
-    (log2 of 1 + mean hours to its first reply) · visits, email_open, email_click, usage (log2 of 1 + sum over 30 days)
-    · bot_score (mean). Signals of absent tables are absent.
+    once (bought once only) · times_log2 · tenure and silence (log2 of days since the first and the last) · rhythm (log2 of silence over
+    the usual gap) · gap_trend and spend_trend (log2 of the last over the mean of those before; 0 while too few) · spend (log2 of mean net
+    sales over everybody's) · discount_share (of occasions) · renewal (the last occasion was one) · refund, refused (in 365 days),
+    late_first, late_last (parcels), ticket (in 90 days), reply_wait (log2 of 1 + mean hours to its first reply) · visits, email_open,
+    email_click, usage (log2 of 1 + sum over 30 days) · bot_score (mean).
 
     >>> table = signals(Tables(_example(), None, None), date(2026, 3, 31), 90).execute()
     >>> table.groupby("times")[["silent_days", "usual_gap_days", "rhythm"]].mean().round(3).reset_index().values.tolist()

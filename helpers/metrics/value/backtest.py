@@ -75,9 +75,9 @@ def holdout(occasions: ir.Table, as_of: date, days: int) -> Holdout:
 def predictions(occasions: ir.Table, held: Holdout, models: tuple[str, ...] = ("mbg_nbd", "bg_nbd")) -> dict:
     """What each model, fitted on the data up to the cut, and each baseline predicts: {name: frame}.
 
-    A frame has expected_occasions and expected_margin_rc in the order of held.customers. own_last_period repeats
-    what the customer did in as many days before the cut; own_average goes on at their own rate of repeat occasions per
-    day and their own mean margin. Models that do not fit are left out.
+    A frame has expected_occasions and expected_margin_rc in the order of held.customers. own_last_period repeats what the customer did in
+    as many days before the cut; own_average goes on at their own rate of repeat occasions per day and their own mean margin. Models that do
+    not fit are left out.
 
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 3, "n": [1, 2, 3], "net_sales_rc": [900] * 3,
     ...     "margin_rc": [300] * 3, "date": [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 15)]})
@@ -106,10 +106,10 @@ def _frame(occasions, margin) -> pd.DataFrame:
 def compare(held: Holdout, predicted: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """How each prediction did against what happened: a row per name, best ranking first.
 
-    occasions_error and margin_error: predicted total / actual total − 1. spearman: rank correlation with actual margin.
-    gini: area under the concentration curve of actual margin in the predicted order, over that of the perfect order
-    (1 is perfect, 0 is chance). top_caught: share of the true top 20 % found in the predicted top 20 %; top_margin:
-    share of all margin which the predicted top 20 % brought. n: customers.
+    occasions_error and margin_error: predicted total / actual total − 1. spearman: rank correlation with actual margin. gini: area
+    under the concentration curve of actual margin in the predicted order, over that of the perfect order (1 is perfect, 0 is chance).
+    top_caught: share of the true top 20 % found in the predicted top 20 %; top_margin: share of all margin which that brought. n:
+    customers.
 
     >>> rows = pd.DataFrame({"actual_occasions": [0, 1, 2, 3, 9], "actual_margin_rc": [0, 1, 2, 3, 9]})
     >>> held = Holdout(date(2026, 3, 1), 30, rows)
@@ -206,8 +206,7 @@ def tiers_measured(held: Holdout, predicted: pd.DataFrame, window_days: int) -> 
     margin = held.customers["actual_margin_rc"].to_numpy(dtype="float64")[active]
     if not margin.sum() > 0:
         raise NotEnoughData(f"Nobody active on {held.cut} bought after it, so its tiers cannot be measured.")
-    place = np.empty(len(margin))
-    place[_order(predicted["expected_margin_rc"].to_numpy(dtype="float64")[active])] = np.arange(1, len(margin) + 1)
+    place = predicted["expected_margin_rc"][active].rank(ascending=False, method="first").to_numpy()
     tier = np.select([place <= share * len(margin) for share in TIERS.values()], list(TIERS), "low")
     groups = pd.DataFrame({"tier": tier, "margin": margin}).groupby("tier")["margin"]
     table = pd.DataFrame({"n": groups.size(), "margin_share": groups.sum() / margin.sum()})

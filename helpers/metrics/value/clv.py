@@ -19,9 +19,8 @@ def clv_formula(
 ) -> float:
     """The articles' CLV: AOV × F × T × margin, in the currency of the AOV.
 
-    AOV is net sales / orders, F the orders per customer active at the period's start, T = 1 / churn rate in periods.
-    F and churn must be of the same period: a yearly F with a monthly churn rate is refused. It discounts nothing
-    and assumes the same churn for ever.
+    AOV is net sales / orders, F the orders per customer active at the period's start, T = 1 / churn rate in periods. F and churn must be
+    of the same period: a yearly F with a monthly churn rate is refused. It discounts nothing and assumes the same churn for ever.
 
     >>> clv_formula(50.0, 4, 0.25, 0.4, frequency_months=12, churn_months=12)
     320.0
@@ -109,16 +108,13 @@ def cohort_average(occasions: ir.Table, as_of: date, months: int = 12) -> Estima
     return Estimate.of(mean)
 
 
-def sensitivity(
-    margin: float, margin_per_occasion: float, retention: float, discount_rate: float, customers: int
-) -> pd.DataFrame:
+def sensitivity(margin: float, margin_per_occasion: float, retention: float, discount_rate: float, customers: int) -> pd.DataFrame:
     """What five points more annual retention, or one more occasion a year, would add: margin of a year and a lifetime.
 
-    margin: of a customer who stays a year; margin_per_occasion: of one more order; retention: share of active customers
-    still active a year later; customers: active today. A year: Σ_{t=1..12} margin/12 × r^(t/12), leaving spread evenly;
-    a lifetime: that year and, discounted, every later one for those still there, without end. Nothing is charged for
-    the improvement; retention is capped at 1. Columns change (now, five_points, one_occasion), year, lifetime,
-    year_more, lifetime_more (totals of all customers).
+    margin: of a customer who stays a year; margin_per_occasion: of one more order; retention: share of active customers still active a
+    year later; customers: active today. A year: Σ_{t=1..12} margin/12 × r^(t/12), leaving spread evenly; a lifetime: that year and,
+    discounted, every later one for those still there, without end. Nothing is charged for the improvement; retention is capped at 1.
+    Columns change (now, five_points, one_occasion), year, lifetime, year_more, lifetime_more (totals of all customers).
 
     >>> sensitivity(100.0, 20.0, 0.8, 0.1, 1000)[["change", "year", "lifetime_more"]].round().values.tolist()
     [['now', 88798.0, 0.0], ['five_points', 91673.0, 77771.0], ['one_occasion', 106557.0, 65118.0]]

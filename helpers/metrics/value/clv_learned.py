@@ -30,9 +30,7 @@ LEARNED = ("gradient_boosting", "random_forest")
 CLEARLY = 0.01
 
 
-def features(
-    occasions: ir.Table, on: date, refunds: ir.Table | None = None, engagement: ir.Table | None = None
-) -> ir.Table:
+def features(occasions: ir.Table, on: date, refunds: ir.Table | None = None, engagement: ir.Table | None = None) -> ir.Table:
     """One row per customer with what was known of them on a day (lazy), and nothing later.
 
     x, t_x, T, silent_days, mean_gap, last_gap, gap_trend (last / mean), money to date, mean and last spend, share
@@ -66,9 +64,7 @@ def features(
     return each
 
 
-def known_tables(
-    table: Callable[[str], ir.Table], has: Callable[[str], bool], as_of: date, days: int
-) -> dict[str, ir.Table]:
+def known_tables(table: Callable[[str], ir.Table], has: Callable[[str], bool], as_of: date, days: int) -> dict[str, ir.Table]:
     """The further tables of `features`: refunds by customer and day, and engagement where it reaches back far enough.
 
     table and has are those of the client. The judged model is trained two horizons of `days` before as_of; engagement
@@ -100,8 +96,8 @@ def _matrix(rows: pd.DataFrame, levels: dict[str, list] | None = None) -> tuple[
     return numbers.assign(**codes), levels
 
 
-def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
-    """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}.
+def learn(occasions: ir.Table, cut: date, days: int, kinds: tuple[str, ...] = LEARNED, **tables) -> dict:
+    """Models trained on what was known `days` before the cut and the margin until the cut: {name: predict}, of the kinds asked for.
 
     predict takes rows of `features` as pandas. Raises NotEnoughData when fewer than 500 customers were known then.
 
@@ -126,7 +122,7 @@ def learn(occasions: ir.Table, cut: date, days: int, **tables) -> dict:
         "random_forest": RandomForestRegressor(100, min_samples_leaf=20, max_features=0.4, random_state=SEED),
     }
     with threadpool_limits(1):  # two pages run at a time, and threads that wait for each other lose more than they win
-        return {name: partial(_predicted, model.fit(x, np.maximum(target, 0)), levels) for name, model in models.items()}
+        return {kind: partial(_predicted, models[kind].fit(x, np.maximum(target, 0)), levels) for kind in kinds}
 
 
 def _predicted(model, levels: dict[str, list], rows: pd.DataFrame) -> np.ndarray:
@@ -158,7 +154,7 @@ def scored(occasions: ir.Table, as_of: date, days: int, model: str, **tables) ->
     Traceback (most recent call last):
     helpers.estimates.NotEnoughData: Machine learning needs 500 customers known on 2025-01-31; there was 1.
     """
-    predict = learn(occasions, as_of, days, **tables)[model]
+    predict = learn(occasions, as_of, days, (model,), **tables)[model]
     rows = features(occasions, as_of, **tables).order_by("customer_id").execute()
     score = predict(rows).round().astype("int64")
     return ibis.memtable(pd.DataFrame({"customer_id": rows["customer_id"], "score": score}))
@@ -181,7 +177,7 @@ def winner(compared: pd.DataFrame) -> str:
 
 
 def as_good(compared: pd.DataFrame, best: str) -> list[str]:
-    """The others that rank customers no worse than the best model, as far as so many customers can tell.
+    """The others that rank customers neither better nor worse than the best model, as far as so many customers can tell.
 
     compared: `backtest.compare`. Ranks (Spearman) closer than 2 / √n, two standard errors of one, are no difference.
 
@@ -190,7 +186,7 @@ def as_good(compared: pd.DataFrame, best: str) -> list[str]:
     ['own_last_period']
     """
     rank = compared.set_index("model")["spearman"]
-    near = rank > rank[best] - _noise(compared)
+    near = (rank - rank[best]).abs() < _noise(compared)
     return [name for name in rank.index[near] if name != best]
 
 

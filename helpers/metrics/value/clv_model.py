@@ -22,16 +22,13 @@ COARSE_DAYS = 28  # parameter draws are compared on rows this coarse: their rati
 EXPONENT_LIMIT = 700.0  # exp() of more is infinite
 
 
-def customers(
-    each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10
-) -> ir.Table:
+def customers(each: ir.Table, purchases: Fit, spending: Fit, *, horizon_months: float = 12, discount_rate: float = 0.10) -> ir.Table:
     """The rows of `histories` (lazy) with the value a model gives each customer; a million take a fraction of a second.
 
-    Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual
-    (expected margin of the horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units
-    of the reporting currency. Expected spend × the realised margin rate of the home market.
-
-    What depends on (x, T) alone is computed once per pair and joined: a customer costs one logarithm and one exponential.
+    Added: p_alive; expected_occasions in the next horizon_months; clv_historic (realised margin to date), clv_residual (expected margin
+    of the horizon, discounted continuously at the yearly rate) and clv_total (their sum), in minor units of the reporting currency.
+    Expected spend × the realised margin rate of the home market. What depends on (x, T) alone is computed once per pair and joined: a
+    customer costs one logarithm and one exponential.
 
     >>> bought = ibis.memtable({"customer_id": ["1aa", "1aa", "2bb"], "n": [1, 2, 1], "home_market": ["DE"] * 3,
     ...     "net_sales_rc": [900, 700, 500], "margin_rc": [450, 350, 250],
@@ -62,11 +59,11 @@ def customers(
 def _per_pair(pairs: pd.DataFrame, purchases: Fit, spending: Fit, days: float, discount_rate: float) -> pd.DataFrame:
     """The pairs (x, T) with all of the value that they settle.
 
-    living: occasions of a living customer; log_odds: `expectations.log_odds_gone`; slope and start: the discounted spend of a
+    living: occasions of a living customer; log_odds: `expectations.log_odds_of_pair`; slope and start: the discounted spend of a
     living customer as a line in the sum of their repeat occasions.
     """
     living, discounted = expectations.living_occasions(purchases, pairs["x"], pairs["T"], days, (0.0, _daily(discount_rate)))
-    log_odds = expectations.log_odds_gone(purchases, pairs["x"], pairs["T"])
+    log_odds = expectations.log_odds_of_pair(purchases, pairs["x"], pairs["T"])
     slope, start = expectations.spend_line(spending, pairs["x"])
     return pairs.assign(living=living, log_odds=log_odds, slope=discounted * slope, start=discounted * start)
 
@@ -110,7 +107,7 @@ def draw_ratios(
 
 
 def _totals(rows: pd.DataFrame, fits: Iterable[tuple[Fit, Fit | None]], horizon_months: float, discount_rate: float = 0.0,
-            nodes: int | None = None) -> np.ndarray:
+            nodes: int = expectations.NODES) -> np.ndarray:
     """Expected occasions of all rows under each pair of fits, or, where there is a spend model, discounted net sales."""
     x, t_x, age, weight = (rows[name].to_numpy(dtype="float64") for name in ("x", "t_x", "T", "weight"))
     pairs, which = np.unique([x, age], axis=1, return_inverse=True)

@@ -116,17 +116,6 @@ def survival(fitted: Fit, periods) -> np.ndarray:
     return np.exp(special.betaln(alpha, beta + np.asarray(periods, dtype="float64")) - special.betaln(alpha, beta))
 
 
-def renewal_rate(fitted: Fit, periods) -> np.ndarray:
-    """The share of those left after t − 1 periods who renew at t: (β + t − 1) / (α + β + t − 1); it rises with t.
-
-    >>> renewal_rate(Fit("sbg", {"alpha": 1.0, "beta": 1.0}, np.eye(2), 0, 1, 1), [1, 2]).round(3).tolist()
-    [0.5, 0.667]
-    """
-    alpha, beta = fitted.params.values()
-    t = np.asarray(periods, dtype="float64")
-    return (beta + t - 1) / (alpha + beta + t - 1)
-
-
 def derl(fitted: Fit, renewals, discount_rate: float) -> np.ndarray:
     """Discounted expected residual lifetime, in periods, of a customer who has renewed so many times and is due again.
 

@@ -18,17 +18,8 @@ from helpers.periods import DAYS_PER_MONTH, last_complete_month, month_end
 SEASON_MONTHS = 24
 
 
-def monthly_curve(occasions: ir.Table, held: Holdout, fitted: Fit) -> pd.DataFrame:
-    """Occasions of the customers known at the cut, month by month after it: actual and expected; all, not sampled.
-
-    Months are 30.4 days. Columns month (1, 2, …), actual, plain (what the fit expects).
-
-    >>> bought = ibis.memtable({"customer_id": ["1a"] * 2, "n": [1, 2], "net_sales_rc": [9] * 2, "margin_rc": [3] * 2,
-    ...     "date": [date(2026, 1, 1), date(2026, 3, 15)]})
-    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
-    >>> monthly_curve(bought, Holdout(date(2026, 2, 1), 61, pd.DataFrame()), fitted).round(2).values.tolist()
-    [[1.0, 0.0, 0.11], [2.0, 1.0, 0.1]]
-    """
+def _monthly_curve(occasions: ir.Table, held: Holdout, fitted: Fit) -> pd.DataFrame:
+    """Occasions of all customers known at the cut, by month after it (of 30.4 days): month, actual, plain (what the fit expects)."""
     ends = np.arange(1, max(1, round(held.days / DAYS_PER_MONTH)) + 1) * DAYS_PER_MONTH
     known = occasions.filter(_.date <= ibis.literal(held.cut)).select("customer_id").distinct()
     later = occasions.filter(_.date > ibis.literal(held.cut)).semi_join(known, "customer_id")
@@ -43,8 +34,8 @@ def monthly_curve(occasions: ir.Table, held: Holdout, fitted: Fit) -> pd.DataFra
 def published_check(forecasts: pd.DataFrame, occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """Forecasts of earlier reports against what happened: a row per forecast whose horizon has passed.
 
-    forecasts: columns made (the as_of of that report), months (horizon), value, low, high: occasions expected of the
-    customers known then. Columns made, months, value, low, high, actual, error (value / actual − 1), inside.
+    forecasts: columns made (the as_of of that report), months (horizon), value, low, high: occasions expected of the customers known
+    then. Adds actual, error (value / actual − 1), inside.
 
     >>> bought = ibis.memtable({"customer_id": ["a", "a"], "date": [date(2026, 1, 5), date(2026, 2, 9)]})
     >>> said = pd.DataFrame({"made": ["2026-01-31"], "months": [1], "value": [1.1], "low": [0.9], "high": [1.3]})
@@ -68,17 +59,11 @@ def published_check(forecasts: pd.DataFrame, occasions: ir.Table, as_of: date) -
     return pd.DataFrame(found, columns=["made", "months", "value", "low", "high", "actual", "error", "inside"])
 
 
-def season_index(occasions: ir.Table, on: date, fitted: Fit) -> np.ndarray:
+def _season_index(occasions: ir.Table, on: date, fitted: Fit) -> np.ndarray:
     """Twelve factors, January first: repeat occasions of a calendar month over what the model expects; their mean is 1.
 
-    The expectation of each complete month up to a day is that of customers of their age, whatever they did, so growth
-    is no season. 24 months are needed. A calendar month's years are summed before they are divided.
-
-    >>> fitted = Fit("bg_nbd", {"r": 0.243, "alpha": 30.9, "a": 0.793, "b": 2.426}, np.eye(4), 0, 1, 1)
-    >>> few = ibis.memtable({"customer_id": ["a"], "n": [1], "date": [date(2026, 1, 1)]})
-    >>> season_index(few, date(2026, 6, 30), fitted)
-    Traceback (most recent call last):
-    helpers.estimates.NotEnoughData: A season shows in 24 months of history; there are 6.
+    The expectation of each complete month up to a day is that of customers of their age, whatever they did, so growth is no season. 24
+    months are needed. A calendar month's years are summed before they are divided.
     """
     last = month_end(last_complete_month(on))
     seen = occasions.filter(_.date <= ibis.literal(last))
@@ -112,8 +97,8 @@ def monthly_error(curve: pd.DataFrame, name: str) -> float:
 def with_season(occasions: ir.Table, held: Holdout, fitted: Fit) -> tuple[pd.DataFrame, str, np.ndarray | None]:
     """The monthly curve of a test with and without the seasons, the name of the closer one, and the index if kept.
 
-    The index is estimated up to the cut only. Returns (columns month, actual, plain and, where there is an index,
-    seasonal; "plain" or "seasonal"; twelve factors as of today's knowledge or None).
+    The index is estimated up to the cut only. Returns (columns month, actual, plain and, where there is an index, seasonal; "plain" or
+    "seasonal"; twelve factors as of today's knowledge or None).
 
     >>> bought = ibis.memtable({"customer_id": ["1a"] * 2, "n": [1, 2], "net_sales_rc": [9] * 2, "margin_rc": [3] * 2,
     ...     "date": [date(2026, 1, 1), date(2026, 3, 15)]})
@@ -121,15 +106,15 @@ def with_season(occasions: ir.Table, held: Holdout, fitted: Fit) -> tuple[pd.Dat
     >>> with_season(bought, Holdout(date(2026, 2, 1), 61, pd.DataFrame()), fitted)[1:]
     ('plain', None)
     """
-    curve = monthly_curve(occasions, held, fitted)
+    curve = _monthly_curve(occasions, held, fitted)
     try:
-        index = season_index(occasions, held.cut, fitted)
+        index = _season_index(occasions, held.cut, fitted)
     except NotEnoughData:
         return curve, "plain", None
     middles = [held.cut + timedelta(days=(month - 0.5) * DAYS_PER_MONTH) for month in curve["month"]]
     curve["seasonal"] = curve["plain"] * [index[day.month - 1] for day in middles]
     better = monthly_error(curve, "seasonal") < monthly_error(curve, "plain")
-    kept = season_index(occasions, held.cut + timedelta(days=held.days), fitted) if better else None
+    kept = _season_index(occasions, held.cut + timedelta(days=held.days), fitted) if better else None
     return curve, "seasonal" if better else "plain", kept
 
 

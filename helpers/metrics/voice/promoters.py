@@ -46,8 +46,7 @@ def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.
 def return_by_group(counts: pd.DataFrame) -> pd.DataFrame:
     """Share of promoters, passives and detractors who have bought again, by days since they answered (`counts_to_return`).
 
-    `survival.life_table` by group: the first NPS answer starts a customer's clock, the next purchase occasion stops it,
-    as_of censors it. Groups with fewer than 10 customers are left out; NotEnoughData when none remains.
+    `survival.life_table` by group; as_of censors. Groups with fewer than 10 customers are left out; NotEnoughData when none remains.
 
     >>> return_by_group(counts_to_return(*_example(), date(2026, 3, 31))).groupby("group")["value"].last().round(2).to_dict()
     {'detractor': 0.0, 'promoter': 0.5}
@@ -85,11 +84,11 @@ def _p_alike(counts: pd.DataFrame) -> float:
 def drivers(surveys: ir.Table, period: Period | None = None, top_boxes: int = 2) -> pd.DataFrame:
     """Which scored questions go with the recommendation: NPS of those content with it minus NPS of the others.
 
-    Questions are all kinds but csat, nps and ces, joined to the NPS answer of the same invitation (or else the same
-    customer and day). A respondent is a customer, who counts once a question, by the latest such pair; pairs without a
-    customer count one each. Content = in the best `top_boxes` options. Columns question, content (share), value, low,
-    high (points, Welch), n (respondents), at_stake = (1 − content) × value: the points the score would gain if the
-    discontent scored like the content. An association, not an effect: happy customers praise everything.
+    Questions are all kinds but csat, nps and ces, joined to the NPS answer of the same invitation (or else customer and day). A
+    respondent is a customer, who counts once a question, by the latest such pair; pairs without a customer count one each. Content =
+    in the best `top_boxes` options. Columns question, content (share), value, low, high (points, Welch), n (respondents), at_stake =
+    (1 − content) × value: what the score would gain if the discontent scored like the content. An association, not an effect: happy
+    customers praise everything.
 
     >>> said, _bought = _example()
     >>> drivers(said)[["question", "content", "value", "n", "at_stake"]].to_records(index=False).tolist()

@@ -1,7 +1,6 @@
 """What customers say: CSAT, NPS and CES with intervals, who answers, and whether it shows in what they do."""
 
 from collections.abc import Sequence
-from datetime import date
 
 import ibis
 import ibis.expr.types as ir
@@ -23,9 +22,9 @@ VISIT = ibis.coalesce(_.sent_id, _.customer_id + "|" + _.answered_date.cast("str
 def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequence[str] = ()) -> pd.DataFrame:
     """How many respondents gave each score: columns of `by`, score, good, options, n.
 
-    A respondent is a customer, who counts once in a cell, by the latest answer; anonymous answers count one each. `good` is
-    the score turned so that the highest is best, counted from 1; `options` is the number of options; a market or channel
-    nobody knows is "unknown". A kind asked on two scales raises NotEnoughData.
+    A respondent is a customer, who counts once in a cell, by the latest answer; anonymous answers count one each. `good` is the score
+    turned so that the highest is best, counted from 1; `options` is their number; a market or channel nobody knows is "unknown".
+    Raises NotEnoughData for a kind asked on two scales.
 
     >>> answers(_example(), "nps")[["score", "good", "options", "n"]].to_records(index=False).tolist()
     [(3.0, 4.0, 11, 1), (9.0, 10.0, 11, 1), (10.0, 11.0, 11, 1)]
@@ -38,12 +37,7 @@ def answers(surveys: ir.Table, kind: str, period: Period | None = None, by: Sequ
                          order_by=[_.answered_date.desc(), _.survey_id.desc(), _.score])
     last = given.mutate(back=ibis.row_number().over(latest)).filter((_.back == 0) | _.customer_id.isnull())
     counts = last.group_by(*by, *SCALE, "score", good=TURNED + 1).agg(n=_.count()).execute()
-    _one_scale(counts[list(SCALE)].drop_duplicates(), kind)
-    counts["options"] = (counts["scale_max"] - counts["scale_min"] + 1).astype("int64")
-    return counts.sort_values([*by, "score"], ignore_index=True)[[*by, "score", "good", "options", "n"]]
-
-
-def _one_scale(scales: pd.DataFrame, kind: str) -> None:
+    scales = counts[list(SCALE)].drop_duplicates()
     if scales.empty:
         raise NotEnoughData(f"There are no {kind.upper()} answers in this period. Supply a survey file whose kind is "
                             f"{kind}, with customer, date, score, and the lowest and highest score of its scale.")
@@ -51,6 +45,8 @@ def _one_scale(scales: pd.DataFrame, kind: str) -> None:
         found = ", ".join(f"{r.scale_min:g} to {r.scale_max:g} ({r.direction} is better)" for r in scales.itertuples())
         raise NotEnoughData(f"{kind.upper()} was asked on {len(scales)} scales: {found}. Averages of different scales "
                             "mean nothing: give each scale its own kind in client.toml.")
+    counts["options"] = (counts["scale_max"] - counts["scale_min"] + 1).astype("int64")
+    return counts.sort_values([*by, "score"], ignore_index=True)[[*by, "score", "good", "options", "n"]]
 
 
 def csat(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (), top_boxes: int = 2) -> pd.DataFrame:
@@ -117,9 +113,9 @@ def _adjusted_wald(promoters, detractors, n):
 def ces(surveys: ir.Table, period: Period | None = None, by: Sequence[str] = (), top_boxes: int = 2) -> pd.DataFrame:
     """Customer effort in three forms, told apart by column `variant`, turned so that more is always easier.
 
-    ces_index: mean score / number of options × 100, the articles' formula; on 1–7 it cannot go below 14.3.
-    ces_mean: the mean score on a scale from 1 to `options`. ces_top_box: share of respondents in the easiest `top_boxes`
-    options, with Wilson interval. Means carry Student's t interval. Columns of `by`, variant, value, low, high, n, options.
+    ces_index: mean score / number of options × 100, the articles' formula; on 1–7 it cannot go below 14.3. ces_mean: the mean score on a
+    scale from 1 to `options`. ces_top_box: share of respondents in the easiest `top_boxes` options, with Wilson interval. Means carry
+    Student's t interval. Columns of `by`, variant, value, low, high, n, options.
 
     >>> ces(_example())[["variant", "value", "n"]].round(2).to_records(index=False).tolist()
     [('ces_mean', 5.0, 3), ('ces_index', 71.43, 3), ('ces_top_box', 0.33, 3)]
@@ -156,19 +152,6 @@ def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.
                          market=ibis.coalesce(surveys.market, home.home_market),
                          month=surveys.answered_date.truncate("M"))
     return said.filter(_.market == market) if market else said
-
-
-def trailing(surveys: ir.Table, days: Sequence[date], months: int = 12) -> ir.Table:
-    """The answers of the months up to each of the days, told apart by column `until`, which `by` may name (lazy).
-
-    >>> told = trailing(_example(), [date(2026, 1, 31), date(2026, 2, 28), date(2027, 1, 31)])
-    >>> nps(told, by=["until"])["n"].tolist()
-    [3, 3]
-    """
-    spans = [Period.trailing(day, months) for day in days]
-    spans = ibis.memtable({"since": [each.start for each in spans], "until": [each.end for each in spans]})
-    inside = [surveys.answered_date >= spans.since, surveys.answered_date <= spans.until]
-    return surveys.join(spans, inside).drop("since")
 
 
 def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occasions: ir.Table | None = None) -> pd.DataFrame:
@@ -215,12 +198,9 @@ def open_answers(surveys: ir.Table, period: Period) -> Estimate:
 
 def _example() -> ir.Table:
     """Three customers who answered three questions each: the table the examples above run on."""
-    scores = {"nps": (3, 9, 10), "csat": (2, 4, 5), "ces": (3, 5, 7)}
-    scales = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)}
-    rows = [(kind, who, float(score), *map(float, scales[kind])) for kind in scores
-            for who, score in zip(("aa1", "bb2", "cc3"), scores[kind], strict=True)]
-    frame = pd.DataFrame(rows, columns=["kind", "customer_id", "score", "scale_min", "scale_max"])
+    frame = pd.DataFrame({"kind": np.repeat(["nps", "csat", "ces"], 3), "customer_id": ["aa1", "bb2", "cc3"] * 3,
+                          "score": [3.0, 9, 10, 2, 4, 5, 3, 5, 7], "scale_min": [0.0] * 3 + [1.0] * 6,
+                          "scale_max": np.repeat([10.0, 5.0, 7.0], 3), "sent_id": ["i1", "i2", "i3"] * 3})
     day = pd.Timestamp(2026, 1, 15).as_unit("s")
     frame = frame.assign(survey_id="s1", market="DE", answered_date=day, direction="higher", has_comment=False)
-    frame = frame.assign(sent_id="i" + frame["customer_id"].str[-1])
     return ibis.memtable(frame).cast({"answered_date": "date"})

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.estimates import NotEnoughData
 from helpers.metrics.acquisition import cac
+from helpers.metrics.groups import markets
 from helpers.periods import Period
 
 JANUARY = Period.month("2026-01")
@@ -202,7 +203,7 @@ class TestGroupsShown:
 
     def test_small_channels_and_the_unknown_are_one_everywhere(self):
         """One was won through search, organic and no channel each: the smallest two are needed to make two."""
-        names = cac.channels_shown(occasions(), JANUARY, minimum=2)
+        names = markets.shown(markets.sizes(cac.won(occasions(), JANUARY), "first_acquisition_channel"), 2)
         assert names == {"organic": "other", "search": "search", "unknown": "other"}
         people = cac.fold(occasions(), names, "first_acquisition_channel")
         assert people.first_acquisition_channel.execute().tolist() == ["search", "other", "search", "other"]

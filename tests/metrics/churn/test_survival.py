@@ -11,7 +11,7 @@ from purchases import drawn, histories, purchases
 from scipy.stats import lognorm
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.churn import survival
 
 END = date(2026, 6, 30)
@@ -91,7 +91,7 @@ def test_the_window_is_within_ten_percent_where_completed_gaps_are_far_too_short
     naive = np.percentile(completed["gap_days"].repeat(completed["count"]), 90)
     assert found.days == pytest.approx(true_days, rel=0.10)
     assert naive < 0.90 * true_days
-    returned = survival.returned_by(survival.life_table(counts), found.days)
+    returned = Estimate.of(survival.at_day(survival.life_table(counts), found.days).iloc[0])
     assert returned.low < 0.9 * found.returned_by_horizon.value < returned.high + 0.01
 
 

@@ -131,7 +131,7 @@ class TestCompare:
 class TestTracking:
     def test_months_add_up_to_the_whole(self, occasions, held):
         fitted = btyd.fit(histories.counts(histories.histories(occasions, held.cut)))
-        curve = tracking.monthly_curve(occasions, held, fitted)
+        curve = tracking._monthly_curve(occasions, held, fitted)
         rows = histories.counts(histories.histories(occasions, held.cut))
         assert curve["plain"].sum() == pytest.approx(clv_model.expected(rows, fitted, len(curve)), rel=1e-4)
         assert tracking.monthly_error(curve, "plain") < 0.2
@@ -139,11 +139,11 @@ class TestTracking:
     def test_a_season_that_is_there_is_found_and_one_that_is_not_is_not(self, occasions, held):
         """Half of the repeat orders of November to May are taken away."""
         fitted = btyd.fit(histories.counts(histories.histories(occasions, AS_OF)))
-        flat = tracking.season_index(occasions, AS_OF, fitted)
+        flat = tracking._season_index(occasions, AS_OF, fitted)
         assert flat == pytest.approx(np.ones(12), abs=0.15)
         winter = (occasions.date.month() > 10) | (occasions.date.month() < 6)
         odd = occasions.net_sales_rc % 2 == 0
-        seasonal = tracking.season_index(occasions.filter(~(winter & odd & (occasions.n > 1))), AS_OF, fitted)
+        seasonal = tracking._season_index(occasions.filter(~(winter & odd & (occasions.n > 1))), AS_OF, fitted)
         assert seasonal[5:10].min() > seasonal[[10, 11, 0, 1, 2, 3, 4]].max()
         assert tracking.with_season(occasions, held, fitted)[1] in {"plain", "seasonal"}
 

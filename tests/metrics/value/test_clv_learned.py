@@ -86,5 +86,7 @@ class TestTies:
         rule = self.TABLE["model"] == "own_last_period"
         ahead = self.TABLE.assign(gini=self.TABLE["gini"].where(~rule, 0.7))
         assert clv_learned.beaten_by(ahead, "mbg_nbd") == ""
-        assert clv_learned.beaten_by(ahead.assign(spearman=ahead["spearman"].where(~rule, 0.63)), "mbg_nbd") == "own_last_period"
+        clearly = ahead.assign(spearman=ahead["spearman"].where(~rule, 0.63))
+        assert clv_learned.beaten_by(clearly, "mbg_nbd") == "own_last_period"
+        assert clv_learned.as_good(clearly, "mbg_nbd") == ["bg_nbd"]  # a rule that beats the model is not its equal
         assert clv_learned.beaten_by(self.TABLE.assign(spearman=self.TABLE["spearman"].where(~rule, 0.63)), "mbg_nbd") == ""

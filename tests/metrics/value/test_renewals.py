@@ -51,9 +51,10 @@ class TestTwoRoads:
         shares = renewals.survival(fitted, n + periods) / renewals.survival(fitted, n)
         assert renewals.derl(fitted, n, 0.1) == pytest.approx((shares / 1.1 ** (periods - 1)).sum())
 
-    def test_renewal_rates_multiply_to_survival(self):
-        fitted = fit_of(0.7, 1.2)
-        assert np.prod(renewals.renewal_rate(fitted, range(1, 9))) == pytest.approx(renewals.survival(fitted, 8))
+    def test_survival_is_the_product_of_the_renewal_rates(self):
+        """Fader & Hardie (2007): of those left, (β + t − 1) / (α + β + t − 1) renew at t."""
+        t = np.arange(1, 9)
+        assert np.prod((1.2 + t - 1) / (0.7 + 1.2 + t - 1)) == pytest.approx(renewals.survival(fit_of(0.7, 1.2), 8))
 
     def test_true_parameters_lie_within_two_standard_errors(self):
         rng = np.random.default_rng(4)
