@@ -29,6 +29,24 @@ def repeat_purchase_rate(occasions: ir.Table, as_of: date, by: Sequence[str] = (
     return with_wilson(frame.sort_values(list(by), ignore_index=True) if by else frame, "repeaters", "n")
 
 
+def past_repeat_purchase_rates(occasions: ir.Table, days: Sequence[date]) -> pd.DataFrame:
+    """`repeat_purchase_rate` as of each of the days, in one query: a row per day with day, repeaters, n, value, low, high.
+
+    >>> bought = ibis.memtable({"customer_id": ["a", "a", "b"], "n": [1, 2, 1],
+    ...                         "date": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 1, 20)]})
+    >>> past_repeat_purchase_rates(bought, [date(2026, 2, 28), date(2026, 1, 31)])[["repeaters", "n", "value"]].values.tolist()
+    [[1.0, 2.0, 0.5], [0.0, 2.0, 0.0]]
+    """
+    if not days:
+        return pd.DataFrame(columns=["day", "repeaters", "n", "value", "low", "high"])
+    spans = {f"times_{place}": Period.trailing(day, 12) for place, day in enumerate(days)}
+    buyers = occasions.group_by("customer_id").agg(**{name: span.covers(_.date).sum() for name, span in spans.items()})
+    least = {f"{name}_{times}": (_[name] >= times).sum().fill_null(0) for name in spans for times in (1, 2)}
+    sums = buyers.agg(**least).execute().iloc[0]
+    rows = [(day, sums[f"{name}_2"], sums[f"{name}_1"]) for day, name in zip(days, spans, strict=True)]
+    return with_wilson(pd.DataFrame(rows, columns=["day", "repeaters", "n"]), "repeaters", "n")
+
+
 def repeat_purchase_change(occasions: ir.Table, as_of: date, earlier: date) -> Estimate:
     """How far `repeat_purchase_rate` moved from an earlier day to as_of: the difference, with a paired 95 % interval.
 

@@ -1,6 +1,7 @@
 """What customers say: CSAT, NPS and CES with intervals, who answers, and whether it shows in what they do."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
@@ -152,6 +153,19 @@ def with_groups(surveys: ir.Table, occasions: ir.Table, market: str = "") -> ir.
                          market=ibis.coalesce(surveys.market, home.home_market),
                          month=surveys.answered_date.truncate("M"))
     return said.filter(_.market == market) if market else said
+
+
+def trailing(surveys: ir.Table, days: Sequence[date], months: int = 12) -> ir.Table:
+    """The answers of the months up to each of the days, told apart by column `until`, which `by` may name (lazy).
+
+    >>> told = trailing(_example(), [date(2026, 1, 31), date(2026, 2, 28), date(2027, 1, 31)])
+    >>> nps(told, by=["until"])["n"].tolist()
+    [3, 3]
+    """
+    spans = [Period.trailing(day, months) for day in days]
+    spans = ibis.memtable({"since": [each.start for each in spans], "until": [each.end for each in spans]})
+    inside = [surveys.answered_date >= spans.since, surveys.answered_date <= spans.until]
+    return surveys.join(spans, inside).drop("since")
 
 
 def response_rate(surveys: ir.Table, surveys_sent: ir.Table, period: Period, occasions: ir.Table | None = None) -> pd.DataFrame:

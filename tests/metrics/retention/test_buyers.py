@@ -65,6 +65,20 @@ def test_pandas_finds_the_same_rates(history):
 
 @settings(max_examples=4, deadline=None)
 @given(histories)
+def test_days_asked_together_are_told_what_each_is_told_alone(history):
+    bought, days = purchases(drawn(history)), [date(2025, 3, 31), date(2024, 9, 30), date(2019, 1, 31)]
+    together = buyers.past_repeat_purchase_rates(bought, days).set_index("day")
+    for day in days:
+        alone = buyers.repeat_purchase_rate(bought, day).iloc[0]
+        assert together.loc[day].to_dict() == pytest.approx(alone.to_dict(), nan_ok=True)
+
+
+def test_no_day_asked_is_no_row(six_customers):
+    assert buyers.past_repeat_purchase_rates(six_customers, []).empty
+
+
+@settings(max_examples=4, deadline=None)
+@given(histories)
 def test_crr_and_churn_differ_by_the_reactivated(history):
     flows = churn.flows(purchases(drawn([*history, (8, 0)])), date(2025, 6, 30), 60, date(2024, 1, 1))
     found = buyers.customer_retention_rate(churn.churn_rate(flows).rename(columns={"value": "churn"}))

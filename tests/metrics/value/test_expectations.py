@@ -99,6 +99,16 @@ class TestTwoRoads:
         summed = weekly @ np.exp(-rate * (ends[1:] - 0.5))
         assert expectations.living_occasions(fitted, [3], [39], math.inf, rate)[0] == pytest.approx(summed, rel=1e-5)
 
+    @pytest.mark.parametrize("model", btyd.NAMES)
+    @pytest.mark.parametrize("seed", range(20))
+    def test_as_few_nodes_as_serve_give_what_all_give(self, model, seed):
+        rng = np.random.default_rng(seed)
+        fitted = fit_of(model, *np.exp(rng.uniform(np.log(0.02), np.log(50), 4)))
+        x, age = np.r_[0, rng.geometric(0.2, 100), 300].astype(float), np.r_[rng.integers(0, 900, 101), 0].astype(float)
+        few, all_of_them = (expectations.living_occasions(fitted, x, age, 365.25, (0.0, 3e-4), nodes)
+                            for nodes in (None, expectations.NODES))
+        assert few == pytest.approx(all_of_them, rel=1e-9)
+
     @pytest.mark.parametrize("model", ["mbg_nbd", "bg_nbd"])
     @pytest.mark.parametrize(("a", "b", "off"), [(0.6, 2.8, 1e-9), (200.0, 20.0, 1e-9), (200.0, 9_000.0, 1e-9), (200.0, 1e5, 2e-6)])
     def test_chances_of_dropping_out_may_lie_close_together(self, model, a, b, off):

@@ -107,13 +107,17 @@ def test_period_keeps_both_ends():
     assert voice.csat(table, JANUARY).iloc[0]["n"] == 1
 
 
-def test_a_customer_who_answered_in_two_years_counts_once_in_each():
-    """By the latest answer of the year; both ends belong to it."""
+def test_years_told_together_are_told_what_each_is_told_alone():
+    """A customer who answered in two years counts once in each, by the latest answer of it; both ends belong to a year."""
     days = ["2024-11-01", "2025-10-31", "2025-11-01", "2026-03-09", "2026-10-31"]
     table = said("nps", [10, 0, 7, 9, 3], (0, 10), customers=["0aa", "0aa", "0aa", "1bb", "2cc"])
     table = table.mutate(answered_date=_.score.cases(*zip([10, 0, 7, 9, 3], map(ibis.date, days), strict=True)))
-    found = [voice.nps(table, Period.trailing(date(year, 10, 31), 12)).iloc[0] for year in (2025, 2026)]
-    assert [(each["n"], each["value"]) for each in found] == [(1, -100), (3, 0)]
+    ends = [date(2026, 10, 31), date(2025, 10, 31), date(2023, 1, 31)]
+    together = voice.nps(voice.trailing(table, ends), by=["until"]).set_index("until")
+    assert together["n"].tolist() == [1, 3]  # nobody answered in the year to January 2023
+    for end in ends[:2]:
+        alone = voice.nps(table, Period.trailing(end, 12)).iloc[0]
+        assert together.loc[pd.Timestamp(end)].to_dict() == pytest.approx(alone.to_dict())
 
 
 # response
