@@ -35,8 +35,7 @@ def campaign_id(month: str) -> str:
 def draws(shop: Client, customer_ids: pd.Series, campaign: str) -> pd.Series:
     """A number in [0, 1) for each customer: always the same for a customer, campaign and key, and guessed by nobody.
 
-    The keyed hash (HMAC-SHA256 with the client's key) of campaign and customer. A new customer on the list changes
-    nobody else's draw.
+    The keyed hash (HMAC-SHA256 with the client's key) of campaign and customer: a new customer changes nobody else's draw.
     """
     key = privacy.client_key(shop.settings.client)
     hashes = customer_ids.map(lambda customer: hmac.digest(key, f"{campaign}|{customer}".encode(), "sha256").hex())
@@ -51,16 +50,14 @@ def list_path(shop: Client, month: str) -> Path:
 def issue(shop: Client, month: str, chosen: pd.DataFrame) -> pd.DataFrame:
     """The month's action list: the one that was issued, else `chosen`, which is thereby issued and frozen.
 
-    chosen has the columns of a list, arms drawn. Once written the file is never changed by a report: a rerun, with
-    other data or settings, gives the issued list back. Nothing is written for one market alone, or before the month's
-    last day; then `chosen` comes back as a preview (`is_issued` tells). The file is readable by its owner only.
+    Once written, a rerun with other data or settings gives the issued list back. Nothing is written for one market alone, or
+    before the month's last day; then `chosen` comes back as a preview (`is_issued` tells).
     """
-    path = list_path(shop, month)
-    if not path.is_file():
+    if not is_issued(shop, month):
         if shop.market or shop.as_of != periods.month_end(month):
             return chosen[list(COLUMNS)]
-        _write_once(path, chosen[list(COLUMNS)])
-    listed = read(path)
+        _write_once(list_path(shop, month), chosen[list(COLUMNS)])
+    listed = _read(list_path(shop, month))
     return listed[listed["market"] == shop.market].reset_index(drop=True) if shop.market else listed
 
 
@@ -69,36 +66,28 @@ def is_issued(shop: Client, month: str) -> bool:
     return list_path(shop, month).is_file()
 
 
-def read(path: Path) -> pd.DataFrame:
+def _read(path: Path) -> pd.DataFrame:
     """A list as it was issued, spreadsheet quotes taken off."""
     listed = pd.read_csv(path, dtype=dict.fromkeys((*COLUMNS[:5], "market"), "str"), keep_default_na=False)
     return listed.assign(**{c: listed[c].str.replace(r"^'(?=[=+\-@\t\r])", "", regex=True) for c in _texts(listed)})
 
 
 def _write_once(path: Path, listed: pd.DataFrame) -> None:
-    """The list as a whole file or none; of two runs at once, the first keeps its list."""
+    """The list as a whole file or none, for its owner only; of two runs at once, the first keeps its list."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     safe = listed.assign(**{c: listed[c].map(defused, na_action="ignore") for c in _texts(listed)})
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")  # mkstemp makes it 0600
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            safe.to_csv(file, index=False, lineterminator="\n")
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part") as part:  # made 0600
+        safe.to_csv(part.name, index=False, lineterminator="\n")
         with suppress(FileExistsError):
-            os.link(part, path)
-    finally:
-        part.unlink()
+            os.link(part.name, path)
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:
     return [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
 
 
-def sent_lists(shop: Client) -> list[str]:
-    """The months before as_of whose list was used: `workbook contacts` wrote their addresses beside the list.
-
-    A list nobody fetched addresses for was never sent, and must not be judged, nor count as a contact.
-    """
+def _sent_lists(shop: Client) -> list[str]:
+    """The months before as_of whose list was used: one that `workbook contacts` wrote no addresses beside was never sent."""
     folder = shop.settings.folder / "actions"
     months = sorted(path.stem for path in folder.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].csv"))
     return [m for m in months if _sent_date(m) <= shop.as_of and any(p.stem != m for p in folder.glob(f"{m}*.csv"))]
@@ -110,22 +99,17 @@ def contacts(shop: Client) -> ir.Table:
     A list that also came back as an export of the mailing tool (same campaign_id) is taken from the export. With a
     market chosen, only its customers. MissingTable when there is neither.
     """
-    parts = []
-    if shop.has("campaigns"):
-        parts.append(shop.table("campaigns").select(*CONTACTS))
-    known = set(parts[0].select("campaign_id").distinct().execute()["campaign_id"]) if parts else set()
-    frames = [_as_contacts(shop, month) for month in sent_lists(shop) if campaign_id(month) not in known]
-    if frames:
-        types = {"sent_date": "date", "cost_rc": "int64"}
-        parts.append(ibis.memtable(pd.concat(frames, ignore_index=True)).cast(types).select(*CONTACTS))
-    if not parts:
-        return shop.table("campaigns")  # raises, and says how to supply it
-    every = ibis.union(*parts)
+    lists = {campaign_id(month): month for month in _sent_lists(shop)}
+    every = shop.table("campaigns").select(*CONTACTS) if shop.has("campaigns") or not lists else None  # neither: it says what to supply
+    known = set(every.select("campaign_id").distinct().execute()["campaign_id"]) if every is not None else set()
+    if frames := [_as_contacts(shop, month) for campaign, month in lists.items() if campaign not in known]:
+        listed = ibis.memtable(pd.concat(frames, ignore_index=True)).cast({"sent_date": "date", "cost_rc": "int64"}).select(*CONTACTS)
+        every = listed if every is None else every.union(listed)
     return every.semi_join(shop.occasions, "customer_id") if shop.market else every
 
 
 def _as_contacts(shop: Client, month: str) -> pd.DataFrame:
-    listed = read(list_path(shop, month))
+    listed = _read(list_path(shop, month))
     cost = [0 if arm == "holdout" else to_minor(str(cost), shop.currency) for arm, cost in zip(listed["arm"], listed["cost"], strict=True)]
     return listed.assign(campaign_id=campaign_id(month), sent_date=_sent_date(month).isoformat(), cost_rc=cost)
 
@@ -144,15 +128,12 @@ def past(shop: Client) -> ir.Table | None:
 
 def planned_holdout(shop: Client, campaign: str) -> float | None:
     """The share that was to be held out of a campaign, by client.toml; None for one it does not name."""
-    rules, ours = shop.settings.playbook, {campaign_id(month) for month in sent_lists(shop)}
+    rules, ours = shop.settings.playbook, {campaign_id(month) for month in _sent_lists(shop)}
     return rules.holdout_share if campaign in ours else rules.planned_holdouts.get(campaign)
 
 
 def recently_contacted(shop: Client) -> ir.Table | None:
-    """The customers within the contact gap of client.toml: contacted, or held out, in the days before as_of.
-
-    The held-out count too, so that both arms of a test are treated alike afterwards.
-    """
+    """The customers within the contact gap of client.toml: contacted, or held out, so that both arms rest alike."""
     every = past(shop)
     if every is None:
         return None

@@ -21,7 +21,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 main = app  # the entry point of the `workbook` command
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 DEMO = "demo"
-EXPECTED = (ValueError, OSError)  # errors whose message is a sentence written for the user
 
 ClientName = Annotated[str, typer.Argument(help="A folder under data/, such as demo.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
@@ -40,7 +39,6 @@ def _command(function):
 
     @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
-        """Run the command; say an error instead of a traceback."""
         try:
             return function(*args, **options)
         except (typer.Exit, typer.Abort):
@@ -48,7 +46,7 @@ def _command(function):
         except Exception as error:  # noqa: BLE001 - a person at a terminal gets a sentence, never a traceback
             if debug:
                 raise
-            known = isinstance(error, EXPECTED)
+            known = isinstance(error, (ValueError, OSError))  # its message is a sentence written for the user
             err.print("Stopped." if known else "Stopped by an error nobody expected; --debug shows where.", style="bold red")
             err.print(str(error) if known else f"{type(error).__name__}: {error}", markup=False)
             raise typer.Exit(1) from None
@@ -108,7 +106,10 @@ def check(
 
     settings = load_settings(client)
     found = build.check(settings, raw)
-    _print_files(found)
+    table = Table("file", "read as", Column("rows", justify="right"), Column("rejected", justify="right"), box=None, pad_edge=False)
+    for row in found.itertuples():
+        table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
+    out.print(table)
     try:
         built = _build(settings, raw, max_rejected)
     except IntakeError as error:
@@ -238,13 +239,6 @@ def _last_day(settings, files, month: str, as_of: str):
     if as_of:
         return periods.as_date(as_of)
     return periods.month_end(month or periods.last_complete_month(_covered(settings, files)))
-
-
-def _print_files(found) -> None:
-    table = Table("file", "read as", Column("rows", justify="right"), Column("rejected", justify="right"), box=None, pad_edge=False)
-    for row in found.itertuples():
-        table.add_row(row.file, row.format, f"{row.rows_read:,}", f"{row.rows_rejected:,}")
-    out.print(table)
 
 
 def _print_problems(found, said: str = "") -> None:

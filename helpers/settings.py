@@ -20,14 +20,14 @@ Currency, Country = Annotated[str, AfterValidator(codes.currency)], Annotated[st
 LANGUAGES = tuple(sorted(path.name for path in (Path(__file__).parent / "report" / "language").iterdir() if path.is_dir()))
 
 
-class SettingsError(ValueError):
-    """client.toml is missing or wrong; the message lists every problem and what to write instead."""
-
-
 def _with_texts(language: str) -> str:
     if language not in LANGUAGES:
         raise ValueError(f"there is no '{language}' yet; there is {', '.join(LANGUAGES)}")
     return language
+
+
+class SettingsError(ValueError):
+    """client.toml is missing or wrong; the message lists every problem and what to write instead."""
 
 
 class Section(BaseModel):
@@ -61,7 +61,7 @@ class Thresholds(Section):
 
 
 class Benchmark(Section):
-    """A published range for the retention cost per customer; the article that gives it states no period."""
+    """A published range for the retention cost per customer."""
 
     low: PositiveFloat = 15
     high: PositiveFloat = 30
@@ -93,11 +93,7 @@ class Report(Section):
 
 
 class Engine(Section):
-    """Where the tables are computed: DuckDB here, Spark, or a warehouse that holds the canonical tables.
-
-    url is that of the Spark master or of the warehouse; tables the folder the Parquet files are read from, when it is
-    not data/<client>/tables; options go to the Spark session as they are.
-    """
+    """Where the tables are computed: DuckDB here, Spark, or a warehouse. `tables` is for files not in data/<client>/tables."""
 
     kind: Literal["duckdb", "spark", "warehouse"] = "duckdb"
     url: str = ""
@@ -107,10 +103,7 @@ class Engine(Section):
 
 
 class Source(Section):
-    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs.
-
-    `statuses` and `types` say what words of the export mean that its format does not know: shipped = "paid".
-    """
+    """One store, account or supplier of files. `columns` is the crosswalk: our column names over theirs."""
 
     files: str | list[str] = ""
     url: str = ""
@@ -191,9 +184,7 @@ class Settings(Section):
 
     def placeholders(self) -> list[str]:
         """A sentence for each value that still is the template's and that only the client knows: the margin."""
-        path = self.folder / "client.toml"
-        text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-        if not re.search(r"(?m)^rate\s*=\s*0\.30?\s*#\s*FILL IN", text):
+        if not re.search(r"(?m)^rate\s*=\s*0\.30?\s*#\s*FILL IN", (self.folder / "client.toml").read_text(encoding="utf-8-sig")):
             return []
         return [f"margin.rate is still the template's placeholder, {self.margin.rate:.0%}: every value of a customer rests on it. Write "
                 f"the client's own into data/{self.client}/client.toml, or take the words FILL IN away if it is theirs."]  # fmt: skip
@@ -230,17 +221,16 @@ def load_settings(client: str) -> Settings:
     """The checked settings of a client, or a SettingsError: no file, no TOML, or every wrong key, its place, and a suggestion."""
     path = client_folder(client) / "client.toml"
     if not path.is_file():
-        found = (p.parent.name for p in (home() / "data").glob("*/client.toml"))
-        known = ", ".join(sorted(name for name in found if not name.startswith("_"))) or "none"
+        known = ", ".join(sorted(p.parent.name for p in (home() / "data").glob("[!_]*/client.toml"))) or "none"
         raise SettingsError(f"There is no client '{client}'. Known: {known}. Make it with: workbook new {client}")
     try:
         return Settings(client=client, **tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"data/{client}/client.toml is not TOML: {error}") from None
     except ValidationError as error:
-        problems = [f"  {k}. {_explain(problem)}" for k, problem in enumerate(error.errors(), 1)]
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise SettingsError("\n".join([f"data/{client}/client.toml has {count}:", *problems])) from None
+        many = f"{error.error_count()} problem{'s' if error.error_count() > 1 else ''}"
+        listed = [f"\n  {k}. {_explain(problem)}" for k, problem in enumerate(error.errors(), 1)]
+        raise SettingsError(f"data/{client}/client.toml has {many}:{''.join(listed)}") from None
 
 
 def _explain(problem: dict) -> str:

@@ -22,10 +22,7 @@ SERVER_ANSWERS_SECONDS = 20  # PySpark itself would try for ten minutes
 
 
 def connect(engine: Engine, scratch: Path, memory: float) -> ibis.BaseBackend:
-    """An Ibis connection to the Spark that engine.url names; `memory` is what a Spark on this machine may take, in bytes, 0 its default.
-
-    Raises SettingsError for a Spark Connect server that does not answer.
-    """
+    """An Ibis connection to the Spark that engine.url names; `memory` is what a Spark on this machine may take, in bytes, 0 its default."""
     url = engine.url or "local[2]"
     session = _behind_server(url, engine) if url.startswith("sc://") else _as_driver(url, engine, scratch / "spark.log", memory)
     con = _backend().connect(session)
@@ -42,9 +39,8 @@ def _backend() -> ibis.BaseBackend:
     class Backend(pyspark.Backend):
         """Ibis on PySpark, which gets small frames as Arrow and caches by name.
 
-        Ibis 12 hands frames on as pandas, which Spark Connect cannot take where a column of words is in two pieces. It forgets
-        the frames in a query that is cached before it is run. And it caches the query, not the view it makes of it: Spark
-        Connect analyses the two apart, and does not know a union of parts of one table again.
+        Ibis 12 hands frames on as pandas, which Spark Connect cannot take where a column of words is in two pieces; it forgets
+        the frames of a cached query; and it caches the query, not its view, in which Spark Connect does not know a union again.
         """
 
         def _register_in_memory_table(self, op):
@@ -65,7 +61,7 @@ def _backend() -> ibis.BaseBackend:
 
 
 def _behind_server(url: str, engine: Engine):
-    """A session of our own on a Spark Connect server: its names are not those of another client opened in this process."""
+    """A session of our own on a Spark Connect server; SettingsError where none answers."""
     import grpc
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.client import DefaultChannelBuilder
@@ -116,10 +112,7 @@ def _as_driver(url: str, engine: Engine, log: Path, memory: float):
 
 
 def _join() -> None:
-    """The Spark that the report command started serves its notebooks too: starting and warming up Java costs minutes.
-
-    The environment names it, as it does under spark-submit, where no context is there yet and one is made as usual.
-    """
+    """The Spark that the report command started, named by the environment, serves its notebooks too: warming up Java costs minutes."""
     from pyspark import SparkContext, java_gateway
 
     if "PYSPARK_GATEWAY_PORT" not in os.environ or SparkContext._active_spark_context:

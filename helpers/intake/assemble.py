@@ -16,10 +16,7 @@ from helpers.intake.targets import kinds, stored
 from helpers.money import MissingRate, exchange_rates
 from helpers.settings import Settings
 
-RATED = {  # the days on which a table's money needs a rate; none: on the days of any order
-    "orders": ["ordered_at"], "refunds": ["refund_date", "refunded_at"], "retention_costs": ["month"], "campaigns": ["sent_date"],
-    "acquisition_spend": ["date"], "subscriptions": ["date"], "tickets": ["opened_at"], "products": [],
-}  # fmt: skip
+RATED = ("orders", "refunds", "retention_costs", "campaigns", "acquisition_spend", "subscriptions", "tickets", "products")
 DEFAULTS = {"acquisition_spend": {"kind": "media"}, "campaigns": {"arm": "none"}, "surveys": {"direction": "higher"}}
 
 
@@ -30,8 +27,7 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
     fx = _rates(con, parts, settings)
     tables, remarks = _order_tables(con, parts, fx, settings)
     tables["fx"] = fx
-    for target in parts.keys() & set(schema.OPTIONAL):
-        tables[target] = _optional(parts[target], target, fx, settings)
+    tables |= {target: _optional(rows, target, fx, settings) for target, rows in parts.items() if target in schema.OPTIONAL}
     for name, table in tables.items():
         con.to_parquet(_as_in_schema(table, name), folder / f"{name}.parquet")
         _stop_if_empty_cells(con, name, folder / f"{name}.parquet")
@@ -42,7 +38,7 @@ def write_tables(con, batches: list[Batch], settings: Settings, folder: Path) ->
 
 
 def _stop_if_empty_cells(con, name: str, path: Path) -> None:
-    """Raise when a column that must be filled is not: the last line of defence before the tables are swapped in."""
+    """Raise when a column that must be filled is not, before the tables are swapped in."""
     required = [column.name for column in schema.TABLES[name].columns if column.required]
     counts = ", ".join(f"count(*) - count({column})" for column in required)
     empty = con.raw_sql(f"SELECT {counts} FROM read_parquet('{path}')").fetchone()
@@ -58,9 +54,9 @@ def _stacked(con, batches: list[Batch], settings: Settings) -> dict[str, ir.Tabl
         if "email" in kinds(target):
             stacked = stacked.mutate(buyer=privacy.buyer(stacked))
             identified.append(stacked)
-            if target == "referrals":
-                stacked = stacked.mutate(referrer=ibis.literal("e:").concat(stacked.referrer_email.strip().lower()))
-                identified.append(stacked.select(buyer="referrer"))
+        if target == "referrals":
+            stacked = stacked.mutate(referrer=ibis.literal("e:").concat(stacked.referrer_email.strip().lower()))
+            identified.append(stacked.select(buyer="referrer"))
         if target == "retention_costs":
             month_end = _.month.truncate("M") + ibis.interval(months=1) - ibis.interval(days=1)
             stacked = stacked.mutate(month=month_end.cast("date"))
@@ -92,17 +88,21 @@ def _full(batch: Batch, target: str, versions: dict[int, int]) -> ir.Table:
 def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     """The fx table: every currency and day that any money needs, or an error naming each currency without a rate."""
     spans = []
-    for target, day in RATED.items():
+    for target in RATED:
         if target in parts:
             rows = parts[target].filter(_.currency.notnull())
-            rows = rows.select("currency", when=ibis.coalesce(ibis.null("date"), *(rows[d].cast("date") for d in day)))
+            days = [rows[d].cast("date") for d in (reconcile.DAY.get(target), "refunded_at") if d in rows.columns]  # of products none
+            rows = rows.select("currency", when=ibis.coalesce(ibis.null("date"), *days))
             spans.append(con.to_pandas(rows.group_by("currency").aggregate(first=rows.when.min(), last=rows.when.max())))
     latest = con.to_pandas(parts["returns"].return_date.max()) if "returns" in parts else None
     need = pd.concat(spans).groupby("currency").agg({"first": "min", "last": "max"}).apply(pd.to_datetime)
     first, last = need["first"].min(), pd.to_datetime([need["last"].max(), latest]).max()
     own = con.to_pandas(parts["rates"].select("date", "currency", "rate")) if "rates" in parts else None
     costed = set(con.to_pandas(parts["products"].currency)) if "products" in parts else set()
-    running = _running(con, parts["subscriptions"]) if "subscriptions" in parts else set()
+    running = set()  # currencies of recurring revenue that still runs: it is valued in the months after its last movement too
+    if "subscriptions" in parts:
+        balances = parts["subscriptions"].group_by("currency").aggregate(mrr=_.mrr_delta_minor.sum())
+        running = set(con.to_pandas(balances.filter(_.mrr != 0).currency))
     rates, problems = [], []
     for code, span in need.iterrows():
         wide = pd.isna(span["first"]) or code in costed  # unit costs are needed on the days of any order
@@ -119,19 +119,13 @@ def _rates(con, parts: dict, settings: Settings) -> ir.Table:
     return con.create_table("fx", _as_in_schema(ibis.memtable(table), "fx"))
 
 
-def _running(con, subscriptions: ir.Table) -> set[str]:
-    """The currencies of recurring revenue that still runs: it has to be valued in the months after its last movement."""
-    balances = subscriptions.group_by("currency").aggregate(mrr=_.mrr_delta_minor.sum())
-    return set(con.to_pandas(balances.filter(_.mrr != 0).currency))
-
-
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
     reporting = settings.currency
     stated = {name: terms.tax_rate for name, terms in settings.sources.items() if terms.tax_included and terms.tax_rate}
     taxed, untaxed = sales.tax_as_stated(con, parts["orders"], stated) if stated else (parts["orders"], [])
     once = sales.each_once(con, taxed)
     dated = sales.net_of_tax(once).mutate(
-        order_date=_.ordered_at.pipe(_local_day, settings.time_zone),
+        order_date=to_local(settings.time_zone, _.ordered_at).date(),
         source=_.source_name,
         identity_scope=_.identity_scope.fill_null("none"),
         is_renewal=_.is_renewal.fill_null(False),
@@ -176,7 +170,7 @@ def _refunds(con, refunds, orders, lines, fx, settings) -> ir.Table | None:
         refunds = refunds.mutate(source=ibis.coalesce(_.source, _.source_name))
     else:
         refunds = sales.cancelled_purchases(con, refunds, orders, lines)
-    refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, _.refunded_at.pipe(_local_day, settings.time_zone)))
+    refunds = refunds.mutate(refund_date=ibis.coalesce(_.refund_date, to_local(settings.time_zone, _.refunded_at).date()))
     sold = orders.select("source", "order_id", sold_on="order_date")
     dated = refunds.left_join(sold, ["source", "order_id"]).drop("source_right", "order_id_right")
     dated = dated.mutate(rate_day=ibis.coalesce(_.sold_on, _.refund_date))  # a refund in full leaves nothing of the sale
@@ -194,18 +188,17 @@ def _less_dated(orders: ir.Table, refunds: ir.Table) -> ir.Table:
 
 def _optional(rows: ir.Table, target: str, fx: ir.Table, settings: Settings) -> ir.Table:
     if target == "tickets":
-        rows = rows.mutate(opened_date=_.opened_at.pipe(_local_day, settings.time_zone))
+        rows = rows.mutate(opened_date=to_local(settings.time_zone, _.opened_at).date())
     if target == "surveys":
         rows = rows.mutate(has_comment=_.comment.notnull())
     table = schema.TABLES[target]
     if money := {name: f"{name.removesuffix('_rc')}_minor" for name in table.names if name.endswith("_rc")}:
         rows = sales.converted(rows, fx, table.day, settings.currency, money)
-    rows = rows.mutate(**{name: rows[name].fill_null(value) for name, value in DEFAULTS.get(target, {}).items()})
+    rows = rows.fill_null(DEFAULTS.get(target, {}))
     filled = {*table.key, *(c.name for c in table.columns if c.required and c.name == "customer_id")}
-    for name in filled & set(rows.columns):
-        rows = rows.filter(rows[name].notnull())
-    if key := [name for name in table.key if name in rows.columns]:
-        rank = ibis.row_number().over(ibis.window(group_by=key, order_by=[ibis.desc("version"), "row"]))
+    rows = rows.drop_null(sorted(filled)) if filled else rows
+    if table.key:
+        rank = ibis.row_number().over(ibis.window(group_by=table.key, order_by=[ibis.desc("version"), "row"]))
         rows = rows.mutate(rank=rank).filter(_.rank == 0)
     return rows.order_by("file_index", "row", *table.names[:2])  # a row of several questions gives several answers
 
@@ -215,7 +208,3 @@ def _as_in_schema(rows: ir.Table | None, name: str) -> ir.Table:
     dtypes = schema.TABLES[name].dtypes
     rows = ibis.memtable([], schema=ibis.schema(dtypes)) if rows is None else rows
     return rows.select(**{column: rows[column].cast(dtype) for column, dtype in dtypes.items()})
-
-
-def _local_day(moment: ir.TimestampValue, zone: str) -> ir.DateValue:
-    return to_local(zone, moment).date()

@@ -35,7 +35,6 @@ class BuildResult(NamedTuple):
 def build(settings: Settings, raw: Path | None = None, max_rejected: float | None = None) -> BuildResult:
     """Make data/<client>/tables from the raw exports; the last build is kept when nothing it rests on has changed.
 
-    max_rejected is the share of a file's rows that may be rejected before the build stops, by default client.toml's.
     Raises IntakeError with every problem of every file; the tables of the last good build then stay as they are.
     """
     folder = raw or settings.folder / "raw"
@@ -64,10 +63,7 @@ def build(settings: Settings, raw: Path | None = None, max_rejected: float | Non
 
 
 def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
-    """What each raw file was taken for: file, source, format, rows_read, rows_rejected, rows_ignored, problems.
-
-    Reads everything and writes nothing but the reject files; a file that no format takes says which is nearest and what it lacks.
-    """
+    """What each raw file was taken for, how many rows it has, and its problems; nothing is written but the reject files."""
     folder = raw or settings.folder / "raw"
     with workbench(settings, folder) as (con, scratch):
         found, batches, problems = staged(con, settings, folder, scratch)
@@ -75,10 +71,10 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
     rows, notes = [], notes_on(found, folder)
     for one in found:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
-        said = "\n".join(f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), []))
-        said = "\n".join(filter(None, [said, f"{one.raw.file}: {note}" if (note := notes.pop(one.raw.file, "")) else ""]))
-        taken = f"left out: {LEAVE_OUT}" if one.left_out else one.match.format.title if one.match else "not recognised"
-        rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, said))
+        said = [f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), [])]
+        said += [f"{one.raw.file}: {notes.pop(one.raw.file)}"] if one.raw.file in notes else []
+        taken = f"left out: {LEAVE_OUT}" if one.terms.skip else one.match.format.title if one.match else "not recognised"
+        rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, "\n".join(said)))
     rows += [(file, "", "not read", 0, 0, 0, f"{file}: {note}") for file, note in notes.items()]
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
 
@@ -109,7 +105,7 @@ def staged(con, settings: Settings, folder: Path, scratch: Path) -> tuple[list[F
     batches, groups, rejected = [], {}, settings.folder / "rejected"
     shutil.rmtree(rejected, ignore_errors=True)
     for one in found:
-        if not one.problem and not one.left_out:
+        if not one.problem and not one.terms.skip:
             groups.setdefault(one.alike, []).append(one)
     for alike in groups.values():
         try:
@@ -133,7 +129,7 @@ def _stop_if_too_many(settings: Settings, found: list, batches: list, problems: 
         what = f"{one.rejected:,} of {one.read:,} rows are rejected, more than the {share:.1%} that may be"
         advice = "See data/<client>/rejected; --max-rejected or max_rejected in client.toml raises the limit."
         problems[_label(settings, one.raw.file)].append(Problem("the file", what, advice))
-    if too_many or len(accounts) < sum(not one.left_out for one in found):
+    if too_many or len(accounts) < sum(not one.terms.skip for one in found):
         raise IntakeError(problems)
     if not any("orders" in batch.tables for batch in batches):
         raise IntakeError({"the raw folder": [Problem("orders", "no export holds orders", "Put an order export there.")]})
@@ -146,7 +142,7 @@ def _fingerprint(settings: Settings, folder: Path) -> str:
     for raw in read.raw_files(folder):
         digest.update(f"{raw.file}\0{raw.sha256}\0".encode())
     digest.update(settings.model_dump_json(include=RESTS_ON).encode())
-    code = [*CODE.glob("*.py"), *CODE.glob("formats/*.toml"), *CODE.parent.glob("schema.*"), CODE.parent / "money.py"]
+    code = [*CODE.rglob("*.py"), *CODE.rglob("*.toml"), *CODE.parent.glob("schema.*"), CODE.parent / "money.py"]
     for path in [*sorted(code), *sorted((settings.folder / "formats").glob("*.toml"))]:
         digest.update(path.read_bytes())
     digest.update(version("currencyconverter").encode())

@@ -1,30 +1,11 @@
-"""The vocabulary of format files: what a column becomes, as an Ibis expression over rows of text.
-
-A specification is a header name, or a table with one of these keys:
-
-    "Total"                                   the text of a column; null when empty or absent
-    {constant = "shopify"}                    always this
-    {setting = "currency"}                    what the source says in client.toml
-    {captured = "Amount spent"}               what a header pattern caught, such as the currency inside a header
-    {first = [a, b]}                          the first that is not empty
-    {sum = [a, b]}, {minus = [a, b]}, {product = [a, b]}, {negative = a}, {absolute = a}     numbers
-    {of = a, map = {Shipped = "paid"}, otherwise = b}       words for words, any case; without otherwise a stranger is rejected
-    {of = a, patterns = {sale = "regex"}}     the first word whose pattern the text matches; a stranger is rejected
-    {value = "kind"}                          what the format says under [values]
-    {of = a, extract = "regex"}               the first group, null when it does not match
-    {join = [a, b], with = " "}               texts joined
-    {filled = a}, {of = a, matches = "regex"}, {of = a, above = 0}, {of = a, below = 0}, {different = [a, b]}, {all = [..]}, {any = [..]},
-    {not = c}                                 conditions
-    {cases = [[condition, a], ...], otherwise = b}
-    {once = a}                                a on the first row of the format's group, null on the others: repeated order amounts
-    {total = a, per = b}, {shared = a, per = b}     the sum, or the one value, of all rows with the same b
-"""
+"""The vocabulary of format files (formats/README.md): what a column becomes, as an Ibis expression over rows of text."""
 
 import math
 from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
+from babel.core import get_global
 
 from helpers.intake import contract, conversions
 from helpers.intake.contract import NOTHING, Check
@@ -37,6 +18,7 @@ YES, NO = ("true", "yes", "1", "y", "t", "x", "是"), ("false", "no", "0", "n", 
 MAX_WORDS, MAX_STRANGERS = 5_000, 20
 HAPPENED = {("orders", "ordered_at"), ("refunds", "refund_date"), ("refunds", "refunded_at"), ("tickets", "opened_at")}  # never to come
 NAMES = {"zone": "time zone"}
+UTC_WRITTEN = "(?i)( UTC|Z)$"
 TEXT = "text of "  # a column without the spaces around it, null when nothing is left
 
 
@@ -56,6 +38,9 @@ class Reader:
     written: dict = field(default_factory=dict)
     listed: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        self.aware, self.naive = ([f for f in self.timestamps if ("%z" in f) == offset] for offset in (True, False))
+
     def value(self, spec) -> ir.Value:
         """The expression of a specification, text unless its key makes it a number or a condition."""
         if isinstance(spec, str):
@@ -64,7 +49,7 @@ class Reader:
             return ibis.literal(spec)
         key = next((k for k in self._words if k in spec), None)
         if key is None:
-            raise ValueError(f"{self.match.format.path.name}: nothing known in {spec}; see helpers/intake/columns.py.")
+            raise ValueError(f"{self.match.format.name}.toml: nothing known in {spec}; see helpers/intake/formats/README.md.")
         return self._words[key](self, spec)
 
     def typed(self, spec, kind: str, where: str) -> ir.Value:
@@ -87,37 +72,33 @@ class Reader:
 
     def moment(self, text: ir.StringValue, where: str) -> ir.TimestampValue:
         """A moment in UTC: by its own offset, else as a clock of the source's time zone shows it."""
-        aware, naive = self._timestamps()
-        stamp = _with_offset(text)
+        stamp = text.re_replace(UTC_WRITTEN, "+00:00")
         zone = self.source.time_zone or self.match.format.rule("time_zone") or self.time_zone
         if not self.source.time_zone and (named := self.value(self.match.format.rule("zone_column", ""))).op() != NOTHING.op():
             zone = self._looked_up(named, self.match.format.rule("zone_column"), "zone", conversions.zones()).fill_null(zone)
-        value = conversions.to_utc(zone, conversions.wall_clock(stamp, naive))
-        value = ibis.coalesce(conversions.moment_with_offset(stamp, aware), value) if aware else value
+        value = conversions.to_utc(zone, conversions.wall_clock(stamp, self.naive))
+        value = ibis.coalesce(conversions.moment_with_offset(stamp, self.aware), value) if self.aware else value
         return self._parsed(where, "date", "not a date", text, conversions.plausible(value))
 
     def date(self, text: ir.StringValue, where: str) -> ir.DateValue:
         """A local day: the day written when there is no offset, else the day in the client's time zone."""
-        aware, naive = self._timestamps()
-        value, moment = conversions.wall_clock(text, naive), conversions.moment_with_offset(_with_offset(text), aware)
-        value = ibis.coalesce(conversions.to_local(self.time_zone, moment), value) if aware else value
+        value = conversions.wall_clock(text, self.naive)
+        moment = conversions.moment_with_offset(text.re_replace(UTC_WRITTEN, "+00:00"), self.aware)
+        value = ibis.coalesce(conversions.to_local(self.time_zone, moment), value) if self.aware else value
         return self._parsed(where, "date", "not a date", text, conversions.plausible(value).date())
 
     def currency(self, text: ir.StringValue, where: str) -> ir.StringValue:
-        """A known currency code in capitals."""
-        return self._looked_up(text, where, "currency", {code.casefold(): code for code in conversions.known_currencies()})
+        return self._looked_up(text, where, "currency", {code.casefold(): code for code in get_global("all_currencies")})
 
     def country(self, text: ir.StringValue, where: str) -> ir.StringValue:
         """An ISO 3166 alpha-2 code from a code or a country's name in several languages."""
         return self._looked_up(text, where, "country", conversions.countries()).nullif("")
 
     def flag(self, text: ir.StringValue, where: str) -> ir.BooleanValue:
-        """Yes or no."""
         value = ibis.cases((text.lower().isin(YES), True), (text.lower().isin(NO), False))
         return self._parsed(where, "flag", "neither yes nor no", text, value)
 
     def integer(self, text: ir.StringValue, where: str) -> ir.IntegerValue:
-        """A whole number."""
         value = self.number(text, where)
         self._check(where, "number", "not a whole number", (value.round() != value).fill_null(False), text)
         return value.round().cast("int64")
@@ -140,9 +121,6 @@ class Reader:
     def _check(self, where, kind, what, bad, shown):
         if all((check.where, check.what) != (where, what) for check in self.checks):
             self.checks.append(Check(where, kind, what, bad, shown))
-
-    def _timestamps(self) -> tuple[list[str], list[str]]:
-        return [f for f in self.timestamps if "%z" in f], [f for f in self.timestamps if "%z" not in f]
 
     def _text(self, header: str) -> ir.StringValue:
         crossed = self.source.columns.get(header, "")
@@ -167,13 +145,9 @@ class Reader:
         parts = self._numerics(spec["sum"])
         return ibis.or_(*(part.notnull() for part in parts)).ifelse(_total(parts), ibis.null("float64"))
 
-    def _minus(self, spec):
-        first, *rest = self._numerics(spec["minus"])
-        return first - _total(rest)
-
     def _mapped(self, spec):
         text = self.value(spec["of"])
-        words = {str(k).casefold(): v for k, v in spec["map"].items()}
+        words = {k.casefold(): v for k, v in spec["map"].items()}
         if statuses := set(words.values()) <= set(ORDER_STATUSES):
             words |= {k.casefold(): v for k, v in self.source.statuses.items()}
         value = conversions.in_words(text.lower(), words)
@@ -212,10 +186,6 @@ class Reader:
         value = self._numeric(spec["total"]).sum() if "total" in spec else self.value(spec["shared"]).max()
         return value.over(ibis.window(group_by=[self.rows.file_index, self.value(spec["per"])]))
 
-    def _compared(self, spec):
-        number = self._numeric(spec["of"])
-        return (number > spec["above"] if "above" in spec else number < spec["below"]).fill_null(False)
-
     def _cases(self, spec):
         branches = [(self.value(condition), self.value(value)) for condition, value in spec["cases"]]
         return ibis.cases(*branches, else_=self.value(spec["otherwise"]) if "otherwise" in spec else None)
@@ -226,7 +196,7 @@ class Reader:
         "captured": lambda self, spec: ibis.literal(self.match.captured.get(spec["captured"], "")).nullif(""),
         "first": _first,
         "sum": _sum,
-        "minus": _minus,
+        "minus": lambda self, spec: (parts := self._numerics(spec["minus"]))[0] - _total(parts[1:]),
         "product": lambda self, spec: math.prod(self._numerics(spec["product"])),
         "negative": lambda self, spec: -self._numeric(spec["negative"]),
         "absolute": lambda self, spec: self._numeric(spec["absolute"]).abs(),
@@ -240,18 +210,14 @@ class Reader:
         "once": _once,
         "total": _over,
         "shared": _over,
-        "above": _compared,
-        "below": _compared,
+        "above": lambda self, spec: (self._numeric(spec["of"]) > spec["above"]).fill_null(False),
+        "below": lambda self, spec: (self._numeric(spec["of"]) < spec["below"]).fill_null(False),
         "all": lambda self, spec: ibis.and_(*(self.value(part) for part in spec["all"])),
         "any": lambda self, spec: ibis.or_(*(self.value(part) for part in spec["any"])),
         "different": lambda self, spec: (self.value(spec["different"][0]) != self.value(spec["different"][1])).fill_null(False),
         "not": lambda self, spec: ~self.value(spec["not"]),
         "cases": _cases,
     }
-
-
-def _with_offset(text: ir.StringValue) -> ir.StringValue:
-    return text.re_replace("(?i)( UTC|Z)$", "+00:00")
 
 
 def _total(parts: list) -> ir.FloatingValue:

@@ -1,6 +1,7 @@
 """The contract with a raw file: what was wrong, said once and completely, and the rows that broke it set aside."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,23 +11,8 @@ import pandas as pd
 
 from helpers.schema import ORDER_STATUSES
 
-ADVICE = {
-    "date": "Write them as 2026-02-28, or set date_format under [sources.<name>] in client.toml.",
-    "future": "Correct the year, or say in which order day and month stand: day_first = true or false under [sources.<name>].",
-    "number": "Write them as 1234.56, or set decimal under [sources.<name>] in client.toml.",
-    "empty": "Fill them in; the workbook never invents a value.",
-    "currency": "Use ISO 4217 codes such as EUR, or set currency under [sources.<name>] in client.toml.",
-    "country": "Use ISO codes such as DE or country names, or leave the cell empty.",
-    "value": "Use one of the values listed.",
-    "status": "Say what they are under [sources.<name>.statuses] in client.toml, as in: shipped = \"paid\". "
-    f"The words are {', '.join(ORDER_STATUSES)}.",
-    "type": "Say what they are under [sources.<name>.types] in client.toml, as in: \"Gift sent\" = \"none\". "
-    "The words are sale, refund and none.",
-    "zone": "Set time_zone under [sources.<name>] in client.toml; it then holds for all times of the source.",
-    "flag": "Write yes or no.",
-    "sum": "Export the file again, whole.",
-    "line": "Open the file there: a value with a separator or a line break must stand in quotes.",
-}
+WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+ADVICE = WORDS["advice"] | {"status": f"{WORDS['advice']['status']} The words are {', '.join(ORDER_STATUSES)}."}
 BREAKS, SHOWN = "breaks ", "shown "
 NOTHING = ibis.null("string")
 

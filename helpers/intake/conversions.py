@@ -10,22 +10,11 @@ import ibis.expr.types as ir
 from babel import Locale
 from babel.core import get_global
 
+from helpers.intake.contract import WORDS
 from helpers.intake.recognise import plain
 from helpers.money import exponent
 
 COUNTRY_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "sv", "ja", "zh")
-COUNTRY_NAMES = {  # as exports write them, beside the names and codes babel knows; "" is no country
-    "uk": "GB", "greatbritain": "GB", "england": "GB", "scotland": "GB", "wales": "GB", "northernireland": "GB", "eire": "IE",
-    "unitedstatesofamerica": "US", "rsa": "ZA", "korea": "KR", "republicofkorea": "KR", "hongkong": "HK", "macau": "MO", "macao": "MO",
-    "turkey": "TR", "czechrepublic": "CZ", "holland": "NL", "thenetherlands": "NL", "russianfederation": "RU", "uae": "AE",
-    "channelislands": "JE", "mainlandchina": "CN", "中国大陆": "CN", "香港": "HK",
-    "unspecified": "", "unknown": "", "europeancommunity": "", "westindies": "", "international": "",
-}
-ZONES = {  # abbreviations that mean one offset wherever they are written; CST, IST and AST mean several
-    "UTC": 0, "GMT": 0, "WET": 0, "BST": 1, "WEST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3,
-    "EDT": -4, "EST": -5, "CDT": -5, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8, "HST": -10,
-    "SGT": 8, "HKT": 8, "AWST": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
-}  # fmt: skip
 MACROS = r"""
 CREATE OR REPLACE MACRO tidy(t) AS regexp_replace(regexp_replace(replace(regexp_replace(t,
     '[A-Z]{0,2}[$]|[\s\x{00A0}\x{202F}''’$€£¥₹₩₫฿]|^[A-Za-z]{3}|[A-Za-z]{3}$', '', 'g'), '−', '-'), '^\((.+)\)$', '-\1'), '^(.+)-$', '-\1');
@@ -74,24 +63,20 @@ def countries() -> dict[str, str]:
         names |= {plain(name): code for code, name in territories.items() if len(code) == 2 and code.isalpha()}
     iso3 = {three.casefold(): two[0] for three, two in get_global("territory_aliases").items() if len(three) == 3 and three.isalpha()}
     codes = {code.casefold(): code for code in Locale.parse("en").territories if len(code) == 2 and code not in ("ZZ", "EU", "UN")}
-    return names | iso3 | codes | COUNTRY_NAMES
+    ours = {name: code.replace("NONE", "") for code, several in WORDS["countries"].items() for name in several}
+    return names | iso3 | codes | ours
 
 
 @cache
 def zones() -> dict[str, str]:
     """Time zones by name and by abbreviation, plain, to a name DuckDB knows: "pdt" to Etc/GMT+7, whose sign POSIX turns."""
     names = {plain(name): name for name in available_timezones()}
-    return names | {plain(short): f"Etc/GMT{-hours:+d}" for short, hours in ZONES.items()}
+    return names | {plain(short): f"Etc/GMT{-int(hours):+d}" for hours, several in WORDS["zones"].items() for short in several}
 
 
 def in_words(text: ir.StringValue, words: dict[str, str]) -> ir.StringValue:
     """The word that a text stands for, null for a stranger."""
     return text.cases(*((key, str(word)) for key, word in words.items())) if words else ibis.null("string")
-
-
-def known_currencies() -> list[str]:
-    """All ISO 4217 codes that babel knows."""
-    return sorted(get_global("all_currencies"))
 
 
 def plausible(moment: ir.TimestampValue) -> ir.TimestampValue:
@@ -111,7 +96,8 @@ def latest(covered_through: date | None = None) -> date:
 
 def minor_factor(currency: ir.StringValue) -> ir.FloatingValue:
     """Minor units in one unit of a currency: 100, 1 for JPY, 1000 for KWD."""
-    return currency.cases(*((code, 10.0 ** exponent(code)) for code in known_currencies() if exponent(code) != 2), else_=100.0)
+    known = sorted(get_global("all_currencies"))
+    return currency.cases(*((code, 10.0 ** exponent(code)) for code in known if exponent(code) != 2), else_=100.0)
 
 
 def minor_units(amount: ir.FloatingValue, currency: ir.StringValue) -> ir.IntegerValue:

@@ -1,6 +1,8 @@
 """Taking a person out of a raw file, whatever its kind: rows of orders lose the person, other rows go."""
 
+import copy
 import csv
+import itertools
 import json
 import zipfile
 from collections.abc import Callable, Iterable
@@ -27,10 +29,6 @@ class Plan(NamedTuple):
     kept: frozenset | None = None
     place: int | None = None
 
-    def order_of(self, row):
-        """The number of the order that a row belongs to, if it names one."""
-        return row[self.place] if self.place is not None and len(row) > self.place else None
-
 
 def plan(match: recognise.Match | None, header: list[str]) -> Plan:
     """What stays of a person's rows in a file with this header: of orders and refunds what the tables need, of all else nothing."""
@@ -46,11 +44,15 @@ def plan(match: recognise.Match | None, header: list[str]) -> Plan:
 
 def change(the: Plan, rows: Iterable, is_person: Callable, nothing="") -> Callable:
     """What to make of each row of a file: the row, None to drop it, or the row with the person blanked."""
-    mine = {the.order_of(row) for row in rows if any(map(is_person, row))} - {None, ""}
+    def order_of(row):
+        """The number of the order that a row belongs to, if it names one."""
+        return row[the.place] if the.place is not None and len(row) > the.place else None
+
+    mine = {order_of(row) for row in rows if any(map(is_person, row))} - {None, ""}
 
     def without(row):
         """The row without the person: itself, None, or with the cells blanked that tell of them."""
-        if not any(map(is_person, row)) and the.order_of(row) not in mine:
+        if not any(map(is_person, row)) and order_of(row) not in mine:
             return row
         if the.kept is None:
             return None
@@ -140,46 +142,42 @@ def _fill(rows: list, kept: list[list[tuple]]) -> None:
 def from_json(one, is_person: Callable) -> int:
     """Take a person out of JSON: out of the records of orders, and the items of any list that hold the person."""
     document, lines = unpack.json_document(one.raw.path)
-    count, records = 0, unpack.records(document) if isinstance(document, list | dict) else []
-    header = list(dict.fromkeys(key for record in records if isinstance(record, dict) for key in unpack.flat(record)))
-    the, alone = plan(one.match, header), bool(records) and records[0] is document
+    records = [each for each in unpack.records(document) if isinstance(each, dict)] if isinstance(document, list | dict) else []
+    header = list(dict.fromkeys(itertools.chain.from_iterable(map(unpack.flat, records))))
+    the, count = plan(one.match, header), 0
 
-    def anywhere(value) -> bool:
-        """Whether the person stands in a value or anywhere below it."""
-        below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        return is_person(value) or any(map(anywhere, below))
+    def holds(value, in_lists: bool) -> bool:
+        """Whether the person stands in a value or below it."""
+        if isinstance(value, list):
+            return in_lists and any(holds(item, True) for item in value)
+        return any(holds(v, in_lists) for v in value.values()) if isinstance(value, dict) else is_person(value)
 
-    def blanked(value, key: str):
-        """A record of an order with what the tables do not need emptied."""
-        if isinstance(value, dict):
-            return {k: blanked(v, f"{key}.{k}" if key else k) for k, v in value.items()}
-        return None if key not in names or anywhere(value) else value
+    def blank(record: dict, above: str = "") -> None:
+        """Empty what the tables do not need of the record of an order."""
+        for key, value in record.items():
+            if isinstance(value, dict):
+                blank(value, f"{above}{key}.")
+            elif f"{above}{key}" not in names or holds(value, True):
+                record[key] = None
 
     def without(value):
-        """The value without the items of its lists that hold the person."""
+        """The value without the items of its lists that hold the person; lists in an item are looked through on their own."""
         nonlocal count
         if isinstance(value, list):
-            kept = [item for item in value if not holds(item)]
+            kept = [item for item in value if not holds(item, False)]
             count += len(value) - len(kept)
             return [without(item) for item in kept]
         return {k: without(v) for k, v in value.items()} if isinstance(value, dict) else value
 
-    def holds(item) -> bool:
-        """Whether the person stands in an item itself; lists in it are looked through on their own."""
-        if isinstance(item, dict):
-            return any(holds(v) for v in item.values() if not isinstance(v, list))
-        return is_person(item)
-
     if the.kept is not None:
-        names, number = {header[k] for k in the.kept}, header[the.place] if the.place is not None else None
-        orders = [unpack.flat(record).get(number) if isinstance(record, dict) else None for record in records]
-        mine = {order for order, record in zip(orders, records, strict=True) if anywhere(record)} - {None, ""}
-        for k, (order, record) in enumerate(zip(orders, records, strict=True)):
-            if isinstance(record, dict) and (anywhere(record) or order in mine):
-                after = blanked(record, "")
-                count += after != record
-                records[k] = after
-        document = records[0] if alone else document
+        names, number = {header[k] for k in the.kept}, None if the.place is None else header[the.place]
+        orders = [unpack.flat(record).get(number) for record in records]
+        mine = {order for order, record in zip(orders, records, strict=True) if holds(record, True)} - {None, ""}
+        for order, record in zip(orders, records, strict=True):
+            if holds(record, True) or order in mine:
+                before = copy.deepcopy(record)
+                blank(record)
+                count += record != before
     document = without(document)
     if count:
         texts = [json.dumps(line, ensure_ascii=False) for line in (document if lines else [document])]
@@ -193,13 +191,12 @@ def from_parquet(one, is_person: Callable) -> int:
     the, mine = plan(one.match, table.column_names), np.zeros(len(table), dtype=bool)
     for column in table.columns:
         if len(found := _of_person(column, is_person)):
-            mine |= np.asarray(pc.fill_null(pc.is_in(column.cast(pa.string()), found), False))
+            mine |= np.asarray(pc.is_in(column.cast(pa.string()), found))
     if not mine.any():
         return 0
     if the.place is not None:
         orders = table.column(the.place)
-        theirs = pc.drop_null(orders.filter(pa.array(mine)).unique())
-        mine |= np.asarray(pc.fill_null(pc.is_in(orders, theirs), False))
+        mine |= np.asarray(pc.is_in(orders, pc.drop_null(orders.filter(pa.array(mine)).unique())))
     if the.kept is None:
         table = table.filter(pa.array(~mine))
     else:
@@ -214,9 +211,8 @@ def from_parquet(one, is_person: Callable) -> int:
 def _of_person(column: pa.ChunkedArray, is_person: Callable) -> pa.Array:
     """The distinct texts of a column that are the person's; none in a column of another kind."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return pa.array([], pa.string())
-    return pa.array([text for text in column.cast(pa.string()).unique().to_pylist() if is_person(text)], pa.string())
+    texts = column.cast(pa.string()).unique().to_pylist() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else []
+    return pa.array([text for text in texts if is_person(text)], pa.string())
 
 
 ERASE = {"csv": from_csv, "xlsx": from_xlsx, "json": from_json, "parquet": from_parquet}

@@ -33,11 +33,6 @@ class Found:
     note: str = ""
 
     @property
-    def left_out(self) -> bool:
-        """Whether client.toml leaves it out; what forgets a person looks into it all the same."""
-        return self.terms.skip
-
-    @property
     def alike(self) -> tuple:
         """What files must share to be read in one go."""
         if self.raw.kind == "parquet":
@@ -58,26 +53,24 @@ def find(settings: Settings, folder: Path, workbench: Path) -> list[Found]:
         if terms.active and terms.url:
             found.append(_from_database(name, terms, formats, workbench))
         elif terms.active and not terms.skip and name not in taken:
-            pattern = terms.files if isinstance(terms.files, str) else ", ".join(terms.files)
+            pattern = ", ".join(_patterns(terms))
             advice = "Put the export there, or set active = false for a source that has ended."
             problem = Problem(f"[sources.{name}]", f"no file named {pattern} is in {folder.name}/", advice)
             found.append(Found(read.Raw(folder / pattern, pattern, "csv"), name, terms, problem=problem))
-    return [replace(one, index=index) for index, one in enumerate(_with_names_checked(found))]
-
-
-def _with_names_checked(found: list[Found]) -> list[Found]:
-    """The files; the first of a source whose columns or conditions in client.toml name what is not there says so."""
     for name in {one.source for one in found if one.terms.columns or one.terms.where}:
         places = [k for k, one in enumerate(found) if one.source == name and one.match]
-        if places and (problem := recognise.misnamed([found[k] for k in places])):
+        if places and (problem := recognise.misnamed([found[k] for k in places])):  # the first file says it for all
             found[places[0]] = replace(found[places[0]], problem=problem)
-    return found
+    return [replace(one, index=index) for index, one in enumerate(found)]
+
+
+def _patterns(terms: Source) -> list[str]:
+    return [terms.files] if isinstance(terms.files, str) else terms.files
 
 
 def _source_of(file: str, settings: Settings) -> tuple[str, Source]:
     for name, terms in settings.sources.items():
-        patterns = [terms.files] if isinstance(terms.files, str) else terms.files
-        if any(pattern and (Path(file).match(pattern) or file == pattern) for pattern in patterns):
+        if any(pattern and (Path(file).match(pattern) or file == pattern) for pattern in _patterns(terms)):
             return name, terms
     return "", Source(files=file)
 
@@ -95,8 +88,8 @@ def _recognised(raw: read.Raw, name: str, terms: Source, formats: dict, workbenc
     as_found = partial(Found, raw, name, terms)
     if terms.format and terms.format not in formats:
         meant = f"Did you mean {close}? " if (close := nearest(terms.format, formats)) else ""
-        advice = f"{meant}Known: {', '.join(sorted(formats))}."
-        return as_found(problem=Problem(f"[sources.{name}]", f"there is no format '{terms.format}'", advice))
+        what = f"there is no format '{terms.format}'"
+        return as_found(problem=Problem(f"[sources.{name}]", what, f"{meant}Known: {', '.join(sorted(formats))}."))
     candidates, header = {terms.format: formats[terms.format]} if terms.format else formats, []
     try:
         if raw.kind == "xlsx":
@@ -131,7 +124,7 @@ def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbe
     for sheet, (best, _layout) in fits.items():
         rows[best.format.name] += sheet.rows
     main = max(rows, key=lambda form: ("orders" in candidates[form].tables, rows[form]))
-    mine = [(sheet, fits[sheet][1].skip) for sheet in sheets if sheet in fits and fits[sheet][0].format.name == main]
+    mine = [(sheet, layout.skip) for sheet, (best, layout) in fits.items() if best.format.name == main]
     best, layout, path = *fits[mine[0][0]], mine[0][0].path
     if len(mine) > 1:
         path = workbench / f"{raw.key}.csv"
@@ -140,18 +133,15 @@ def _in_sheets(raw: read.Raw, name: str, terms: Source, candidates: dict, workbe
     read_too = [sheet for sheet, _line in mine]
     other = {sheet: fits[sheet][0].format.title if sheet in fits else f"{sheet.rows:,} rows" for sheet in sheets if sheet not in read_too}
     named, only = ", ".join(f"{sheet.title} ({what})" for sheet, what in other.items()), ", ".join(sheet.title for sheet in read_too)
-    note = f"of its sheets only {only} {'is' if len(mine) == 1 else 'are'} read, not {named}"
-    note = f"{note}. If data stand there, save that sheet as a file of its own." if other else ""
+    note = f"of its sheets only {only} {'is' if len(mine) == 1 else 'are'} read, not {named}. If data stand there"
+    note = f"{note}, save that sheet as a file of its own." if other else ""
     return Found(raw, name or best.format.channel, terms, best, layout, path, note=note)
 
 
 def _encoding(path: Path, form: recognise.Format, of_header: str) -> str | None:
     """The encoding of a whole file: its header's, else the first of the format's that makes sense; Japanese only if it is."""
     encodings = [of_header, *form.rule("encodings", ["utf-8", "cp1252"])]
-    encoding = read.whole_file_encoding(path, encodings)
-    if encoding == JAPANESE and not _is_japanese(path, form):
-        return read.whole_file_encoding(path, [one for one in encodings if one != JAPANESE])
-    return encoding
+    return next((one for one in encodings if (_is_japanese(path, form) if one == JAPANESE else read.decodes(path, one))), None)
 
 
 def _is_japanese(path: Path, form: recognise.Format) -> bool:
@@ -159,38 +149,36 @@ def _is_japanese(path: Path, form: recognise.Format) -> bool:
     is misread as Japanese never has, and unless the format is known to come in Japanese there is kana among them."""
     common = wide = 0
     kana = JAPANESE in form.rule("encodings", [])
-    try:
-        with path.open(encoding=JAPANESE) as text:
-            for line in text:
-                found = [c for c in line if ord(c) > 0x2000 and not "｡" <= c <= "ﾟ"]
-                wide += len(found)
-                common += sum(c.encode(JAPANESE)[0] < 0xA0 for c in found)
-                kana = kana or any("ぁ" <= c <= "ヺ" for c in found)
-    except UnicodeDecodeError:
+    if not read.decodes(path, JAPANESE):
         return False
+    with path.open(encoding=JAPANESE) as text:
+        for line in text:
+            found = [c for c in line if ord(c) > 0x2000 and not "｡" <= c <= "ﾟ"]
+            wide += len(found)
+            common += sum(c.encode(JAPANESE)[0] < 0xA0 for c in found)
+            kana = kana or any("ぁ" <= c <= "ヺ" for c in found)
     return kana and 2 * common > wide
 
 
 def unread_files(folder: Path) -> dict[str, str]:
     """Files of a folder, by name, that are in no way the workbook reads, each with what it is and what to do about it."""
     found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        file = path.relative_to(folder)
-        if path.suffix.lower() in read.SUFFIXES or any(part.startswith((".", "~$")) for part in file.parts):
+    for path in read.visible(folder):
+        if path.suffix.lower() in read.SUFFIXES or not path.is_file():
             continue
         said = f"{path.suffix or 'a file without an ending'} is no table. If it holds data, save it as CSV or .xlsx."
         if path.suffix.lower() in ARCHIVES:
             said = f"an archive{_members(path)}. Unpack it here and take the archive away."
         elif path.suffix.lower() in WORKBOOKS:
             said = "a workbook of another kind. Save it as .xlsx or CSV."
-        found[str(file)] = f"it is not read: {said}"
+        found[str(path.relative_to(folder))] = f"it is not read: {said}"
     return found
 
 
 def notes_on(found: Iterable, folder: Path) -> dict[str, str]:
     """By file of a folder, what of it is not read and what to do: whole files, sheets of workbooks, payments left out."""
     said = {one.raw.file: one.note for one in found if one.note}
-    said |= {one.raw.file: f"it is left out: [sources.{one.source}] says {LEAVE_OUT}." for one in found if one.left_out}
+    said |= {one.raw.file: f"it is left out: [sources.{one.source}] says {LEAVE_OUT}." for one in found if one.terms.skip}
     return said | unread_files(folder)
 
 

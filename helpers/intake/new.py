@@ -1,35 +1,26 @@
 """A new client's folder: the template as it is, or filled in from a folder of exports."""
 
+import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from helpers.intake import build, overlaps, read, unpack
-from helpers.intake.contract import IntakeError
+from helpers.intake.contract import WORDS, IntakeError
 from helpers.intake.find import LEAVE_OUT, unread_files
 from helpers.intake.stores import Store, stores, zones_of
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
-PAGES = {
-    "retention_costs": "03, 05 and 08 (retention_costs.csv)",
-    "acquisition_spend": "03, 04 and 05 (the ad platforms' daily exports)",
-    "surveys": "03, 05 and 08 (surveys.csv)",
-    "campaigns": "07 (campaigns.csv)",
-    "tickets": "06 (the help desk's export)",
-    "engagement": "06 (engagement.csv)",
-    "subscriptions": "02 and 04, recurring revenue (subscriptions.csv)",
-}
 
 
 class NewClient(NamedTuple):
     """The folder made, and what was found in the exports, in lines to print."""
 
     folder: Path
-    found: Sequence[str] = ()
+    found: list[str]
 
 
 def new_client(name: str, raw: Path | None = None) -> NewClient:
@@ -46,7 +37,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     (folder / "raw").mkdir(exist_ok=True)
     _write(folder, {"name": name.replace("-", " ").title()}, "")
     if raw is None:
-        return NewClient(folder)
+        return NewClient(folder, [])
     given, aside = _copied(raw, folder / "raw")
     settings = load_settings(name)
     with build.workbench(settings, folder / "raw") as (con, scratch):
@@ -57,7 +48,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]
     said += [str(IntakeError(problems))] if problems else []
     supplied = {target for batch in batches for target in batch.tables}
-    lacking = {table.replace("_", " "): pages for table, pages in PAGES.items() if table not in supplied}
+    lacking = {table.replace("_", " "): pages for table, pages in WORDS["pages"].items() if table not in supplied}
     missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]
     if shops:
         _write(folder, _guesses(shops), _sections(shops, missing))
@@ -104,8 +95,8 @@ def _grouped(shops: list[Store]) -> list[str]:
             named = ", ".join(store.names[:3]) + (f" … ({len(store.names)} files)" if len(store.names) > 3 else "")
             said = f"{named} are read as one store's: {store.why}"
             lines.append(f"{said}. If they are several stores', give each its own [sources.…] with its files in client.toml.")
-    for form in dict.fromkeys(store.format for store in shops):
-        alike = [", ".join(store.files) for store in shops if store.format == form]
+    for form in dict.fromkeys(store.format.name for store in shops):
+        alike = [", ".join(store.files) for store in shops if store.format.name == form]
         if len(alike) > 1:
             said = f"{'; '.join(alike)} are read as {len(alike)} stores: their names, order numbers or currencies differ"
             lines.append(f"{said}. If they are one store's, list the files of all under one [sources.…] in client.toml.")
@@ -116,21 +107,19 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
     """The sources of client.toml as found, and what is missing, as comments."""
     lines, taken = ["# --- where the data come from, as found in the exports ---"], set()
     for store in sorted(stores, key=lambda store: -max(name.count("/") for name in store.files)):  # a bare name takes those in folders too
-        key = re.sub(r"[^a-z0-9]+", "-", store.channel.lower())
-        part = [ascii_part for word in store.words if (ascii_part := re.sub(r"[^a-z0-9]+", "", word))]
-        if part and sum(other.channel == store.channel for other in stores) > 1:
-            key = "-".join([key, *part])
+        key = re.sub(r"[^a-z0-9]+", "-", store.format.channel.lower())
+        if sum(other.format.channel == store.format.channel for other in stores) > 1:
+            key = "-".join([key, *filter(None, (re.sub(r"[^a-z0-9]+", "", word) for word in store.words))])
         key = next(name for name in (key, *(f"{key}-{k}" for k in range(2, 999))) if name not in taken)
         taken.add(key)
-        files = ", ".join(f'"{_escaped(name)}"' for name in store.files)
-        files = files if len(store.files) == 1 else f"[{files}]"
+        files = json.dumps(store.files if len(store.files) > 1 else store.files[0], ensure_ascii=False)
         off = [f"# {LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
-            "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format}"',
+            "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format.name}"',
             f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
-            *(off if store.payments else []),
+            *(off if store.format.rule("payments") else []),
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
 
@@ -139,12 +128,8 @@ def _write(folder: Path, values: dict[str, str], sections: str) -> None:
     path = folder / "client.toml"
     text = path.read_text(encoding="utf-8")
     for key, value in values.items():
-        text = re.sub(rf'^{key} = "[^"]*"', lambda found, k=key, v=value: f'{k} = "{_escaped(v)}"', text, count=1, flags=re.MULTILINE)
+        text = re.sub(rf'^{key} = "[^"]*"', lambda found, k=key, v=value: f'{k} = "{v}"', text, count=1, flags=re.MULTILINE)
     if sections:
         start, end = text.index("# --- where the data come from ---"), text.index("# --- what can be done")
         text = f"{text[:start]}{sections}\n{text[end:]}"
     path.write_text(text, encoding="utf-8")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -12,7 +12,7 @@ from helpers.intake import privacy
 from helpers.intake.find import LEAVE_OUT
 from helpers.intake.reconcile import AMOUNT, DAY, LEFT_OUT
 from helpers.intake.targets import stored
-from helpers.money import exponent
+from helpers.money import exponent, to_major
 
 ONCE = {  # lines that stand in several files count once
     "refunds": "refund", "returns": "return", "retention_costs": "cost line", "subscriptions": "subscription movement",
@@ -88,12 +88,10 @@ def _spend(rows: ir.Table) -> ir.Table:
 def _of_orders(con, orders: ir.Table, names: dict[int, str]) -> list[str]:
     found = orders.group_by("source_name", "order_id").aggregate(files=_.file_index.nunique(), winner=_.file_index.argmax(_.version))
     counts = con.to_pandas(found.filter(_.files > 1).group_by("winner").aggregate(n=_.count()).order_by("winner"))
-    if counts.empty:
-        return []
     total, whose = counts.n.sum(), ", ".join(f"{names[one.winner]} for {one.n:,}" for one in counts.head(5).itertuples())
     more = f" and {len(counts) - 5} more files" if len(counts) > 5 else ""
     stand = "1 order stands" if total == 1 else f"{total:,} orders stand"
-    return [f"{stand} in more than one export; the newest export's version counts: {whose}{more}."]
+    return [f"{stand} in more than one export; the newest export's version counts: {whose}{more}."] if total else []
 
 
 def _said(con, left: ir.Table, target: str, names: dict[int, str]) -> list[str]:
@@ -119,8 +117,7 @@ def _said(con, left: ir.Table, target: str, names: dict[int, str]) -> list[str]:
 
 
 def _money(minor: int, currency: str) -> str:
-    digits = exponent(currency) if not pd.isna(currency) else 0
-    return f"{minor / 10**digits:,.{digits}f} {currency}"
+    return f"{to_major(minor, currency):,.{exponent(currency)}f} {currency}"
 
 
 def sold(batches: list) -> ir.Table | None:
@@ -135,18 +132,14 @@ def sold(batches: list) -> ir.Table | None:
 
 
 def doubled(con, orders: ir.Table) -> list[str]:
-    """What counts twice of the columns of sold(), in sentences that say how many, an example, and what to do.
-
-    Two shops may give the same number to orders of different days: only a number that stands in both within a day is one order.
-    """
+    """What counts twice of the columns of sold(), in sentences that say how many, an example, and what to do."""
     return [*_shared_orders(con, orders), *_payments(con, orders)]
 
 
 def _shared_orders(con, orders: ir.Table) -> list[str]:
+    """Orders whose number stands in two sources of one format within a day: two shops may give one number to orders of different days."""
     names = con.to_pandas(orders.select("source_name", "format_name").distinct())
-    several = [form for form, mine in names.groupby("format_name") if len(mine) > 1]
-    if not several:
-        return []
+    several = names.loc[names["format_name"].duplicated(), "format_name"].tolist()
     rows = orders.filter(orders.format_name.isin(several)).select("source_name", "format_name", "order_id", "ordered_at")
     other = rows.view()
     one = (rows.order_id == other.order_id, rows.format_name == other.format_name, rows.source_name < other.source_name)

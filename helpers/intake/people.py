@@ -1,6 +1,5 @@
 """Persons: the way back from pseudonyms to addresses for one action list, and erasing somebody from everything a client has."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -33,9 +32,8 @@ def contacts(client: str, month: str, raw: Path | None = None) -> Path:
     known = addresses(settings, raw)
     listed.insert(0, "email", listed["customer_id"].map(known).map(defused, na_action="ignore"))
     out = path.with_name(f"{month}-contacts.csv")
-    handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        listed.dropna(subset="email").to_csv(file, index=False)
+    out.touch(0o600)
+    listed.dropna(subset="email").to_csv(out, index=False)
     return out
 
 
@@ -58,12 +56,10 @@ def addresses(settings: Settings, raw: Path | None = None) -> dict[str, str]:
 
 
 def forget(client: str, email: str) -> str:
-    """Erase a person from a client's data and say what was touched.
+    """Erase a person from a client's data and say what was touched, and what could not be searched.
 
     Rows of orders and refunds stay, for the books, with every cell emptied that the tables do not need; all other rows of the
-    person are deleted. Tables and action lists lose the pseudonym, rejected rows the address. A name without the address, in a
-    note of somebody else's order say, cannot be found. Exports outside data/<client>/raw are not touched; files in it that the
-    workbook does not read, and databases, are named as not searched.
+    person are deleted. A name without the address, in a note of somebody else's order say, cannot be found.
     """
     settings = load_settings(client)
     gmail = settings.privacy.gmail_aliases

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import ibis
@@ -25,19 +26,12 @@ PLACEHOLDERS = (
 
 
 def client_key(client: str) -> bytes:
-    """The client's secret key, made on first use in a file only its owner may read, in $WORKBOOK_KEYS or the user's settings folder.
-
-    Lose the key and every pseudonym changes; to rotate it, delete the file and build again (data/README.md).
-    """
+    """The client's secret key, made on first use in a file only its owner may read, in $WORKBOOK_KEYS or the user's settings folder."""
     usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "retention-workbook" / "keys"
     path = Path(os.environ.get("WORKBOOK_KEYS") or usual) / f"{checked_name(client)}.key"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return client_key(client)
-        with os.fdopen(handle, "w") as file:
+        with suppress(FileExistsError), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(32))
     key = bytes.fromhex(path.read_text().strip())
     if len(key) < 32:
@@ -54,16 +48,13 @@ def normalised(email: str, gmail_aliases: bool = False) -> str:
     ('anna.b@example.com', 'anna@gmail.com')
     """
     text = unicodedata.normalize("NFKC", email).strip().casefold()
-    name, at, domain = text.rpartition("@")
-    if gmail_aliases and domain in ("gmail.com", "googlemail.com"):
-        text = name.split("+")[0].replace(".", "") + at + "gmail.com"
-    return text
+    name, _at, domain = text.rpartition("@")
+    aliased = gmail_aliases and domain in ("gmail.com", "googlemail.com")
+    return f"{name.split('+')[0].replace('.', '')}@gmail.com" if aliased else text
 
 
 def pseudonym(key: bytes, identity: str) -> str:
     """The keyed hash that stands for an identity in every table: the first 60 bits of HMAC-SHA256 in base 32.
-
-    Among five million buyers, two share one by chance once in 90,000 clients.
 
     >>> pseudonym(bytes(32), "anna@example.com")
     '4q73z7f5ibxa'
@@ -84,20 +75,15 @@ def is_placeholder(email: str) -> bool:
 def buyer(rows: ir.Table) -> ir.StringValue:
     """Who bought, as the source says: e:<e-mail>, a:<source>:<account, or what it gives for one>, or null."""
     email, account, own = (rows[c] if c in rows.columns else ibis.null("string") for c in ("email", "account", "customer_id"))
-    mail = email.strip().lower()
-    named = ibis.literal("a:").concat(rows.source_name, ":", ibis.coalesce(account, own).strip())
-    return ibis.cases(
-        (mail.re_search(EMAIL_SHAPE), ibis.literal("e:").concat(mail)),
-        (ibis.coalesce(account, own).strip().nullif("").notnull(), named),
-        else_=ibis.null("string"),
-    )
+    mail, other = email.strip().lower(), ibis.coalesce(account, own).strip().nullif("")
+    named = ibis.literal("a:").concat(rows.source_name, ":", other)
+    return mail.re_search(EMAIL_SHAPE).fill_null(False).ifelse(ibis.literal("e:").concat(mail), named)
 
 
 def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
-    """buyer → customer_id and identity_scope, each distinct buyer hashed once; placeholders have none.
+    """buyer → customer_id and identity_scope, each distinct buyer hashed once; a placeholder has no id and scope none.
 
-    Placeholder addresses are kept in the table with scope none, so that they can be counted. An account that is the
-    pseudonym of another buyer is that buyer: a list made by the workbook has come back.
+    An account that is the pseudonym of another buyer is that buyer: a list made by the workbook has come back.
     """
     key, gmail = client_key(settings.client), settings.privacy.gmail_aliases
 
@@ -109,8 +95,7 @@ def buyers_table(con, found: list[ir.Column], settings: Settings) -> ir.Table:
         mail = normalised(who[2:], gmail)
         return "" if is_placeholder(mail) else pseudonym(key, mail)
 
-    every = ibis.union(*(t.filter(t.buyer.notnull()).select("buyer") for t in found)).distinct()
-    every = con.create_table("distinct_buyers", every)
+    every = con.create_table("distinct_buyers", ibis.union(*(t.filter(t.buyer.notnull()).select("buyer") for t in found)).distinct())
     known = con.create_table("buyers", every.mutate(customer_id=hashed(every.buyer).nullif("")))
     given = known.select("buyer", own=known.buyer.re_extract("^a:[^:]*:([a-z2-7]+)$", 1))
     returned = given.filter(_.own.length() == LENGTH).semi_join(known, [("own", "customer_id")])

@@ -1,11 +1,10 @@
 """The few things a table of columns cannot say, each named in the format file that needs it."""
 
 import re
-from contextlib import suppress
-from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 
 from helpers.intake import conversions
 from helpers.intake.contract import IntakeError, Problem
@@ -19,21 +18,6 @@ MONTHS, MONTH_DAYS = 12, 31
 FAR = 2  # times as far apart: days read in the wrong order scatter over the year
 
 
-def once_across(con, rows: ir.Table, match, name: str) -> ir.Table:
-    """Rows with `repeated` set where the same line already stands in an earlier part (sheet) of the file.
-
-    A line that stands twice in one part and twice in another counts twice: the k-th copy in one part is the k-th copy in the
-    other.
-    """
-    part = match.columns.get("part")
-    if part is None:
-        return rows
-    names = [c for c in rows.columns if c not in ("row", "file_index", part)]
-    numbered = rows.mutate(copy=ibis.row_number().over(ibis.window(group_by=[*names, part], order_by=["file_index", "row"])))
-    first = numbered[part].min().over(ibis.window(group_by=[*names, "copy"]))
-    return con.create_table(f"{name}_once", numbered.mutate(repeated=numbered[part] != first).drop("copy"))
-
-
 def decimal_mark(con, rows: ir.Table, match) -> str:
     """The decimal mark of a file whose format lets the account's language decide; refused when it cannot be told."""
     form = match.format
@@ -43,7 +27,7 @@ def decimal_mark(con, rows: ir.Table, match) -> str:
     shapes = {"comma": r"^[^,]*,\d{1,2}\D*$|\.\d{3},", "point": r"^[^.]*\.\d{1,2}\D*$|,\d{3}\.", "either": r"^-?\d{1,3}[.,]\d{3}\D*$"}
     written = {key: ibis.or_(*(rows[n].re_search(shape).fill_null(False) for n in names)).any() for key, shape in shapes.items()}
     found = con.to_pandas(rows.aggregate(**written)).iloc[0]
-    comma, point, either = (found[key] is True or bool(found[key] == True) for key in shapes)  # noqa: E712  null in an empty file
+    comma, point, either = found.eq(True)  # null in an empty file
     if (comma and point) or (either and not comma and not point):
         what = "both 1.5 and 1,5 are written" if comma else "'1,234' could be more than a thousand or less than two"
         raise IntakeError({form.name: [Problem(", ".join(names), what, 'Set decimal = "." or "," under [sources.<name>] in client.toml.')]})
@@ -107,24 +91,20 @@ def _against(days: list[tuple[int, int, int]], day_first: bool) -> str:
     """What speaks against the documented order of day and month, "" if nothing: days to come, or days far apart."""
     taken, other = _dates(days, day_first), _dates(days, not day_first)
     order, latest = "day first" if day_first else "month first", conversions.latest()
-    future, future_else = (sum(day > latest for day in read) for read in (taken, other))
-    if not taken or future_else > future:
+    future, future_else = (sum(day.date() > latest for day in read) for read in (taken, other))
+    if taken.empty or future_else > future:
         return ""
+    said = f"; read {order}, as this export usually is"
     if future > future_else:
-        lie = "lies" if future == 1 else "lie"
-        return f"; read {order}, as this export usually is, {future:,} of {len(taken):,} days {lie} in the future"
+        return f"{said}, {future:,} of {len(taken):,} days {'lies' if future == 1 else 'lie'} in the future"
     span, span_else = ((max(read) - min(read)).days for read in (taken, other))
     if span <= MONTH_DAYS or span_else > FAR * span:
         return ""
     if span_else * FAR < span:
-        return f"; read {order}, as this export usually is, they are spread over {span:,} days, the other way over {span_else:,}"
-    return f"; read {order}, as this export usually is, or the other way, they are spread over {span:,} days and {span_else:,}"
+        return f"{said}, they are spread over {span:,} days, the other way over {span_else:,}"
+    return f"{said}, or the other way, they are spread over {span:,} days and {span_else:,}"
 
 
-def _dates(days: list[tuple[int, int, int]], day_first: bool) -> list[date]:
-    found = []
-    for a, b, year in days:
-        day, month = (a, b) if day_first else (b, a)
-        with suppress(ValueError):
-            found.append(date(year, month, day))
-    return found
+def _dates(days: list[tuple[int, int, int]], day_first: bool) -> pd.Series:
+    parts = pd.DataFrame(days, columns=["day", "month", "year"] if day_first else ["month", "day", "year"])
+    return pd.to_datetime(parts, errors="coerce").dropna()

@@ -19,7 +19,6 @@ def chunks(path: Path) -> Iterator[bytes]:
 
 
 def _physical_lines(path: Path) -> int:
-    """The lines of a file, whatever stands in quotes."""
     lines, last = 0, b"\n"
     for last in chunks(path):
         lines += last.count(b"\n")

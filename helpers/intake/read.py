@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 from helpers.intake import quotes, repeats, unpack
 from helpers.intake.contract import NOTHING, IntakeError, Problem
 
-TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
-SUFFIXES = TEXT_SUFFIXES | {".xlsx", ".json", ".parquet"}
+SUFFIXES = {".csv", ".tsv", ".txt", ".xlsx", ".json", ".parquet"}
 ENCODINGS = ("utf-8", "cp932", "cp1252")
 DELIMITERS = ",\t;|"
 HEADER_LINES = 25
@@ -62,16 +61,21 @@ def raw_files(folder: Path) -> list[Raw]:
     """The files of a folder that hold tables, by name. A link that leaves the folder is refused; hidden files are not data."""
     if not folder.is_dir():
         raise IntakeError({str(folder): [Problem("the folder", "it does not exist", "Put the exports there.")]})
-    found, inside = [], folder.resolve()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() or p.is_symlink()):
-        relative = path.relative_to(folder)
-        if any(part.startswith((".", "~$")) for part in relative.parts) or path.suffix.lower() not in SUFFIXES:
+    found = []
+    for path in visible(folder):
+        file, kind = str(path.relative_to(folder)), path.suffix.lower().removeprefix(".")
+        if path.suffix.lower() not in SUFFIXES:
             continue
-        if not path.resolve().is_relative_to(inside):
-            raise IntakeError({str(relative): [Problem("the file", "it is a link that leaves the folder", "Copy the file itself.")]})
-        kind = "csv" if path.suffix.lower() in TEXT_SUFFIXES else path.suffix.lower().removeprefix(".")
-        found.append(Raw(path, str(relative), kind))
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise IntakeError({file: [Problem("the file", "it is a link that leaves the folder", "Copy the file itself.")]})
+        found.append(Raw(path, file, "csv" if kind in ("tsv", "txt") else kind))
     return found
+
+
+def visible(folder: Path) -> list[Path]:
+    """The files of a folder and the folders in it, by name, without those that are hidden or that a spreadsheet has open."""
+    every = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    return sorted(path for path in every if not any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts))
 
 
 def database_table(name: str, url: str, table: str, workbench: Path) -> Raw:
@@ -99,8 +103,7 @@ def layouts(raw: Raw, workbench: Path) -> Iterator[tuple[Path, Layout]]:
         return
     if raw.kind == "json":
         path = workbench / f"{raw.key}.csv"
-        if not path.exists():
-            unpack.from_json(raw, path)
+        unpack.from_json(raw, path)
     yield from ((path, layout) for layout in text_layouts(path))
 
 
@@ -111,7 +114,12 @@ def text_layouts(path: Path) -> Iterator[Layout]:
     for encoding in encodings:
         with suppress(UnicodeDecodeError):
             text = codecs.getincrementaldecoder(encoding)().decode(sample).replace("\0", "").removeprefix("\ufeff")
-            yield from _header_lines(text, encoding)
+            lines = text.splitlines()[:HEADER_LINES]
+            for number, line in enumerate(lines):
+                delimiter = max(DELIMITERS, key=line.count)
+                with suppress(csv.Error, StopIteration):
+                    reader = csv.reader(lines[number:], delimiter=delimiter)
+                    yield Layout(encoding, delimiter, tuple(next(reader)), number + reader.line_num)
 
 
 def is_empty(found) -> bool:
@@ -122,14 +130,12 @@ def is_empty(found) -> bool:
     return len(sample) < SAMPLE_BYTES and len(sample.rstrip().splitlines()) <= found.layout.skip
 
 
-def whole_file_encoding(path: Path, encodings: list[str]) -> str | None:
-    """The first of the encodings in which every byte of the file makes sense."""
-    for encoding in encodings:
-        with suppress(UnicodeDecodeError):
-            for _text in codecs.iterdecode(quotes.chunks(path), encoding):
-                pass
-            return encoding
-    return None
+def decodes(path: Path, encoding: str) -> bool:
+    """Whether every byte of a file makes sense in an encoding."""
+    try:
+        return all(True for _text in codecs.iterdecode(quotes.chunks(path), encoding))
+    except UnicodeDecodeError:
+        return False
 
 
 def load(con, name: str, found: list, workbench: Path) -> ir.Table:
@@ -157,11 +163,10 @@ def load(con, name: str, found: list, workbench: Path) -> ir.Table:
             if not parallel or "null_padding" not in str(error):
                 what, advice = unpack.first_line(error), "Open it in a spreadsheet, and export it again as CSV"
                 raise IntakeError({found[0].raw.file: [Problem("the file", f"it cannot be read as a table: {what}", advice)]}) from None
-    counted = con.raw_sql(f"SELECT filename, min(rowid), count(*) FROM {name} GROUP BY filename").fetchall()
-    first = {path: start for path, start, _rows in counted}
+    counted = con.to_pandas(table.group_by("filename").aggregate(first=table.rowid().min(), rows=table.count())).set_index("filename")
     if quote:
-        quotes.stop_if_swallowed(paths, {path: rows for path, _start, rows in counted}, quote)
-    start = table.filename.cases(*((path, first.get(path, 0)) for path in paths)).cast("int64")
+        quotes.stop_if_swallowed(paths, counted["rows"], quote)
+    start = table.filename.cases(*((path, int(counted["first"].get(path, 0))) for path in paths)).cast("int64")
     index = table.filename.cases(*((path, one.index) for path, one in paths.items())).cast("int64")
     return table.mutate(row=table.rowid() - start + layout.skip + 1, file_index=index).drop("filename")
 
@@ -174,11 +179,11 @@ def broken_lines(con, name: str, accounts: list) -> dict[int, list[tuple[int, st
         f"SELECT file_path, line, any_value(error_type), any_value(csv_line) FROM {name}_broken JOIN {name}_scan "
         "USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, line"
     ).fetchall()
-    by_name = {path: [] for path, *_rest in lines}
-    for path, line, kind, text in lines:
-        by_name[path].append((int(line), str(kind).lower(), text or ""))
-    own = {one.index: (str(one.raw.path), _utf8_name(one.raw)) for one in accounts}  # two folders may hold files of one name
-    return {index: by_name[path] for index, (whole, copy) in own.items() for path in by_name if path == whole or Path(path).name == copy}
+    found = {}
+    for one in accounts:  # by the whole path: two folders may hold files of one name
+        mine = [line for line in lines if line[0] == str(one.raw.path) or Path(line[0]).name == _utf8_name(one.raw)]
+        found[one.index] = [(int(line), str(kind).lower(), text or "") for _path, line, kind, text in mine]
+    return found
 
 
 def _as_utf8(one, workbench: Path) -> Path:
@@ -195,16 +200,6 @@ def _utf8_name(raw: Raw) -> str:
     return f"{raw.key}.utf8.csv"
 
 
-def _header_lines(text: str, encoding: str) -> Iterator[Layout]:
-    lines = text.splitlines()[:HEADER_LINES]
-    for number, line in enumerate(lines):
-        delimiter = max(DELIMITERS, key=line.count)
-        with suppress(csv.Error, StopIteration):
-            reader = csv.reader(lines[number:], delimiter=delimiter)
-            header = next(reader)
-            yield Layout(encoding, delimiter, tuple(header), number + reader.line_num)
-
-
 def _sample(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(SAMPLE_BYTES)
@@ -212,9 +207,5 @@ def _sample(path: Path) -> bytes:
 
 def _distinct(header: tuple[str, ...]) -> list[str]:
     """Column names as the CSV reader needs them: each once, none empty."""
-    names, seen = [], set()
-    for k, name in enumerate(header):
-        name = name if name and name.casefold() not in seen else f"column_{k + 1}_{name}"
-        seen.add(name.casefold())
-        names.append(name)
-    return names
+    plain = [name.casefold() for name in header]
+    return [name if name and plain.index(name.casefold()) == k else f"column_{k + 1}_{name}" for k, name in enumerate(header)]

@@ -27,7 +27,6 @@ class Format:
     title: str
     required: tuple[str, ...]
     tables: dict[str, dict]
-    path: Path
     rules: dict = field(default_factory=dict)
 
     def rule(self, key: str, default=None):
@@ -88,13 +87,13 @@ def _load_format(path: Path) -> Format:
     wrong += [f"'{key}' is missing" for key in sorted({"title", "required", "tables"} - set(rules))]
     if wrong:
         raise ValueError(f"{path.name} is not a format file: {'; '.join(wrong)}")
-    return Format(path.stem, rules["title"], tuple(rules["required"]), rules["tables"], path, rules)
+    return Format(path.stem, rules["title"], tuple(rules["required"]), rules["tables"], rules)
 
 
 def match(header: list[str], one: Format, crosswalk: dict[str, str] | None = None) -> Match:
     """The header laid on one format. A crosswalk (our name over theirs) comes before aliases.
 
-    >>> found = match(["EMAIL", "name"], Format("f", "F", ("Email", "Total"), {}, Path()))
+    >>> found = match(["EMAIL", "name"], Format("f", "F", ("Email", "Total"), {}))
     >>> found.columns, found.missing
     ({'Email': 'EMAIL'}, ('Total',))
     """
@@ -141,8 +140,7 @@ def not_recognised(header: list[str], formats: dict[str, Format]) -> Problem:
 def misnamed(found: list) -> Problem | None:
     """What is wrong with the columns and conditions that client.toml gives a source, whose files these are, and what was meant.
 
-    A name of ours must be one that a format of the files reads, a name of theirs must stand in a file, and a condition
-    must be on a column that every file has: it would leave out the whole of another.
+    A condition must be on a column that every file has: it would leave out the whole of another.
     """
     terms, matches = found[0].terms, [one.match for one in found]
     columns, where, rules = terms.columns, terms.where, [one.format.rules for one in matches]

@@ -25,8 +25,6 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
     orders = con.read_parquet(folder / "orders.parquet")
     for batch in batches:
         spans, (stand, elsewhere) = _spans(con, batch, settings), _money(con, batch, orders)
-        if not batch.match.format.rule("control"):  # nothing was summed that the tables could be held against
-            stand, elsewhere = stand.head(0), elsewhere.head(0)
         terms = settings.sources.get(batch.source)
         for one in batch.accounts:
             first, last = spans.get(one.index, (None, None))
@@ -47,8 +45,7 @@ def files_table(con, batches: list, settings: Settings, folder: Path) -> tuple[p
                 f"{one.raw.file}: {line.raw_minor:,} {line.currency} minor units were read and {line.table_minor:,} stand in the tables."
                 for line in off.itertuples()
             ]
-    table = pd.DataFrame(rows, columns=schema.TABLES["files"].names)
-    kinds = {"int64": "Int64", "string": "string"}
+    table, kinds = pd.DataFrame(rows, columns=schema.TABLES["files"].names), {"int64": "Int64", "string": "string"}
     return table.astype({c: kinds[d] for c, d in schema.TABLES["files"].dtypes.items() if d in kinds}), remarks
 
 
@@ -57,13 +54,12 @@ def order_remarks(con, parts: dict, orders, refunds) -> list[str]:
     nobody = parts["orders"].filter(_.buyer.notnull(), _.customer_id.isnull())
     lost, who = con.to_pandas(nobody.aggregate(n=_.count(), who=_.buyer.nunique())).iloc[0]
     loose = con.to_pandas(refunds.anti_join(orders, ["source", "order_id"]).count()) if refunds is not None else 0
-    shared = f"share {who:,} placeholder address{'es' if who > 1 else ''}; they count"
-    found = [
-        (lost, "order", "has a placeholder address; it counts", shared, "in revenue and in no customer metric."),
-        (loose, "refund", "names no order of these exports; it counts", "name no order of these exports; they count",
-         "in the month's bridge, not against a customer's spend."),
-    ]  # fmt: skip
-    return [f"1 {noun} {one} {rest}" if n == 1 else f"{n:,} {noun}s {many} {rest}" for n, noun, one, many, rest in found if n]
+    shared = f"{lost:,} orders share {who:,} placeholder address{'es' if who > 1 else ''}; they count"
+    several = f"{loose:,} refunds name no order of these exports; they count"
+    orders = "1 order has a placeholder address; it counts" if lost == 1 else shared
+    refunds = "1 refund names no order of these exports; it counts" if loose == 1 else several
+    said = [f"{orders} in revenue and in no customer metric."] if lost else []
+    return [*said, f"{refunds} in the month's bridge, not against a customer's spend."] if loose else said
 
 
 def _spans(con, batch, settings: Settings) -> dict[int, tuple]:
@@ -84,9 +80,9 @@ def as_day(value) -> date | None:
 
 def _money(con, batch, orders) -> tuple[pd.DataFrame, pd.DataFrame]:
     """file_index, currency and table_minor, a batch's money as it stands in the tables in the export's own terms; and the same with
-    elsewhere_minor, what another file's version stands for and is no loss."""
+    elsewhere_minor, what another file's version stands for and is no loss. Nothing where the format sums nothing to hold it against."""
     target = next((t for t in ("orders", *AMOUNT) if t in batch.tables), None)
-    if target is None:
+    if target is None or not batch.match.format.rule("control"):
         return tuple(pd.DataFrame(columns=["file_index", "currency", name]) for name in ("table_minor", "elsewhere_minor"))
     if target == "orders":
         mine = con.table("orders").filter(_.source == batch.source).select("source", "order_id", "file_index", "added_tax", "currency")

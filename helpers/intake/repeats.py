@@ -5,17 +5,31 @@ import ibis.expr.types as ir
 from ibis import _
 
 from helpers.intake.contract import NOTHING, Check
+from helpers.intake.recognise import headers_in
 
 WHOLE = "hash of the row"
 SUSPECT = 0.05  # of a file's rows; less of equal lines side by side is what carts hold
 BLOCK, COPY, ORDER = "block of the row", "copy of the row", "order of the row"
 
 
-def with_hash(con, view: ir.Table, match) -> tuple[ir.Table, list[str]]:
-    """The rows with a hash of all that stands in them, in columns of no use too, where they are compared as wholes; and its column.
+def once_across(con, rows: ir.Table, match, name: str) -> ir.Table:
+    """Rows with `repeated` set where the same line stands in an earlier part (sheet): the k-th copy in one is the k-th in the other."""
+    part = match.columns.get("part")
+    if not match.format.rule("once_across") or part is None:
+        return rows
+    same = [c for c in rows.columns if c not in ("row", "file_index", part)]
+    return con.create_table(f"{name}_once", _marked(rows, same, part).drop(COPY))
 
-    They are in orders, unless their parts (sheets) are compared with each other.
-    """
+
+def _marked(rows: ir.Table, same: list[str], block: str) -> ir.Table:
+    """Rows with COPY, which of its kind each is in its block, and `repeated` where an earlier block has as many copies."""
+    copies = ibis.row_number().over(ibis.window(group_by=[*same, block], order_by=["file_index", "row"]))
+    numbered = rows.mutate(**{COPY: copies})
+    return numbered.mutate(repeated=numbered[block] != numbered[block].min().over(ibis.window(group_by=[*same, COPY])))
+
+
+def with_hash(con, view: ir.Table, match) -> tuple[ir.Table, list[str]]:
+    """The rows of orders with a hash of all that stands in them, used or not, and its column; not where sheets are compared."""
     if "orders" not in match.format.tables or match.format.rule("once_across") in match.columns:
         return view, []
     names = ", ".join('"' + c.replace('"', '""') + '"' for c in view.columns if c != "filename")
@@ -25,9 +39,7 @@ def with_hash(con, view: ir.Table, match) -> tuple[ir.Table, list[str]]:
 def _has_lines(match) -> bool:
     """Whether an export gives the lines of an order, each its row, so that an order may hold the same line twice."""
     lines = match.format.tables.get("order_lines", {})
-    named = [lines.get(column) for column in ("product", "product_id")]
-    headers = [header for spec in named for header in (spec.get("first", []) if isinstance(spec, dict) else [spec])]
-    return any(header in match.columns for header in headers if isinstance(header, str))
+    return not headers_in([lines.get("product"), lines.get("product_id")]).isdisjoint(match.columns)
 
 
 def once_within(con, rows: ir.Table, match, name: str) -> tuple[ir.Table, dict[int, list[str]]]:
@@ -51,10 +63,8 @@ def once_within(con, rows: ir.Table, match, name: str) -> tuple[ir.Table, dict[i
         starts = starts | (rows[header].strip().nullif("").notnull()) if header else starts
         so_far = ibis.cumulative_window(group_by="file_index", order_by="row")
         numbered = numbered.mutate(**{BLOCK: starts.cast("int64")}).mutate(**{BLOCK: _[BLOCK].sum().over(so_far)})
-    copies = ibis.row_number().over(ibis.window(group_by=["file_index", WHOLE, BLOCK], order_by="row"))
-    numbered = numbered.mutate(**{COPY: copies})
-    first = numbered[BLOCK].min().over(ibis.window(group_by=["file_index", WHOLE, COPY]))
-    made = con.create_table(f"{name}_once", numbered.mutate(repeated=numbered[ORDER].notnull() & (numbered[BLOCK] != first)))
+    marked = _marked(numbered, ["file_index", WHOLE], BLOCK)
+    made = con.create_table(f"{name}_once", marked.mutate(repeated=_.repeated & _[ORDER].notnull()))
     return made.drop(WHOLE, BLOCK, COPY, ORDER), _said(con, made, lines)
 
 

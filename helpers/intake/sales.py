@@ -16,10 +16,7 @@ def each_once(con, orders: ir.Table) -> ir.Table:
 
 
 def tax_as_stated(con, orders: ir.Table, stated: dict[str, float]) -> tuple[ir.Table, list[str]]:
-    """Orders of which client.toml says that prices hold tax at a rate, without the export's tax where that is 0 on every row.
-
-    Such a column is of a shop that does not reckon tax, and the stated rate counts. A 0 on some rows only is a real 0.
-    """
+    """Orders of which client.toml states a tax rate, without the export's tax where that is 0 on every row: the shop does not reckon it."""
     taxed = (_.tax_minor.fill_null(0) != 0) | (_.goods_tax_minor.fill_null(0) != 0)
     zero = _.tax_minor.notnull() | _.goods_tax_minor.notnull()
     mine = orders.filter(_.source_name.isin(list(stated))).group_by("source_name")
@@ -145,14 +142,12 @@ def order_lines(lines: ir.Table, orders: ir.Table, products: ir.Table | None, fx
     rows = rows.join(totals, ["source", "order_id"])
     share = (_.all_fine != 0).ifelse(_.fine.cast("float64") / _.all_fine.cast("float64").nullif(0.0), 1.0 / _.all_lines)
     rows = rows.mutate(net_rc=(_.net_rc.cast("float64") * share).round().cast("int64"), currency=_.order_currency)
+    rows = rows.mutate(cost_minor=ibis.null("int64"))
     if products is not None:
-        known = products.group_by("product_id").aggregate(
-            product_category=_.category.max(), cost_minor=_.unit_cost_minor.max(), cost_currency=_.currency.max()
-        )
-        rows = rows.left_join(known, "product_id").drop("product_id_right")
-        rows = rows.mutate(category=ibis.coalesce(_.product_category, _.category), currency=ibis.coalesce(_.cost_currency, _.currency))
-    else:
-        rows = rows.mutate(cost_minor=ibis.null("int64"))
+        facts = {"product_category": _.category.max(), "cost": _.unit_cost_minor.max(), "cost_currency": _.currency.max()}
+        rows = rows.left_join(products.group_by("product_id").aggregate(**facts), "product_id").drop("product_id_right")
+        names = {"category": "product_category", "currency": "cost_currency", "cost_minor": "cost"}
+        rows = rows.mutate(**{ours: ibis.coalesce(rows[theirs], rows[ours]) for ours, theirs in names.items()})
     rows = rows.mutate(cost_minor=ibis.coalesce(_.cost_minor, minor_units(_.unit_cost, _.order_currency)))
     return converted(rows, fx, "order_date", reporting, {"unit_cost_rc": "cost_minor"})
 

@@ -16,7 +16,6 @@ from helpers.intake.recognise import Match
 from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source
 
-NOT_COLUMNS = ("rows", "one_per")
 LARGEST = 1e13
 
 
@@ -59,17 +58,16 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     if all(read.is_empty(one) for one in found):
         return batch  # templates not filled in yet
     rows = read.load(con, name, found, workbench)
-    rows = quirks.once_across(con, rows, match, name) if form.rule("once_across") else rows
-    rows, said = repeats.once_within(con, rows, match, name)
+    rows, said = repeats.once_within(con, repeats.once_across(con, rows, match, name), match, name)
     for one in batch.accounts:
         one.remarks += [f"{one.raw.file}: {remark}" for remark in said.get(one.index, [])]
     decimal = terms.decimal or quirks.decimal_mark(con, rows, match)
-    batch.rows = rows.drop("repeated") if "repeated" in rows.columns else rows
+    batch.rows = rows.select(*(c for c in rows.columns if c != "repeated"))
     texts = con.create_view(f"texts_{name}", rows.mutate(**{f"{TEXT}{c}": rows[c].strip().nullif("") for c in match.columns.values()}))
     reader = Reader(con, texts, match, terms, settings.time_zone, decimal, quirks.date_formats(con, rows, match, terms))
     columns, used = {}, {}
     for target, spec in form.tables.items():
-        made = _target_columns(reader, _target(target), spec)
+        made = _target_columns(reader, target.split(":")[0], spec)  # "surveys:nps" and "surveys:csat" both feed surveys
         used[target] = [key for key in made if key != "in"]
         columns |= {f"{target}__{key}": value for key, value in made.items()}
     reader.checks += [Check(where, kind, what, reader.value(bad), NOTHING) for where, kind, what, bad in form.rule("checks", [])]
@@ -89,9 +87,8 @@ def stage(con, found: list, settings: Settings, workbench: Path, rejected: Path)
     for part, spec in form.tables.items():
         if part != "orders" and not filled[part]:
             continue
-        made = _target_rows(kept, part, spec, used[part])
-        before = batch.tables.get(_target(part))
-        batch.tables[_target(part)] = made if before is None else before.union(made)
+        target, made = part.split(":")[0], _target_rows(kept, part, spec, used[part])
+        batch.tables[target] = batch.tables[target].union(made) if target in batch.tables else made
     return batch
 
 
@@ -100,11 +97,6 @@ def _parsed_once(con, reader: Reader, wanted: ir.Table, name: str) -> ir.Table:
     view = con.create_view(f"parsed_{name}", reader.rows.mutate(**{key: value.to_expr() for value, key in reader.parsed.items()}))
     places = {value: view[key].op() for value, key in reader.parsed.items()}
     return wanted.op().replace({reader.rows.op(): view.op(), **places}).to_expr()
-
-
-def _target(part: str) -> str:
-    """The table a part of a format feeds: "surveys:nps" and "surveys:csat" both feed surveys."""
-    return part.split(":")[0]
 
 
 def _line_checks(rows: ir.Table, names, layout) -> list[Check]:
@@ -122,10 +114,10 @@ def _target_columns(reader: Reader, target: str, spec: dict) -> dict:
     """The typed columns of one target; what can go wrong in them is added to the reader's checks."""
     inside = reader.value(spec["rows"]) if "rows" in spec else ibis.literal(True)
     known, made = kinds(target), {"in": inside}
-    specs = _with_settings(reader, target, {k: v for k, v in spec.items() if k not in NOT_COLUMNS})
+    specs = _with_settings(reader, target, {k: v for k, v in spec.items() if k not in ("rows", "one_per")})
     for column, what in specs.items():
         if column not in known:
-            raise ValueError(f"{reader.match.format.path.name}: {target} has no column {column}.")
+            raise ValueError(f"{reader.match.format.name}.toml: {target} has no column {column}.")
         before, where = len(reader.checks), _header_of(what, column, reader)
         value = made[column] = reader.typed(what, known[column], where)
         failed = ibis.or_(ibis.literal(False), *(c.bad for c in reader.checks[before:]))
@@ -166,13 +158,13 @@ def _header_of(spec, column: str, reader: Reader) -> str:
     """The name by which whoever has the file open knows a column."""
     if isinstance(spec, str):
         return reader.match.columns.get(spec, spec)
-    named = [v for v in spec.values() if isinstance(v, str) and v in reader.match.columns] if isinstance(spec, dict) else []
-    return reader.match.columns[named[0]] if named else column
+    named = (v for v in (spec.values() if isinstance(spec, dict) else ()) if isinstance(v, str))
+    return next((reader.match.columns[v] for v in named if v in reader.match.columns), column)
 
 
 def _ignored(reader: Reader, form, terms: Source) -> ir.BooleanValue:
     """Rows that are no data: empty lines, totals, and what the format or client.toml leaves out."""
-    texts = [reader.rows[f"{TEXT}{c}"] for c in dict.fromkeys(reader.match.columns.values())]
+    texts = (reader.rows[f"{TEXT}{c}"] for c in dict.fromkeys(reader.match.columns.values()))
     rules = [ibis.coalesce(*texts).isnull(), *(reader.value(rule) for rule in form.rule("ignore", []))]
     for header, kept in terms.where.items():
         value = reader.value(header)
@@ -180,8 +172,7 @@ def _ignored(reader: Reader, form, terms: Source) -> ir.BooleanValue:
             rules.append(value.re_search(kept[1:]))
         else:
             rules.append(~(value.isin(kept) if isinstance(kept, list) else value.re_search(kept)).fill_null(False))
-    if "repeated" in reader.rows.columns:
-        rules.append(reader.rows.repeated)
+    rules += [reader.rows.repeated] if "repeated" in reader.rows.columns else []
     return ibis.or_(*(rule.fill_null(False) for rule in rules))
 
 

@@ -10,14 +10,11 @@ from babel.core import get_global
 from ibis import _
 
 from helpers.intake import overlaps
+from helpers.intake.contract import WORDS
+from helpers.intake.recognise import Format
 
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
-NOT_A_STORE = (  # words of file names that say what and when, not which store
-    r"orders?|exports?|all|sales|report|data|csv|tsv|txt|xlsx|json|amazon|shopify|woocommerce|woo|magento|tiktok|shop|stripe|paypal|unified|"
-    r"payments|activity|transactions|download|bestellungen|commandes|final|latest|new|neu|full|complete|part|teil|copy|kopie|copie|archive?|"
-    r"old|alt|backup|from|to|bis|until|jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mai|okt|dez|(jan|febr)(uary?|uari)|march|april|"
-    r"jun[ei]|jul[iy]|august|(sept|nov|dec|dez)ember|o[ck]tober|spring|summer|autumn|winter|q|h|kw|week|month|year"
-)
+NOT_A_STORE = "|".join(WORDS["files"]["not_a_store"])
 GAP = 0.1
 
 
@@ -26,8 +23,7 @@ class Store(NamedTuple):
 
     files: list[str]
     names: list[str]
-    format: str
-    channel: str
+    format: Format
     orders: int
     currency: dict[str, int]
     market: dict[str, int]
@@ -36,7 +32,6 @@ class Store(NamedTuple):
     identified: float
     zone: str
     words: list[str]
-    payments: bool
     why: str
 
 
@@ -74,10 +69,10 @@ def _facts(con, orders, names: dict[int, str]) -> dict[int, File]:
     facts = rows.group_by("file_index").aggregate(**spans, n=_.count(), currencies=_.currency.collect(distinct=True))
     found = {}
     for row in con.to_pandas(facts.order_by("first", "file_index")).itertuples():
-        top = counted[counted["file_index"] == row.file_index].iloc[0]
+        top, name = counted[counted["file_index"] == row.file_index].iloc[0], names[row.file_index]
         prefix = top["prefix"] if top["n"] > 0.9 * row.n else None
-        spans = pd.Timestamp(row.first), pd.Timestamp(row.last), row.low, row.high
-        found[int(row.file_index)] = File(name := names[row.file_index], *spans, prefix, frozenset(row.currencies), _words(name))
+        days = pd.Timestamp(row.first), pd.Timestamp(row.last)
+        found[int(row.file_index)] = File(name, *days, row.low, row.high, prefix, frozenset(row.currencies), _words(name))
     return found
 
 
@@ -141,7 +136,6 @@ def _words(file: str) -> tuple:
 
 
 def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File], files: list[str], why: str) -> Store:
-    form = batches[0].match.format
     total = con.to_pandas(orders.aggregate(n=_.order_id.nunique(), rows=_.count(), known=_.buyer.count())).iloc[0]
     counts = {}
     for column in ("currency", "market"):
@@ -154,9 +148,8 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     zone = next((zone for batch in batches if (zone := _zone_of(con, batch, indexes, list(counts["market"])))), "")
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
-        _patterns(names, [file for file in files if file not in names]), names, form.name, form.channel,
-        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words,
-        payments=form.rule("payments", False), why=why,
+        _patterns(names, [file for file in files if file not in names]), names, batches[0].match.format, int(total["n"]), **counts,
+        first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words, why=why,
     )  # fmt: skip
 
 
@@ -183,15 +176,12 @@ def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str:
     if column is None:
         return ""
     rows = batch.rows.filter(batch.rows.file_index.isin(indexes))
-    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1)
+    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1).replace(":", "")
     seen = con.to_pandas(rows.select(month=rows[column].substr(0, 7), offset=offset).filter(_.offset != "").distinct().limit(400))
-    if seen.empty or set(seen["offset"].str.replace(":", "")) == {"+0000"}:
+    if set(seen["offset"]) <= {"+0000"}:
         return ""
-    for market in markets[:5]:
-        for zone in zones_of(market):
-            if all(offset.replace(":", "") in _offset(zone, month) for month, offset in seen.itertuples(index=False)):
-                return zone
-    return ""
+    zones = (zone for market in markets[:5] for zone in zones_of(market))
+    return next((zone for zone in zones if all(offset in _offset(zone, month) for month, offset in seen.itertuples(index=False))), "")
 
 
 def zones_of(market: str) -> list[str]:

@@ -1,5 +1,8 @@
 """What a format file may fill: the columns of each table, the kind each is read as, and those no row may leave empty."""
 
+import tomllib
+from pathlib import Path
+
 from helpers import schema
 
 KINDS = {"string": "text", "int64": "integer", "float64": "number", "boolean": "flag", "date": "date", "timestamp('UTC')": "moment"}
@@ -9,34 +12,7 @@ DERIVED = {
     "customer_id", "identity_scope", "source", "order_date", "opened_date", "referred_by", "truncated", "first_order_date", "has_comment",
     "net_minor", "rate_date",
 }
-ADDED = dict.fromkeys(("customers", "surveys_sent", "engagement", "subscriptions"), BUYER) | {
-    "orders": {**BUYER, "goods_tax": "money", "tax_included": "flag", "tax_rate": "number"},
-    "order_lines": {"amount": "number", "unit_cost": "number"},
-    "refunds": {**BUYER, "product_id": "text", "refunded_at": "moment"},
-    "retention_costs": {"source": "text"},
-    "tickets": {**BUYER, "cost": "money", "currency": "currency"},
-    "surveys": {**BUYER, "comment": "text"},
-    "campaigns": {**BUYER, "cost": "money", "currency": "currency"},
-}
-HELPING = {  # tables that complete others and are not kept
-    "deliveries": {"order_id": "text", "delivered_date": "date", "promised_date": "date", "status": "text"},
-    "referrals": {**BUYER, "order_id": "text", "referrer_email": "text"},
-    "products": {"product_id": "text", "category": "text", "unit_cost": "money", "currency": "currency"},
-    "rates": {"date": "date", "currency": "currency", "rate": "number"},
-    "returns": {"order_id": "text", "product_id": "text", "return_date": "date", "quantity": "integer", "reason": "text"},
-}
-NEEDED = {  # where it is not what the schema requires
-    "orders": ("order_id", "ordered_at", "currency"),
-    "refunds": ("amount",),
-    "deliveries": ("order_id",),
-    "referrals": ("referrer_email",),
-    "products": ("product_id",),
-    "rates": ("date", "currency", "rate"),
-    "returns": ("order_id", "return_date", "quantity"),
-    "surveys": ("survey_id", "kind", "answered_date", "scale_min", "scale_max"),
-    "acquisition_spend": ("date", "channel", "amount"),
-    "campaigns": ("campaign_id", "sent_date"),
-}
+ADDED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 def kinds(target: str) -> dict[str, str]:
@@ -45,15 +21,14 @@ def kinds(target: str) -> dict[str, str]:
     >>> kinds("retention_costs")["amount"], kinds("orders")["ordered_at"], kinds("orders")["market"]
     ('money', 'moment', 'country')
     """
-    if target in HELPING:
-        return HELPING[target]
-    found = {}
-    for column in schema.TABLES[target].columns:
+    found, added = {}, ADDED.get(target, {})
+    for column in schema.TABLES[target].columns if target in schema.TABLES else ():
         if column.name.endswith("_minor") and column.name not in DERIVED:
             found[column.name.removesuffix("_minor")] = "money"
         elif column.name not in DERIVED and not column.name.endswith("_rc"):
             found[column.name] = {"market": "country", "currency": "currency"}.get(column.name, KINDS[column.dtype])
-    return found | ADDED.get(target, {})
+    named = "buyer" in added or (target in schema.TABLES and "customer_id" in schema.TABLES[target].names)
+    return found | (BUYER if named else {}) | added.get("columns", {})
 
 
 def stored(target: str) -> dict[str, str]:
@@ -63,14 +38,12 @@ def stored(target: str) -> dict[str, str]:
 
 def needed(target: str) -> tuple[str, ...]:
     """The columns that no row of a target may leave empty."""
-    if target in NEEDED:
-        return NEEDED[target]
+    if "needed" in ADDED.get(target, {}):
+        return tuple(ADDED[target]["needed"])
     columns = (c.name.removesuffix("_minor") for c in schema.TABLES[target].columns if c.required)
     return tuple(name for name in columns if name in kinds(target) and name not in BUYER)
 
 
 def allowed(target: str, column: str) -> tuple[str, ...]:
     """The only words a column may hold, or none given."""
-    if target not in schema.TABLES:
-        return ()
-    return next((c.values for c in schema.TABLES[target].columns if c.name == column), ())
+    return next((c.values for c in schema.TABLES[target].columns if c.name == column), ()) if target in schema.TABLES else ()

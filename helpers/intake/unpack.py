@@ -7,7 +7,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -101,7 +101,7 @@ def from_zip(path: Path, target: Path, suffixes: set[str]) -> list[str]:
 
 
 def _too_large(archive: zipfile.ZipFile, path: Path) -> str:
-    """What is wrong with an archive that unpacks to more than it should, or nothing. Members never give more than they declare."""
+    """What is wrong with an archive that unpacks to more than it should, or nothing."""
     size = sum(member.file_size for member in archive.infolist())
     return f"it unpacks to {size:,} bytes" if size > MAX_UNZIPPED or size > MAX_ZIP_RATIO * max(path.stat().st_size, 1) else ""
 
@@ -153,17 +153,13 @@ def flat(record: dict, prefix: str = "") -> dict:
 
 
 def _cell(value) -> str:
-    if value is None:
-        return ""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def first_line(error: BaseException) -> str:
     """What an error says, short enough for a sentence."""
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
