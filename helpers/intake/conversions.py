@@ -1,6 +1,7 @@
 """Texts into values, as DuckDB says them: moments, numbers, currencies, countries, whole minor units."""
 
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import available_timezones
@@ -69,8 +70,14 @@ def countries() -> dict[str, str]:
 
 @cache
 def zones() -> dict[str, str]:
-    """Time zones by name and by abbreviation, plain, to a name DuckDB knows: "pdt" to Etc/GMT+7, whose sign POSIX turns."""
-    names = {plain(name): name for name in available_timezones()}
+    """Time zones by name and by abbreviation, plain, to a name DuckDB knows: "pdt" to Etc/GMT+7, whose sign POSIX turns.
+
+    Names with a sign, such as Etc/GMT+7, are not there: plain, they could not be told from their opposite.
+
+    >>> zones()["europeberlin"], zones()["pdt"], "etcgmt7" in zones()
+    ('Europe/Berlin', 'Etc/GMT+7', False)
+    """
+    names = {plain(name): name for name in available_timezones() if not re.search(r"GMT[+-]", name)}
     return names | {plain(short): f"Etc/GMT{-int(hours):+d}" for hours, several in WORDS["zones"].items() for short in several}
 
 
