@@ -114,19 +114,19 @@ class Sheet:
             f'<p class="source">{escaped(f"{source} {hides}".strip())}</p></figure>'
         )
 
-    def table(self, frame: pd.DataFrame, kinds: dict[str, str], title="", note="", n="n", fold="", **values) -> None:
+    def table(self, frame: pd.DataFrame, kinds: dict[str, str], title="", note="", n="n", fold="", hide=None, **values) -> None:
         """The columns of kinds as a table (report/tables.py); title, note and fold are keys of texts, filled with values.
 
-        With fold, the table is folded away under that text.
+        With fold, the table is folded away under that text; hide: the rows not to be shown, where it is known better.
         """
         texts, topic = self._texts(title, note, values), title.split(".")[0] or "common"
-        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
+        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key(), hide=hide)
         self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
-    def heat(self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="common.columns.cohort", full=False) -> None:
-        """A wide frame as coloured cells (report/tables.py); title, note and heading (of the row labels) are keys of texts."""
+    def heat(self, frame: pd.DataFrame, kind="percent.0", title="", note="", heading="common.columns.cohort", **how) -> None:
+        """A wide frame as coloured cells (report/tables.py, how: full, few); title, note and heading (of rows) are keys of texts."""
         texts = self._texts(title, note, {})
-        self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), full=full))
+        self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), **how))
 
     def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
         """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
@@ -194,7 +194,8 @@ class Sheet:
     def _identity(self) -> str:
         orders = self.shop.orders
         known, every = orders.aggregate(known=orders.customer_id.count(), every=orders.count()).execute().iloc[0]
-        return self.text("common.identity", share=known / every if every else float("nan"), orders=int(every))
+        share, least = known / every if every else float("nan"), self.words.minimum_cell
+        return self.text(f"common.identity{'_few' * bool(0 < every < least)}", share=share, orders=int(every), least=least)
 
     def _window(self) -> str:
         kept = self.shop.settings.churn_window_days != "auto"

@@ -87,6 +87,20 @@ def test_a_triangle_of_the_first_month_alone_is_drawn(first, shown):
     assert [row[2:] for row in cells(tables.heat(young, "percent.0", WORDS, heading="Cohort"))] == [[shown]] * 2
 
 
+def test_single_cells_of_a_heat_are_hidden_and_a_loss_is_a_number_like_others():
+    wide = pd.DataFrame({"n": [400, 300], "1": [-5.0, 7.0], "2": [None, 3.0]}, index=["0–29", "30–79"])
+    few = pd.DataFrame({"1": [False, False], "2": [False, True]}, index=wide.index)
+    markup = tables.heat(wide, "number.0", WORDS, heading="Last purchase", full=True, few=few)
+    assert [row[2:] for row in cells(markup)] == [["−5", ""], ["7", "·"]]
+    assert "means fewer than 10 customers" in markup
+
+
+def test_a_table_hides_the_rows_it_is_told_to_and_no_other():
+    moved = pd.DataFrame({"tier": ["vip", "low"], "n": [230, 40]})
+    hide = pd.Series([True, False])
+    assert [row[1] for row in cells(tables.table(moved, {"tier": "label", "n": "count"}, WORDS, hide=hide))] == ["·", "40"]
+
+
 def test_a_frame_is_left_as_it_was():
     frame, triangle = FRAME.copy(), TRIANGLE.copy()
     tables.table(FRAME, KINDS, WORDS)

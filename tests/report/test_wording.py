@@ -116,6 +116,7 @@ def test_money_written_reads_back_as_the_money_rounded_to_its_digits(amount, cur
     (Estimate(0.20, 0.17, 0.23, 500), Estimate(0.19, 0.16, 0.22, 500),
      "not clearly changed from 19.0% in September 2026"),
     (0.2, 0.2, "the same as in September 2026"),
+    (Estimate(0.2001, 0.19, 0.21, 900), Estimate(0.2, 0.19, 0.21, 900), "the same as in September 2026"),  # as printed
     (0.2, NAN, "not comparable with what it was in September 2026"),
     (Estimate(0.9, 0.8, 1.0, 50), Estimate(0.2, 0.1, 0.3, 5), "not comparable with what it was in September 2026"),  # 5 customers
 ])  # fmt: skip

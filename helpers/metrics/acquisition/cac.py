@@ -205,16 +205,6 @@ def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | Non
     return table.mutate(**{column: channel.isin(small).ifelse(OTHER, channel) if small else channel})
 
 
-def clear_best(ratios: pd.DataFrame) -> bool:
-    """Whether the first of the groups, best first, is clear of all others: the intervals lie apart, and none is hidden.
-
-    >>> ratios = pd.DataFrame({"value": [3.0, 2.0], "low": [2.6, 1.8], "high": [3.4, 2.2]})
-    >>> clear_best(ratios), clear_best(ratios.assign(high=2.7)), clear_best(ratios.head(1))
-    (True, False, True)
-    """
-    return bool((ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
-
-
 def losing(*ratios: pd.DataFrame) -> pd.DataFrame:
     """The groups of all frames whose whole interval lies below 1, the worst first, at most two: they cost more than they bring.
 
