@@ -129,7 +129,7 @@ def test_every_market_has_its_value_cost_ratio_and_payback_in_one_table(demo_run
 def test_a_payback_has_the_customers_it_rests_on_and_its_interval_wherever_it_stands(demo_run, rows):
     told = headline(rows, "payback_months", MONTH)
     assert told["n"] > 1_000
-    said = soup(demo_run, "04_clv_to_cac.html").text
+    said = soup(demo_run, "04_clv_to_cac.html").text.replace("\N{NO-BREAK SPACE}", " ")
     assert f"in month {told['value']:.0f} (95% interval {told['low']:.0f} to {told['high']:.0f}, n = {told['n']:,})" in said
     card = next(each.text for each in soup(demo_run, "index.html").select(".card") if "Payback" in each.text)
     assert f"n = {told['n']:,}" in card.replace("\N{NO-BREAK SPACE}", " ")

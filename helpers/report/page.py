@@ -19,6 +19,7 @@ Strings for charts and for other sentences, not shown by themselves:
     sheet.text("churn.axis", ...)                      a filled text
     sheet.words.change(now, before, "percent", "2026-09")    "up 1.2 points from 18.0% in September 2026"
     sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
+    sheet.enough(n, "costs.plan_few")                  in a section: its text instead of what follows, where n is too small
     sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
                                                        and sentences about groups that may be small are given
 Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", "money" (written as the
@@ -97,6 +98,11 @@ class Sheet:
         shown = frame.copy()
         shown.loc[hidden(frame, self.words.minimum_cell), blank] = float("nan")
         return shown
+
+    def enough(self, n: float, key: str) -> None:
+        """NotEnoughData with the text of key, where what follows would rest on fewer customers than the minimum cell."""
+        if n < self.words.minimum_cell:
+            raise NotEnoughData(self.text(key, minimum=self.words.minimum_cell))
 
     def chart(self, ax, key: str, finding: str = "finding", **values) -> None:
         """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source."""

@@ -26,7 +26,8 @@ def table(frame: pd.DataFrame, kinds: dict[str, str], words: Words, *, topic="co
     written small beside it. Where the frame has a column n, rows on fewer customers than the minimum cell show "·",
     with a second row where a total would give the first away (or just the rows of `hide`, where that is given); a column
     with a companion <column>_n shows "·" in the cells where that is too small. Three and more rows with nothing else to show are
-    named under the table instead. "–" is unknown. Headings come from [columns] of the topic.
+    named under the table instead; of a table of nothing else, the title and the reason are left. "–" is unknown. Headings
+    come from [columns] of the topic.
 
     >>> frame = pd.DataFrame({"market": ["DE", "<b>", "FR"], "value": [0.5, 0.25, 0.2], "n": [400, 4, 40]})
     >>> shown = table(frame, {"market": "market", "value": "percent", "n": "count"}, Words())
@@ -43,6 +44,8 @@ def table(frame: pd.DataFrame, kinds: dict[str, str], words: Words, *, topic="co
         names = [html.unescape(each) for each in written.loc[bare].iloc[:, 0]]
         notes.append(words.say("common.hidden_rows", minimum=words.minimum_cell, rows=names))
         written = written[~bare]
+    if _nothing(written, kinds, n):
+        return _wrap("", title, [words.say("common.hidden_all", minimum=words.minimum_cell)])
     grid = GT(written, id=key)
     grid = grid.cols_label({column: words.column(column, topic) for column in kinds})  # great-tables escapes these
     numeric = [column for column, kind in kinds.items() if _kind(kind) in TELLS]
@@ -70,6 +73,8 @@ def heat(frame: pd.DataFrame, kind: str, words: Words, *, heading: str, title=""
     cells = cells.mask((gone | hide[:, None]) & cells.notna(), UNSHOWN)
     cells.columns = [str(age) for age in cells]
     counts = [_count(each, words, hiding) for each, hiding in zip(frame["n"], hide, strict=True)]
+    if hide.sum() == len(hide) >= MANY_HIDDEN:
+        return _wrap("", title, [words.say("common.hidden_all", minimum=words.minimum_cell)], "heat")
     names = [words.format_field(each, "month!short") if hasattr(each, "isoformat") else str(each) for each in frame.index]
     written = pd.DataFrame({"row": [html.escape(each) for each in names], "n": counts})
     grid = GT(pd.concat([written, cells.reset_index(drop=True)], axis=1), id=key)
@@ -113,6 +118,12 @@ def _bare(written: pd.DataFrame, kinds: dict[str, str], n: str) -> pd.Series:
     return bare & bool(goes and MANY_HIDDEN <= bare.sum() < len(bare))
 
 
+def _nothing(written: pd.DataFrame, kinds: dict[str, str], n: str) -> bool:
+    """Whether three rows and more show no number at all."""
+    told = written[[column for column, kind in kinds.items() if column != n and _kind(kind) in TELLS]]
+    return len(written) >= MANY_HIDDEN and told.shape[1] > 0 and bool((told == HIDDEN).all(axis=None))
+
+
 def _written(value, kind: str, words: Words, topic: str) -> str:
     if value is None or (not isinstance(value, list | tuple) and pd.isna(value)):
         return "–"
@@ -146,11 +157,11 @@ def _kind(spec: str) -> str:
 
 def _wrap(raw: str, title: str, notes: list[str], extra: str = "") -> str:
     """great-tables' markup without its own style sheet (10 kB a table), in a box that scrolls sideways by itself."""
-    body = re.search(r"<table.*</table>", raw, re.DOTALL).group(0)
+    body = "".join(re.findall(r"<table.*</table>", raw, re.DOTALL))
     body = re.sub(r' style="color: #000000; background-color: #00000000;"', "", body)
     body = re.sub(r' (data-quarto-\w+(-\w+)?|rowspan|colspan)="[^"]*"', "", body)
     caption = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
     foot = "".join(f'<p class="source">{html.escape(each)}</p>' for each in notes)
     label = html.escape(title, quote=True)
-    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{body}</div>'
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{body}</div>' if body else ""
     return f'<figure class="table {extra}">{caption}{scroll}{foot}</figure>'

@@ -39,6 +39,14 @@ def test_no_pair_is_lost_and_none_stands_twice_without_need(differ, alike, told)
     assert sheet.told == told
 
 
+def test_one_pair_is_told_of_as_one():
+    """The sentences, the fold and the notes, each in the form for a single pair."""
+    said = {"measure": "Churn", "pairs": 1, "clear": 1, "shown": 1}
+    for key in ("pairs_none", "pairs_some", "pairs_all", "pairs_note", "cost_pairs_note"):
+        text = Words().say(f"markets.{key}", **said)
+        assert "1" not in text and "the two markets" in text.lower() or key.endswith("note") and "pairs" not in text
+
+
 @pytest.mark.parametrize(("value", "told"), [(0.2, ("effect.markets_differ", "de")), (0.001, ("effect.markets_alike", "de"))])
 def test_whether_an_effect_differs_is_said_with_the_group_furthest_from_the_others(value, told):
     sheet = Sheet()

@@ -71,7 +71,7 @@ def test_a_headline_is_written_in_its_unit(metric, unit, text):
 
 @pytest.mark.parametrize(("ends", "text"), [
     ({"low": 4.0, "high": 6.0, "n": 900}, "4 to 6 months, n = 900"),
-    ({"low": 5.0, "high": 5.0, "n": 900}, "the whole 95% interval in one month, n = 900"),
+    ({"low": 5.0, "high": 5.0, "n": 900}, "95% interval: no other month, n = 900"),
     ({"low": 4.0, "high": None, "n": 900}, "4 months at least, the later end not yet seen, n = 900"),
     ({"low": None, "high": None, "n": 900}, "n = 900"),
     ({"low": None, "high": None, "n": None}, ""),

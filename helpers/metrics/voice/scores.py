@@ -15,7 +15,7 @@ def headline(table: pd.DataFrame, least: int) -> Estimate:
     """
     row = table.iloc[0]
     if row["n"] < least:
-        raise NotEnoughData(f"Fewer than {least} customers answered this question in this period: too few "
+        raise NotEnoughData(f"Fewer than {least} customers answered one of the questions in a period asked about: too few "
                             "to show, and too few to tell anything.")
     return Estimate.of(row)
 
