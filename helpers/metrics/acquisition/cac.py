@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import ALPHA, Estimate, NotEnoughData
 from helpers.metrics.groups.markets import OTHER, UNKNOWN, shown
 from helpers.periods import Period, add_months, label, month_start
 
@@ -203,6 +203,19 @@ def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | Non
     channel = table[column] if missing is None else table[column].fill_null(missing)
     small = [name for name, as_shown in names.items() if as_shown == OTHER]
     return table.mutate(**{column: channel.isin(small).ifelse(OTHER, channel) if small else channel})
+
+
+def verdict(ratio: Estimate, healthy: float) -> str:
+    """What may be said of a CLV to CAC ratio by its interval.
+
+    loss: all of it lies below 1; even: it holds 1; thin: above 1 and below the healthy mark; healthy: it reaches that mark.
+
+    >>> verdict(Estimate(1.8, 1.7, 1.9, 900), healthy=3.0), verdict(Estimate(1.1, 0.9, 1.3, 90), healthy=3.0)
+    ('thin', 'even')
+    """
+    if ratio.low <= 1:
+        return "loss" if ratio.high < 1 else "even"
+    return "thin" if ratio.high < healthy else "healthy"
 
 
 def losing(*ratios: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.acquisition import cac
 from helpers.periods import Period
 
@@ -221,6 +221,13 @@ class TestGroupsShown:
     def test_only_a_whole_interval_below_one_is_a_loss_and_the_worst_comes_first(self):
         assert cac.losing(self.RATIOS)["market"].tolist() == ["FR", "AE"]
         assert not len(cac.losing(self.RATIOS.head(2))) and not len(cac.losing())
+
+    @pytest.mark.parametrize(("low", "high", "told"), [
+        (0.7, 0.9, "loss"), (0.9, 1.0, "even"), (1.0, 1.2, "even"), (0.9, 1.2, "even"),
+        (1.1, 2.9, "thin"), (1.1, 3.0, "healthy"), (3.1, 4.0, "healthy"),
+    ])  # fmt: skip
+    def test_a_verdict_claims_no_more_than_the_interval(self, low, high, told):
+        assert cac.verdict(Estimate((low + high) / 2, low, high, 90), healthy=3.0) == told
 
     def test_two_frames_are_one_list(self):
         channels = pd.DataFrame({"channel": ["display"], "value": [0.75], "low": [0.7], "high": [0.8]})
