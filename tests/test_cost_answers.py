@@ -93,7 +93,7 @@ def test_small_channels_are_one_so_that_no_other_is_hidden(demo_run, rows):
     known = {row["acquisition_channel"]: row["value"] for row in ratios if row.get("value") is not None}
     assert max(known, key=known.get) == "other" and not {"sms", "email"} & set(known)
     titles = [each.text for each in soup(demo_run, "04_clv_to_cac.html").select("figure.chart strong")]
-    assert "Customers won through Other channels pay best" in titles
+    assert "Value to cost: Other channels highest, Paid social lowest" in titles
 
 
 def test_a_market_that_loses_money_stands_in_the_answers(demo_run):
@@ -122,8 +122,27 @@ def test_every_market_has_its_value_cost_ratio_and_payback_in_one_table(demo_run
     table = next(each for each in tables if each.figcaption.text.endswith("by market"))
     ratios = {row["market"]: row["value"] for row in rows if row["metric"] == "clv_to_cac" and "market" in row}
     cells = [[cell.text for cell in row.select("td")] for row in table.select("tbody tr")]
-    assert len(cells) == len(ratios) == 5 and all(len(row) == 6 for row in cells)
+    assert len(cells) == len(ratios) == 5 and all(len(row) == 7 for row in cells)
     assert [row[4] for row in cells if "Emirates" in row[0]] == ["–"]
+
+
+def test_a_payback_has_the_customers_it_rests_on_and_its_interval_wherever_it_stands(demo_run, rows):
+    told = headline(rows, "payback_months", MONTH)
+    assert told["n"] > 1_000
+    said = soup(demo_run, "04_clv_to_cac.html").text.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"in month {told['value']:.0f} (95% interval {told['low']:.0f} to {told['high']:.0f}, n = {told['n']:,})" in said
+    card = next(each.text for each in soup(demo_run, "index.html").select(".card") if "Payback" in each.text)
+    assert f"n = {told['n']:,}" in card.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_who_changed_tier_tells_no_few_customers(demo_run):
+    """Five VIPs were lost in October; with the losses of the month and the tiers' sizes a lone hidden cell would say so."""
+    tables = soup(demo_run, "04_clv_to_cac.html").select("figure.table")
+    table = next(each for each in tables if each.figcaption and each.figcaption.text.startswith("Who changed tier"))
+    cells = [[cell.text for cell in row.select("td")] for row in table.select("tbody tr")]
+    hidden = [row for row in cells if row[-1] in ("·", "<10")]
+    assert 3 <= len(hidden) <= 4 < len(cells)
+    assert sum("VIP" in row[0] + row[1] for row in hidden) >= 2
 
 
 def test_an_order_value_of_two_years_rests_on_enough_buyers_in_both(rows):

@@ -5,6 +5,7 @@ import stat
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from report_runs import ROOT, headline
 
 from helpers.demo.people import LAST
@@ -78,6 +79,38 @@ def test_models_of_leaving_tell_more_than_chance(rows):
     aucs = [row for row in rows if row["metric"] == "churn_probability_auc"]
     assert {row["model"] for row in aucs} == {"alive", "signals"}
     assert all(row["low"] > 0.6 for row in aucs)
+
+
+def test_the_title_of_the_calibration_says_what_its_sentences_say(demo_run):
+    page = (demo_run.home / "reports" / "demo" / MONTH / "06_customers_at_risk.html").read_text(encoding="utf-8")
+    more = re.search(r"([\d.]+ points) \(95% interval [^)]*\) more left than it had expected", page.replace("&nbsp;", " "))
+    assert f"<strong>{more[1]} more left than was predicted</strong>" in page
+    assert re.search(r"Tenth by tenth, the share that left lies [\d.]+ points from the chance predicted", page)
+
+
+def test_few_held_out_are_counted_on_no_page(demo_run, issued):
+    page = (demo_run.home / "reports" / "demo" / MONTH / "06_customers_at_risk.html").read_text(encoding="utf-8")
+    tables = BeautifulSoup(page, "html.parser").select("figure.table")
+    table = next(each for each in tables if each.figcaption.text.startswith("The list by segment"))
+    held = [row.select("td")[4].text for row in table.select("tbody tr")]
+    arms = issued[issued["arm"] == "holdout"].groupby(["segment", "action"]).size()
+    assert (arms < 10).any() and "·" in held
+    assert all(int(each) >= 10 for each in held if each != "·")
+
+
+def test_the_titles_of_the_scores_say_what_moved(demo_run):
+    """A title over a year must not hide what its sentence says of the last quarter."""
+    page = (demo_run.home / "reports" / "demo" / MONTH / "08_customer_voice.html").read_text(encoding="utf-8")
+    moved = re.search(r"In the last three months [^<]* were satisfied: (down|up|not clearly|the same)", page)[1]
+    title = {"down": "Satisfaction fell to", "up": "Satisfaction rose to"}.get(moved, "satisfied over twelve months")
+    assert re.search(f"<strong>[^<]*{title}", page)
+
+
+def test_customers_without_a_purchase_are_told_where_all_are_counted(demo_run):
+    page = (demo_run.home / "reports" / "demo" / MONTH / "00_data_check.html").read_text(encoding="utf-8")
+    more, known = re.search(r"([\d,]+) customers more have orders and no purchase that counts.*speak of the other ([\d,]+)", page).groups()
+    assert int(more) >= 10
+    assert f"fitted to {known} customers" in (demo_run.home / "reports" / "demo" / MONTH / "04_clv_to_cac.html").read_text(encoding="utf-8")
 
 
 def test_expected_and_seen_churn_are_of_one_size(rows):

@@ -1,4 +1,4 @@
-"""A client with five orders: the whole way from `workbook new` to a report that says what it cannot know."""
+"""Clients with five and with nine orders: the whole way from `workbook new` to a report that says what it cannot know."""
 
 import json
 import re
@@ -9,6 +9,10 @@ from report_runs import project_in, workbook
 
 MONTH = "2026-06"
 ADS = "date,channel,campaign,amount,currency\n2026-05-20,paid_search,all,40.00,EUR\n2026-06-10,paid_search,all,55.00,EUR\n"
+HEADER, *_ = SHOPIFY.splitlines()
+NINE = [("ann", 100, "04-03", "DE"), ("bob", 50, "04-20", "FR"), ("cid", 40, "05-02", "DE"), ("ann", 70, "05-20", "DE"),
+        ("dee", 30, "06-05", "US"), ("eve", 25, "06-11", "DE"), ("flo", 99, "06-25", "DE"), ("bob", 20, "06-28", "FR"),
+        ("gus", 20, "07-08", "GB")]  # fmt: skip
 UNSAID = re.compile(r"\b(nan|None|NaT|inf)\b")
 
 
@@ -27,6 +31,19 @@ def tiny(tmp_path_factory):
     ran = workbook(home, "report", "tiny", "--month", MONTH)
     assert ran.code == 0, ran.said
     return ran, home / "reports" / "tiny" / MONTH
+
+
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    """The report's folder of a client with nine orders of seven buyers, the last of them after the report's month."""
+    home, raw = project_in(tmp_path_factory.mktemp("nine")), tmp_path_factory.mktemp("exports")
+    paid = "#{},{}@mail.test,paid,fulfilled,EUR,{},0,0,{},,0,2026-{} 12:00:00 +0200,1,Tent,{},T-1,0,X,{},,,PayPal,0,,web"
+    rows = [paid.format(k, who, price, price, day, price, market) for k, (who, price, day, market) in enumerate(NINE)]
+    (raw / "orders_export.csv").write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
+    for command in (["new", "nine", "--raw", str(raw)], ["report", "nine", "--month", MONTH]):
+        done = workbook(home, *command)
+        assert done.code == 0, done.said
+    return home / "reports" / "nine" / MONTH
 
 
 def words(page) -> str:
@@ -106,3 +123,31 @@ def test_a_margin_nobody_filled_in_is_named(tiny):
     """`workbook new` writes a placeholder, on which every value of a customer would rest."""
     _, folder = tiny
     assert "still the template's placeholder" in words(folder / "00_data_check.html").replace("&#x27;", "'")
+
+
+def test_an_export_that_goes_on_after_the_month_does_not_end_early(tiny):
+    """The only order up to June is of March; the file's other orders are of July."""
+    _, folder = tiny
+    assert "exports that end early" not in words(folder / "index.html")
+    assert "a long silence up to the last day observed, after which orders go on" in words(folder / "index.html")
+    assert "from 29 March 2026 to 30 June 2026, 93 days, though its files hold later ones" in words(folder / "00_data_check.html")
+
+
+def test_what_a_table_hides_no_footer_tells(tiny, nine):
+    for page in [*tiny[1].glob("0*.html"), *nine.glob("0*.html")]:
+        assert "Fewer than 10 orders up to this day" in words(page), page.name
+        assert "can be tied to a customer:" not in words(page) and not re.search(r"\d% of \d+ orders? can be tied", words(page)), page.name
+
+
+def test_too_few_customers_are_said_in_a_sentence_and_drawn_in_no_chart(nine):
+    page = (nine / "01_cohort_retention.html").read_text(encoding="utf-8")
+    assert "Fewer than 10 customers bought in the twelve months to 30 June 2026: too few" in words(nine / "index.html")
+    assert "Fewer than 10 customers were followed to month 1" in words(nine / "01_cohort_retention.html")
+    assert "<figure class=\"chart\">" not in page and "(fewer than 10 customers)" not in page
+
+
+def test_no_heading_and_no_reason_stands_there_for_nothing_with_nine_orders(nine):
+    for page in nine.glob("0*.html"):
+        assert not UNSAID.search(words(page)), page.name
+        told = re.findall(r'<p class="missing">([^<]*)</p>', page.read_text(encoding="utf-8"))
+        assert len(told) == len(set(told)), page.name

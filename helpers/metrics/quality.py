@@ -104,6 +104,17 @@ def late_data(silent: pd.DataFrame, as_of: date) -> pd.DataFrame:
     return silent.loc[late, ["source", "last_day"]].assign(days_since=since[late]).reset_index(drop=True)
 
 
+def going_on(orders: ir.Table, as_of: date) -> list[str]:
+    """The sources with orders after as_of, orders being all that the files hold: where these stop before it, a part is missing.
+
+    >>> rows = ibis.memtable({"source": ["s", "t"], "order_date": [date(2026, 1, 1), date(2026, 2, 1)]})
+    >>> going_on(rows, date(2026, 1, 31))
+    ['t']
+    """
+    later = orders.filter(_.order_date > ibis.literal(as_of)).select("source").distinct()
+    return sorted(later.to_pandas()["source"])
+
+
 def stale(tables: dict[str, ir.Table], as_of: date) -> pd.DataFrame:
     """Which of the `WATCHED` tables end early: source, last_day, days_since, table; a row a signal for engagement.
 

@@ -38,6 +38,8 @@ def lines(frame, x, y, low=None, high=None, by=None, number=None, names=str, mar
     1
     """
     shape, band = ({"drawstyle": "steps-post"}, {"step": "post"}) if stepped else ({}, {})
+    if len(frame) and not frame[y].notna().any():
+        raise NotEnoughData("A chart is left out: every point in it has too few customers to be shown.")
     with matplotlib.rc_context(STYLE):
         ax, frame = drawing.canvas(), frame.assign(**{x: axes.at_its_month(frame[x])})
         parts = frame.groupby(by, sort=False, observed=True) if by else [(None, frame)]
@@ -149,8 +151,8 @@ def waterfall(frame, label, value, number) -> Axes:
     return ax
 
 
-def scatter(frame, x, y, number, xlabel, ylabel) -> Axes:
-    """A point per row, and the dashed line on which y is x.
+def scatter(frame, x, y, number, xlabel, ylabel, low=None, high=None) -> Axes:
+    """A point per row, with the interval from low to high of its y, and the dashed line on which y is x.
 
     >>> len(scatter(pd.DataFrame({"said": [1, 2], "was": [1, 3]}), "said", "was", str, "Said", "Was").lines)
     1
@@ -159,6 +161,8 @@ def scatter(frame, x, y, number, xlabel, ylabel) -> Axes:
         ax = drawing.canvas(drawing.HEIGHT + 0.5)
         points = frame[[x, y]].astype("float64")
         ax.scatter(points[x], points[y], s=36, color=PALETTE[0], zorder=3)
+        if low and high:
+            ax.vlines(points[x], *frame[[low, high]].astype("float64").to_numpy().T, color=PALETTE[0], linewidth=2.2)
         ax.axline([points.mean(axis=None)] * 2, slope=1, **drawing.DASHES)
         axes.value_axes(ax, number, xlabel, ylabel)
         ax.grid(axis="x", visible=True)

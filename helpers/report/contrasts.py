@@ -1,4 +1,4 @@
-"""Groups of customers set against each other: by a share, pair by pair, and whether an effect differs between them."""
+"""Groups of customers set against each other: who stands at the ends, by a share, pair by pair, and whether an effect differs."""
 
 import pandas as pd
 
@@ -9,6 +9,28 @@ from helpers.metrics.retention import cohort_comparison, cohorts
 from helpers.report import charts
 
 MOST = 15  # pairs that differ are shown; more are no longer read
+
+
+def ends(groups: pd.DataFrame) -> str:
+    """Which ends of a row of groups a title may name, by their intervals (value, low, high; blank where not shown).
+
+    both, first (the highest) or last: that end lies apart from every other group; apart: the two ends lie apart from each
+    other, though not from all between; alike: not even they do; one: there is a single group. While a group is not shown,
+    no other can be called the highest or the lowest.
+
+    >>> groups = pd.DataFrame({"value": [3.0, 2.0, 1.0], "low": [2.6, 1.8, 0.9], "high": [3.4, 2.2, 1.9]})
+    >>> ends(groups), ends(groups.tail(2)), ends(groups.assign(low=0.0)), ends(groups.head(1))
+    ('first', 'alike', 'alike', 'one')
+    """
+    told = groups.sort_values("value", ascending=False)
+    shown = told.dropna(subset="value")
+    if len(shown) < 2:
+        return "one"
+    first = (told["high"].iloc[1:] < told["low"].iloc[0]).all()
+    last = len(shown) == len(told) and (told["low"].iloc[:-1] > told["high"].iloc[-1]).all()
+    if first or last:
+        return "both" if first and last else "first" if first else "last"
+    return "apart" if shown["low"].iloc[0] > shown["high"].iloc[-1] else "alike"
 
 
 def tell(sheet, pairs: pd.DataFrame, difference: str, **said) -> None:
@@ -43,15 +65,15 @@ def differ(sheet, groups: pd.DataFrame, by: str, name, key: str) -> None:
     sheet.say(f"{key}_differ" if p < ALPHA else f"{key}_alike", p=p, apart=name(apart), own=own, rest=rest)
 
 
-def shares(sheet, groups, column: str, kind: str, key: str, second: pd.DataFrame) -> None:
+def shares(sheet, groups, column: str, kind: str, key: str, twice: pd.DataFrame) -> None:
     """A chart of the groups, best first, against the share of all customers, and their numbers in a table.
 
     groups: `cohort_comparison.repurchase_by`; column and kind: what names a group, and how that is written; key: of the
-    texts (key.subtitle, key.alike, key.table); second: `cohorts.cumulative_repurchase` of all customers. The title names the
+    texts (key.subtitle, key.alike, key.table); twice: the curve of all customers (`cohorts.retention_curve`). The title names the
     ends of the row only where a test of all groups says that they differ; a group of customers about whom nothing is known
     is no end.
     """
-    reference = cohorts.at_age(cohorts.retention_curve(second), groups["age"].iloc[0]).value
+    reference = cohorts.at_age(twice, groups["age"].iloc[0]).value
     shown = sheet.shown(groups.assign(label=groups[column].map(sheet.name(kind))))
     ax = charts.forest(shown, "label", reference, number=sheet.number("percent.0"))
     told = shown.dropna(subset="value")

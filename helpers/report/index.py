@@ -65,10 +65,18 @@ def _card(metric: str, known: dict, moved: dict, period: str, words: Words) -> d
         "label": label,
         "page": row["notebook"],
         "value": words.format_field(now.value, kind),
-        "interval": words.format_field(now, f"{kind}!range") if now.low < now.high else "",  # none, or narrower than it is written
+        "interval": _rests_on(now, kind, words),
         "changes": changes,
         "spark": _spark(label, unbroken[::-1], kind, words),
     }
+
+
+def _rests_on(now: Estimate, kind: str, words: Words) -> str:
+    """The interval of a headline and its n: "8.2% to 9.7%, n = 5,182"; whole months say it where their interval has no width or no end."""
+    known = words.format_field(now, f"{kind}!range") if now.low < now.high else ""  # else none, or narrower than it is written
+    if kind.endswith("month") and now.low == now.low and not known:
+        known = words.say(f"common.index.{'one_month' if now.low == now.high else 'open_month'}", low=now.low)
+    return ", ".join(filter(None, [known, words.say("common.n", n=now.n) if now.n > 0 else ""]))
 
 
 def _kind(row: dict) -> str:

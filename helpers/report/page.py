@@ -19,6 +19,7 @@ Strings for charts and for other sentences, not shown by themselves:
     sheet.text("churn.axis", ...)                      a filled text
     sheet.words.change(now, before, "percent", "2026-09")    "up 1.2 points from 18.0% in September 2026"
     sheet.number("percent.0"), sheet.name("market")    functions that write a number, a code: charts' number= and names=
+    sheet.enough(n, "costs.plan_few")                  in a section: its text instead of what follows, where n is too small
     sheet.shown(frame)                                 value, low, high blank where customers are too few: what charts
                                                        and sentences about groups that may be small are given
 Units of publish: "fraction", "points" (−100..100), "ratio", "days", "months", "count", "rows", "money" (written as the
@@ -98,6 +99,11 @@ class Sheet:
         shown.loc[hidden(frame, self.words.minimum_cell), blank] = float("nan")
         return shown
 
+    def enough(self, n: float, key: str) -> None:
+        """NotEnoughData with the text of key, where what follows would rest on fewer customers than the minimum cell."""
+        if n < self.words.minimum_cell:
+            raise NotEnoughData(self.text(key, minimum=self.words.minimum_cell))
+
     def chart(self, ax, key: str, finding: str = "finding", **values) -> None:
         """A chart as SVG under its finding (ten words or fewer, which the pages' tests count), with subtitle and source."""
         finding, subtitle = (self.text(f"{key}.{part}", **values) for part in (finding, "subtitle"))
@@ -114,19 +120,19 @@ class Sheet:
             f'<p class="source">{escaped(f"{source} {hides}".strip())}</p></figure>'
         )
 
-    def table(self, frame: pd.DataFrame, kinds: dict[str, str], title="", note="", n="n", fold="", **values) -> None:
+    def table(self, frame: pd.DataFrame, kinds: dict[str, str], title="", note="", n="n", fold="", hide=None, **values) -> None:
         """The columns of kinds as a table (report/tables.py); title, note and fold are keys of texts, filled with values.
 
-        With fold, the table is folded away under that text.
+        With fold, the table is folded away under that text; hide: the rows not to be shown, where it is known better.
         """
         texts, topic = self._texts(title, note, values), title.split(".")[0] or "common"
-        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key())
+        shown = tables.table(frame, kinds, self.words, **texts, topic=topic, n=n, key=self._key(), hide=hide)
         self._html(self._folded(self.text(fold, **values), shown) if fold else shown)
 
-    def heat(self, frame: pd.DataFrame, kind: str = "percent.0", title="", note="", heading="common.columns.cohort", full=False) -> None:
-        """A wide frame as coloured cells (report/tables.py); title, note and heading (of the row labels) are keys of texts."""
+    def heat(self, frame: pd.DataFrame, kind="percent.0", title="", note="", heading="common.columns.cohort", **how) -> None:
+        """A wide frame as coloured cells (report/tables.py, how: full, few); title, note and heading (of rows) are keys of texts."""
         texts = self._texts(title, note, {})
-        self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), full=full))
+        self._html(tables.heat(frame, kind, self.words, **texts, heading=self.text(heading), key=self._key(), **how))
 
     def publish(self, metric: str, what, unit: str, period: str | None = None, **labels) -> None:
         """Rows of metrics.json: an Estimate, a number, or a frame with value (low, high, n) and label columns."""
@@ -194,7 +200,8 @@ class Sheet:
     def _identity(self) -> str:
         orders = self.shop.orders
         known, every = orders.aggregate(known=orders.customer_id.count(), every=orders.count()).execute().iloc[0]
-        return self.text("common.identity", share=known / every if every else float("nan"), orders=int(every))
+        share, least = known / every if every else float("nan"), self.words.minimum_cell
+        return self.text(f"common.identity{'_few' * bool(0 < every < least)}", share=share, orders=int(every), least=least)
 
     def _window(self) -> str:
         kept = self.shop.settings.churn_window_days != "auto"

@@ -1,5 +1,7 @@
 """Which cells must not be shown because they, or a total minus their neighbours, tell about a few customers."""
 
+import heapq
+
 import pandas as pd
 
 STANDS_ALONE = {  # what tells rows apart without being parts of a total; any other label is taken to add up to one
@@ -29,6 +31,53 @@ def hidden(frame: pd.DataFrame, minimum: int, n: str = "n", already: pd.Series |
         hide |= (counts < minimum) & counts.notna()
         _complement(rows, counts, hide, minimum)
     return hide.set_axis(frame.index)
+
+
+def hidden_flows(n: pd.Series, minimum: int, ends: tuple[list, list]) -> pd.Series:
+    """True for every flow of customers that must not be shown, where what each place gained and lost in all is known.
+
+    n: the customers of each flow; ends: the place they came from and the place they went to. A flow of fewer than `minimum`
+    is hidden. The sizes of a place before and after give away the only flow of it that is hidden, so there must be a way
+    round, on which customers could have moved unseen: the flows of the one with the fewest customers are hidden with it. The
+    hidden flows of a place hold `minimum` customers or more together.
+
+    >>> came, went = ["vip", "medium", "low", "medium", "vip", "low"], ["lost", "lost", "lost", "vip", "medium", "vip"]
+    >>> hidden_flows(pd.Series([4, 48, 408, 204, 230, 25]), 10, (came, went)).tolist()
+    [True, True, False, True, False, False]
+    """
+    links, counts, hide = list(zip(*ends, strict=True)), n.tolist(), set()
+    todo = [k for k, each in enumerate(counts) if each < minimum]
+    while todo:
+        for k in todo:
+            hide |= {k, *_way_round(links, [0 if j in hide else each for j, each in enumerate(counts)], k)}
+        todo = _to_thicken(links, counts, hide, minimum)
+    return pd.Series([k in hide for k in range(len(counts))], index=n.index, dtype=bool)
+
+
+def _way_round(links: list[tuple], cost: list[int], k: int) -> tuple:
+    """The links of the cheapest way between the ends of link k that does without it; none if there is no such way."""
+    start, goal = links[k]
+    queue, seen = [(0, start, ())], set()
+    while queue:
+        spent, place, way = heapq.heappop(queue)
+        if place == goal:
+            return way
+        if place not in seen:
+            seen.add(place)
+            onward = [j for j, link in enumerate(links) if j != k and place in link]
+            for j in onward:
+                heapq.heappush(queue, (spent + cost[j], links[j][links[j][0] == place], (*way, j)))
+    return ()
+
+
+def _to_thicken(links: list[tuple], counts: list[int], hide: set[int], minimum: int) -> list[int]:
+    """The smallest shown link of the first place whose hidden links hold too few customers together."""
+    for place in sorted({end for k in hide for end in links[k]}):
+        own = [k for k, link in enumerate(links) if place in link]
+        shown = sorted((k for k in own if k not in hide), key=counts.__getitem__)
+        if shown and sum(counts[k] for k in own if k in hide) < minimum:
+            return shown[:1]
+    return []
 
 
 def _complement(rows: pd.DataFrame, counts: pd.Series, hide: pd.Series, minimum: int) -> None:

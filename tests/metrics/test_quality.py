@@ -75,6 +75,7 @@ def test_silence_and_lateness():
     assert silent[["silent", "longest"]].iloc[0].tolist() == [1, 1] and quality.late_data(silent, date(2026, 3, 5)).empty
     later = quality.silent_days(table, date(2026, 3, 15))
     assert quality.late_data(later, date(2026, 3, 15))["days_since"].tolist() == [10]
+    assert quality.going_on(table, date(2026, 3, 4)) == ["s"] and quality.going_on(table, date(2026, 3, 5)) == []
 
 
 def test_an_export_of_behaviour_that_ends_early_is_found_signal_by_signal():

@@ -29,6 +29,7 @@ DRAW = {
     "stacked": lambda: charts.stacked(MONTHS, "month", "value", "market"),
     "waterfall": lambda: charts.waterfall(ROWS, "name", "value", str),
     "scatter": lambda: charts.scatter(ROWS, "low", "high", str, "Low", "High"),
+    "scatter with intervals": lambda: charts.scatter(ROWS, "low", "value", str, "Low", "High", low="low", high="high"),
 }
 
 
@@ -45,6 +46,16 @@ def test_a_chart_leaves_its_frame_the_style_and_pyplot_as_they_were(name):
 def test_lines_draw_the_values_and_leave_gaps():
     drawn = [line.get_ydata() for line in DRAW["lines"]().lines[:2]]
     np.testing.assert_array_equal(drawn, [[0.1, NAN, 0.3], [0.2, 0.2, 0.2]])
+
+
+def test_a_point_has_its_interval():
+    (bars,) = [each for each in DRAW["scatter with intervals"]().collections if hasattr(each, "get_segments")]
+    assert [segment.tolist() for segment in bars.get_segments()] == [[[0.5, 0.5], [0.5, 1.5]], [[-3.0, -3.0], [-3.0, -1.0]]]
+
+
+def test_lines_through_nothing_but_hidden_points_are_no_chart():
+    with pytest.raises(NotEnoughData, match="every point in it has too few customers"):
+        charts.lines(MONTHS.assign(value=NAN), "month", "value")
 
 
 def test_a_line_of_very_many_points_is_thinned_not_cut():

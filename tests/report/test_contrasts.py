@@ -5,11 +5,12 @@ import pytest
 
 from helpers.estimates import NotEnoughData, with_wilson
 from helpers.metrics.groups.markets import UNKNOWN
+from helpers.metrics.retention import cohorts
 from helpers.report import contrasts
 from helpers.report.suppress import hidden
 from helpers.report.wording import Words
 
-SECOND = pd.DataFrame({"cohort": ["2026-01"], "age": [6], "active": [70], "n": [100]})
+TWICE = cohorts.retention_curve(pd.DataFrame({"cohort": ["2026-01"], "age": [6], "active": [70], "n": [100]}))
 CHANNELS = pd.DataFrame({"channel": [UNKNOWN, "email", "direct", "sms"], "active": [95, 80, 50, 1], "n": [100, 100, 100, 4]})
 
 
@@ -38,6 +39,14 @@ def test_no_pair_is_lost_and_none_stands_twice_without_need(differ, alike, told)
     assert sheet.told == told
 
 
+def test_one_pair_is_told_of_as_one():
+    """The sentences, the fold and the notes, each in the form for a single pair."""
+    said = {"measure": "Churn", "pairs": 1, "clear": 1, "shown": 1}
+    for key in ("pairs_none", "pairs_some", "pairs_all", "pairs_note", "cost_pairs_note"):
+        text = Words().say(f"markets.{key}", **said)
+        assert "1" not in text and "the two markets" in text.lower() or key.endswith("note") and "pairs" not in text
+
+
 @pytest.mark.parametrize(("value", "told"), [(0.2, ("effect.markets_differ", "de")), (0.001, ("effect.markets_alike", "de"))])
 def test_whether_an_effect_differs_is_said_with_the_group_furthest_from_the_others(value, told):
     sheet = Sheet()
@@ -46,6 +55,28 @@ def test_whether_an_effect_differs_is_said_with_the_group_furthest_from_the_othe
     contrasts.differ(sheet, groups, "market", str.lower, "effect.markets")
     contrasts.differ(sheet, groups.head(1), "market", str.lower, "effect.markets")
     assert sheet.told == [told]
+
+
+def row_of(*intervals):
+    return pd.DataFrame([((low + high) / 2, low, high) for low, high in intervals], columns=["value", "low", "high"])
+
+
+@pytest.mark.parametrize(("intervals", "ends"), [
+    ([(8, 9), (4, 6), (1, 2)], "both"),
+    ([(8, 9), (4, 6), (3, 5)], "first"),
+    ([(5, 9), (4, 6), (1, 2)], "last"),
+    ([(5, 9), (4, 8), (1, 4.5)], "apart"),
+    ([(5, 9), (4, 8), (1, 5.5)], "alike"),
+    ([(5, 9)], "one"),
+    ([], "one"),
+])  # fmt: skip
+def test_a_title_names_an_end_only_where_it_lies_apart_from_all_others(intervals, ends):
+    groups = row_of(*intervals)
+    assert contrasts.ends(groups) == contrasts.ends(groups.iloc[::-1]) == ends
+
+
+def test_nobody_is_the_highest_or_lowest_beside_a_group_that_is_not_shown():
+    assert contrasts.ends(row_of((8, 9), (4, 6), (1, 2), (float("nan"), float("nan")))) == "apart"
 
 
 class ShareSheet:
@@ -65,7 +96,7 @@ class ShareSheet:
 
 def told(frame):
     sheet = ShareSheet()
-    contrasts.shares(sheet, with_wilson(frame.assign(age=6), "active", "n"), "channel", "label", "cohorts.by_channel", SECOND)
+    contrasts.shares(sheet, with_wilson(frame.assign(age=6), "active", "n"), "channel", "label", "cohorts.by_channel", TWICE)
     return sheet
 
 

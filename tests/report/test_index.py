@@ -74,6 +74,22 @@ def test_a_headline_is_written_in_its_unit(metric, unit, text):
     assert card([row(metric, 7.0, "2026-10", unit)])["value"] == text
 
 
+@pytest.mark.parametrize(("ends", "text"), [
+    ({"low": 4.0, "high": 6.0, "n": 900}, "4 to 6 months, n = 900"),
+    ({"low": 5.0, "high": 5.0, "n": 900}, "95% interval: no other month, n = 900"),
+    ({"low": 4.0, "high": None, "n": 900}, "4 months at least, the later end not yet seen, n = 900"),
+    ({"low": None, "high": None, "n": 900}, "n = 900"),
+    ({"low": None, "high": None, "n": None}, ""),
+])  # fmt: skip
+def test_a_headline_says_its_interval_and_its_n_and_why_there_is_none(ends, text):
+    known = {name: value for name, value in (row("payback_months", 5.0, "2026-10", "months") | ends).items() if value is not None}
+    assert card([known])["interval"] == text
+
+
+def test_a_share_carries_its_n():
+    assert card([row("churn_rate", 0.2, "2026-10", low=0.19, high=0.21)])["interval"] == "19.0% to 21.0%, n = 900"
+
+
 def test_earlier_reports_are_the_good_monthly_ones_of_the_same_market(tmp_path):
     for name in ("2026-08", "2026-09", "2026-10", "2026-09-DE", "2026-09.failed", "2026-09-15", ".2026-09.12"):
         (tmp_path / name).mkdir()

@@ -102,6 +102,14 @@ def test_a_section_says_what_is_missing_and_lets_errors_through(sheet):
         _ = 1 / 0
 
 
+def test_what_would_rest_on_too_few_is_said_in_its_section(sheet):
+    with sheet.section():
+        sheet.enough(10, "costs.plan_few")
+        sheet.enough(9, "costs.plan_few")
+        sheet.say("costs.plan_certain")
+    assert "fewer than 10 customers a month" in markup(sheet) and "keep a holdout" not in markup(sheet)
+
+
 def test_a_section_writes_its_dates_out_and_leaves_names_alone(sheet):
     with sheet.section():
         raise NotEnoughData("Nobody bought from 2026-05-30 to 2026-06, nor in campaign winback-2026-08.")

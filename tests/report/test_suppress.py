@@ -2,11 +2,12 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.report.suppress import STANDS_ALONE, hidden, hidden_rows
+from helpers.report.suppress import STANDS_ALONE, hidden, hidden_flows, hidden_rows
 
 MINIMUM = 10
 
@@ -98,3 +99,48 @@ def test_a_label_in_other_words_does_not_make_parts_of_a_total_into_strangers():
 
 def test_measures_side_by_side_are_no_parts_of_anything():
     assert hidden(pd.DataFrame({"measure": ["csat", "nps"], "n": [4, 90]}), MINIMUM).tolist() == [True, False]
+
+
+# flows between places of which the sizes before and after are known
+
+TIERS = ("vip", "medium", "low")
+FLOWS = [(a, b) for a in TIERS for b in TIERS if a != b] + [(tier, "lost") for tier in TIERS]
+FLOWS += [(place, tier) for place in ("new", "back") for tier in TIERS]
+
+
+def worked_out(n: pd.Series, hide: pd.Series, flows: list[tuple]) -> list[int]:
+    """The attack: the hidden flows that follow from what each place gained less what it lost, and from the flows shown."""
+    unknown = [k for k in range(len(flows)) if hide[k]]
+    places = sorted({end for flow in flows for end in flow})
+    known = np.array([[(flows[k][1] == place) - (flows[k][0] == place) for k in unknown] for place in places], dtype=float)
+    if not unknown:
+        return []
+    _u, size, directions = np.linalg.svd(known)
+    free = directions[(size > 1e-9).sum() :]
+    return [k for place, k in enumerate(unknown) if np.abs(free[:, place]).max(initial=0.0) < 1e-9]
+
+
+def test_sizes_and_losses_give_away_a_flow_that_is_hidden_as_a_part_of_the_losses_alone():
+    """The demo's report of October 2026 told so that five VIPs were lost."""
+    n, flows = pd.Series([4, 48, 408, 204, 230, 25]), [("vip", "lost"), ("medium", "lost"), ("low", "lost"), ("medium", "vip"),
+                                                       ("vip", "medium"), ("low", "vip")]
+    naive = hidden(pd.DataFrame({"tier": [came for came, _ in flows[:3]], "n": n[:3]}), MINIMUM).reindex(n.index, fill_value=False)
+    assert worked_out(n, naive, flows) == [0, 1]
+    assert worked_out(n, hidden_flows(n, MINIMUM, tuple(zip(*flows, strict=True))), flows) == []
+
+
+@given(st.lists(st.integers(1, 60), min_size=len(FLOWS), max_size=len(FLOWS)))
+def test_no_hidden_flow_follows_from_the_sizes_of_the_places(counts):
+    n = pd.Series(counts)
+    hide = hidden_flows(n, MINIMUM, tuple(zip(*FLOWS, strict=True)))
+    assert worked_out(n, hide, FLOWS) == []
+    assert hide[n < MINIMUM].all()
+    for place in {end for k, flow in enumerate(FLOWS) if hide[k] for end in flow}:
+        own = [k for k, flow in enumerate(FLOWS) if place in flow]
+        assert n[own][hide[own]].sum() >= MINIMUM or hide[own].all()
+
+
+def test_where_all_flows_are_large_all_are_shown_and_one_flow_has_no_way_round():
+    assert not hidden_flows(pd.Series([40, 50]), MINIMUM, (["vip", "low"], ["low", "vip"])).any()
+    assert hidden_flows(pd.Series([4]), MINIMUM, (["vip"], ["low"])).tolist() == [True]
+    assert hidden_flows(pd.Series([], dtype="int64"), MINIMUM, ([], [])).tolist() == []

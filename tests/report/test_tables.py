@@ -87,6 +87,30 @@ def test_a_triangle_of_the_first_month_alone_is_drawn(first, shown):
     assert [row[2:] for row in cells(tables.heat(young, "percent.0", WORDS, heading="Cohort"))] == [[shown]] * 2
 
 
+def test_single_cells_of_a_heat_are_hidden_and_a_loss_is_a_number_like_others():
+    wide = pd.DataFrame({"n": [400, 300], "1": [-5.0, 7.0], "2": [None, 3.0]}, index=["0–29", "30–79"])
+    few = pd.DataFrame({"1": [False, False], "2": [False, True]}, index=wide.index)
+    markup = tables.heat(wide, "number.0", WORDS, heading="Last purchase", full=True, few=few)
+    assert [row[2:] for row in cells(markup)] == [["−5", ""], ["7", "·"]]
+    assert "means fewer than 10 customers" in markup
+
+
+def test_a_table_hides_the_rows_it_is_told_to_and_no_other():
+    moved = pd.DataFrame({"tier": ["vip", "low"], "n": [230, 40]})
+    hide = pd.Series([True, False])
+    assert [row[1] for row in cells(tables.table(moved, {"tier": "label", "n": "count"}, WORDS, hide=hide))] == ["·", "40"]
+
+
+def test_of_a_table_with_nothing_but_hidden_rows_the_reason_is_left():
+    months = pd.DataFrame({"period": ["2026-01", "2026-02", "2026-03"], "value": [0.1, 0.2, 0.3], "n": [3, 4, 5]})
+    markup = tables.table(months, {"period": "month", "value": "percent", "n": "count"}, WORDS, title="By month")
+    assert "By month" in markup and "Every row rests on fewer than 10 customers" in markup and "<table" not in markup
+    two = tables.table(months.head(2), {"period": "month", "value": "percent", "n": "count"}, WORDS)
+    assert [row[1] for row in cells(two)] == ["·", "·"]
+    wide = months.set_index("period")[["n", "value"]].rename(columns={"value": "0"})
+    assert "Every row rests on fewer" in tables.heat(wide, "percent.0", WORDS, heading="Cohort")
+
+
 def test_a_frame_is_left_as_it_was():
     frame, triangle = FRAME.copy(), TRIANGLE.copy()
     tables.table(FRAME, KINDS, WORDS)
@@ -130,6 +154,6 @@ def test_many_rows_with_nothing_to_show_are_named_under_the_table():
     assert shown.count("<tr") == 2
     assert "give such a row away: France, Italy and Japan." in shown
     assert "·" not in shown
-    assert tables.table(frame.head(3), kinds, WORDS).count("<tr") == 4
+    assert tables.table(frame.head(3), kinds, WORDS).count("<tr") == 0  # all three: the reason alone
     months = frame.assign(period=["2026-07", "2026-08", "2026-09", "2026-10"])
     assert tables.table(months, {"period": "month", "value": "percent", "n": "count"}, WORDS).count("<tr") == 5

@@ -116,6 +116,7 @@ def test_money_written_reads_back_as_the_money_rounded_to_its_digits(amount, cur
     (Estimate(0.20, 0.17, 0.23, 500), Estimate(0.19, 0.16, 0.22, 500),
      "not clearly changed from 19.0% in September 2026"),
     (0.2, 0.2, "the same as in September 2026"),
+    (Estimate(0.2001, 0.19, 0.21, 900), Estimate(0.2, 0.19, 0.21, 900), "the same as in September 2026"),  # as printed
     (0.2, NAN, "not comparable with what it was in September 2026"),
     (Estimate(0.9, 0.8, 1.0, 50), Estimate(0.2, 0.1, 0.3, 5), "not comparable with what it was in September 2026"),  # 5 customers
 ])  # fmt: skip
@@ -193,3 +194,45 @@ def flat(table: dict, above: str = ""):
             yield from flat(value, f"{above}{key}.")
         elif isinstance(value, str) and key != "by":
             yield f"{above}{key}", value
+
+
+# a title for every case in which a chart can stand
+
+ENDS, MOVES = ("both", "first", "last", "apart", "alike"), ("up", "down", "same", "unchanged", "unknown")
+SCORE, SHARE, OFF = Estimate(5.95, 5.9, 6.0, 90), Estimate(0.91, 0.9, 0.92, 90), Estimate(0.031, 0.018, 0.043, 90)
+SAID = {
+    "best": "AE", "worst": "GB", "ratio": 1.23, "market": "United Arab Emirates", "value": 1234.5, "least": 1034.5, "most": 49.0,
+    "highest": "United Kingdom", "lowest": "Germany", "now": SCORE, "mean": SCORE, "csat": SHARE, "options": 7, "bias": OFF,
+    "clear": 4, "markets": 5, "topics": 5, "measure": "Refunded share of sales",
+}  # fmt: skip
+TITLES = [f"{chart}.{case}" for charts, cases in (
+    (("costs.by_market", "clv.by_market", "clv.by_channel"), (*ENDS, "one")), (("voice.market", "voice.channel"), ENDS),
+    (("voice.month", "voice.month_csat", "voice.month_ces"), MOVES), (("risk.calibration",), ("high", "low", "none")),
+    (("markets.forest",), ("alike", "one", "several")), (("voice.drivers",), ("all", "some", "none")),
+    (("clv.home_market", "clv.first_acquisition_channel"), ("clear", "some", "alike")),
+) for chart in charts for case in cases]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", TITLES)
+def test_every_case_of_a_title_has_its_text_of_ten_words(key):
+    said = SAID | ({"best": "Paid search", "worst": "Paid social"} if "channel" in key else {})
+    said |= {"now": said["csat"]} if "csat" in key else {}
+    words = [word for word in WORDS.say(key, **said).split() if any(letter.isalnum() for letter in word)]
+    assert 0 < len(words) <= 10, words
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_the_answer_on_worth_by_market_has_a_sentence_for_every_case(case):
+    ratios = {"best_ratio": Estimate(2.8, 2.5, 3.0, 720), "worst_ratio": Estimate(0.8, 0.7, 0.9, 479)}
+    said = WORDS.say(f"markets.worth_{case}", best="JP", worst="AE", **ratios)
+    assert "0.8× (95% interval 0.7× to 0.9×, n = 479)" in said and "2.8×" in said
+    assert ("best" in said) == (case in ("both", "first")) and ("told apart" in said) == (case in ("apart", "alike"))
+
+
+def test_the_answer_on_markets_names_an_end_only_where_it_is_clear():
+    ends = {"best": "JP", "worst": "AE", "points": 0.086, "measure": "buying", "tests": 45, "real": 33}
+    ends |= {"best_value": Estimate(0.23, 0.21, 0.26, 900), "worst_value": Estimate(0.08, 0.05, 0.11, 900)}
+    both, best, worst = (WORDS.say(f"markets.answer_{key}", **ends) for key in ("best_worst", "best", "worst"))
+    assert "Japan" in both and "Emirates" in both
+    assert "Emirates" not in best and "No market is clearly behind" in best
+    assert "Japan" not in worst and "No market is clearly ahead" in worst

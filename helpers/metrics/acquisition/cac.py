@@ -8,7 +8,7 @@ import pandas as pd
 from ibis import _
 from scipy import stats
 
-from helpers.estimates import ALPHA, NotEnoughData
+from helpers.estimates import ALPHA, Estimate, NotEnoughData
 from helpers.metrics.groups.markets import OTHER, UNKNOWN
 from helpers.periods import Period, add_months, label, month_start
 
@@ -188,14 +188,17 @@ def fold(table: ir.Table, names: dict[str, str], column: str, missing: str | Non
     return table.mutate(**{column: channel.isin(small).ifelse(OTHER, channel) if small else channel})
 
 
-def clear_best(ratios: pd.DataFrame) -> bool:
-    """Whether the first of the groups, best first, is clear of all others: the intervals lie apart, and none is hidden.
+def verdict(ratio: Estimate, healthy: float) -> str:
+    """What may be said of a CLV to CAC ratio by its interval.
 
-    >>> ratios = pd.DataFrame({"value": [3.0, 2.0], "low": [2.6, 1.8], "high": [3.4, 2.2]})
-    >>> clear_best(ratios), clear_best(ratios.assign(high=2.7)), clear_best(ratios.head(1))
-    (True, False, True)
+    loss: all of it lies below 1; even: it holds 1; thin: above 1 and below the healthy mark; healthy: it reaches that mark.
+
+    >>> verdict(Estimate(1.8, 1.7, 1.9, 900), healthy=3.0), verdict(Estimate(1.1, 0.9, 1.3, 90), healthy=3.0)
+    ('thin', 'even')
     """
-    return bool((ratios["high"].iloc[1:] < ratios["low"].iloc[0]).all())
+    if ratio.low <= 1:
+        return "loss" if ratio.high < 1 else "even"
+    return "thin" if ratio.high < healthy else "healthy"
 
 
 def losing(*ratios: pd.DataFrame) -> pd.DataFrame:

@@ -131,5 +131,5 @@ def by_group(values: pd.DataFrame, costs: pd.DataFrame, curve: pd.DataFrame, by:
     worth, months = ({each: f"{name}{end}" for each, end in ENDS.items()} for name in ("worth", "months"))
     found = values.rename(columns=worth).merge(costs[[by, "value"]].rename(columns={"value": "cost"}), on=by, how="left")
     found = found.merge(clv_to_cac(values, costs, [by]).drop(columns="n"), on=by, how="left")
-    back = payback_months(curve, costs, [by])[[by, *ENDS]].rename(columns=months)
+    back = payback_months(curve, costs, [by])[[by, *ENDS, "n"]].rename(columns=months | {"n": "months_n"})
     return found.merge(back, on=by, how="left").sort_values("n", ascending=False, kind="stable", ignore_index=True)

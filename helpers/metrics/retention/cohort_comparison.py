@@ -70,7 +70,7 @@ def repurchase_by(occasions: ir.Table, as_of: date, column: str, age: int = 6) -
     groups = curve[curve["age"] == age].nlargest(MOST_GROUPS, "n")
     if len(groups) < 2:
         known = curve[column].nunique()
-        alike = "it is the same, or unknown, for all of them"
+        alike = "it is the same, or unknown, for all of them, or too few differ"
         why = f"no two groups were followed for {age} months yet" if known > 1 else alike
         raise NotEnoughData(f"Customers cannot be compared by {NAMES.get(column, column)}: {why}.")
     return groups.sort_values(["value", "n"], ascending=False, ignore_index=True)

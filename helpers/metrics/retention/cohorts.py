@@ -126,8 +126,8 @@ def retention_curve(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     return with_wilson(sums.astype({"active": "int64"}), "active", "n")
 
 
-def at_age(curve: pd.DataFrame, age: int) -> Estimate:
-    """The point of a `retention_curve` at one age; NotEnoughData when no cohort has been observed that long.
+def at_age(curve: pd.DataFrame, age: int, least: int = 0) -> Estimate:
+    """The point of a `retention_curve` at one age; NotEnoughData when no cohort, or fewer than `least` customers, lived so long.
 
     >>> cells = pd.DataFrame({"cohort": ["2026-01"], "age": [1], "active": [100], "n": [1000]})
     >>> at_age(retention_curve(cells), 1).value
@@ -136,6 +136,8 @@ def at_age(curve: pd.DataFrame, age: int) -> Estimate:
     point = curve[curve["age"] == age]
     if point.empty:
         raise NotEnoughData(f"What happens in month {age} after the first purchase is not known: no cohort is so old.")
+    if point["n"].iloc[0] < least:
+        raise NotEnoughData(f"Fewer than {least} customers were followed to month {age} after the first purchase: too few to show.")
     return Estimate.of(point.iloc[0])
 
 

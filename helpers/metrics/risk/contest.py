@@ -56,6 +56,23 @@ def judge(earlier: pd.DataFrame, later: pd.DataFrame) -> Contest:
     return Contest(quality, calibration, gain, closer, "signals" if better else "alive")
 
 
+def distance(bins: pd.DataFrame) -> dict:
+    """How far the shares that left lie from the chances predicted, bin by bin; bins: the calibration of one model in `judge`.
+
+    mean and most: of the absolute differences (bins are tenths, so each weighs the same); left and predicted: of the bin that
+    is furthest off; out: bins whose interval leaves out the chance predicted; bins: how many there are.
+
+    >>> bins = pd.DataFrame({"predicted": [0.1, 0.5], "value": [0.2, 0.5], "low": [0.12, 0.4], "high": [0.3, 0.6], "n": [90, 90]})
+    >>> {name: round(each, 2) for name, each in distance(bins).items() if name != "left"}
+    {'mean': 0.05, 'most': 0.1, 'predicted': 0.1, 'out': 1, 'bins': 2}
+    """
+    apart = (bins["value"] - bins["predicted"]).abs()
+    furthest = bins.loc[apart.idxmax()]
+    out = int(((bins["predicted"] < bins["low"]) | (bins["predicted"] > bins["high"])).sum())
+    said = {"mean": float(apart.mean()), "most": float(apart.max()), "left": Estimate.of(furthest)}
+    return said | {"predicted": float(furthest["predicted"]), "out": out, "bins": len(bins)}
+
+
 def _delong(lost: np.ndarray, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """AUCs of several scores of the same customers and their covariance (DeLong 1988, by Sun & Xu's midranks, 2014)."""
     left, stayed = lost == 1, lost == 0

@@ -12,7 +12,7 @@ from helpers.estimates import NotEnoughData
 
 TIERS = {"vip": 0.20, "medium": 0.50, "low": 1.00}  # shares of active customers, cumulated: top 20 %, next 30 %, rest
 POINTS = 100  # of the concentration curve
-MOST_HIDDEN = 2  # rows of movers too small to show, above which their reasons are left out
+MOST_HIDDEN = 4  # rows of movers that may not be shown, above which their reasons are left out
 LEAST_BUYERS = 50  # for that curve: the best fifth of them is ten people
 
 
@@ -118,19 +118,19 @@ def movers(before: ir.Table, now: ir.Table, occasions: ir.Table, since: date) ->
     return moved.order_by(["tier_before", "tier", "reason"]).execute()
 
 
-def matrix(moved: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `movers` without their reasons, as tier before × tier now: tier_before, and customers and n of each tier.
+def places(moved: pd.DataFrame) -> tuple[list, list]:
+    """Where the customers of each row of `movers` came from and went to, as places of which the totals are published.
 
-    Columns tier_before, and vip, vip_n, medium, medium_n, low, low_n, none, none_n; nan where nobody moved that way.
+    A tier by its name; outside the tiers by the reason, where the rows tell it: the lost, the new and those who came back of
+    a month are each counted on the page on churn.
 
-    >>> rows = pd.DataFrame({"tier_before": ["vip", "vip"], "tier": "low", "reason": ["silence", "ordered_less"], "n": [40, 5]})
-    >>> matrix(rows)[["tier_before", "low", "low_n"]].values.tolist()
-    [['vip', 45, 45]]
+    >>> places(pd.DataFrame({"tier_before": ["none", "vip"], "tier": ["low", "none"], "reason": ["first_order", "lapsed"]}))
+    (['first_order', 'vip'], ['low', 'lapsed'])
     """
-    sums = moved.groupby(["tier_before", "tier"])["n"].sum().unstack()
-    every = [*TIERS, "none"]
-    sums = sums.reindex(index=[name for name in every if name in sums.index], columns=every)
-    return sums.join(sums.add_suffix("_n")).rename_axis(columns=None).reset_index()
+    why = moved.get("reason")
+    came = moved["tier_before"].mask(moved["tier_before"] == "none", "won" if why is None else why)
+    went = moved["tier"].mask(moved["tier"] == "none", "lost" if why is None else why)
+    return came.tolist(), went.tolist()
 
 
 def _place(tier):

@@ -15,7 +15,7 @@ def headline(table: pd.DataFrame, least: int) -> Estimate:
     """
     row = table.iloc[0]
     if row["n"] < least:
-        raise NotEnoughData(f"Fewer than {least} customers answered this question in this period: too few "
+        raise NotEnoughData(f"Fewer than {least} customers answered one of the questions in a period asked about: too few "
                             "to show, and too few to tell anything.")
     return Estimate.of(row)
 
@@ -34,10 +34,11 @@ def comparable(groups: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def apart(groups: pd.DataFrame, everybody: float) -> bool:
-    """Whether any group's interval leaves out the value of everybody.
+def ends(shown: pd.DataFrame) -> dict:
+    """The ends of a row of groups, highest first, as a chart's title names them: highest, most, lowest, least.
 
-    >>> apart(pd.DataFrame({"low": [10.0, 25.0], "high": [20.0, 35.0]}), 15.0)
-    True
+    >>> ends(pd.DataFrame({"label": ["Japan", "Germany"], "value": [30.0, 20.0]}))
+    {'highest': 'Japan', 'most': 30.0, 'lowest': 'Germany', 'least': 20.0}
     """
-    return bool(((groups["low"] > everybody) | (groups["high"] < everybody)).any())
+    first, last = shown.iloc[0], shown.iloc[-1]
+    return {"highest": first["label"], "most": float(first["value"]), "lowest": last["label"], "least": float(last["value"])}

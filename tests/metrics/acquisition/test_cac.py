@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from helpers.estimates import NotEnoughData
+from helpers.estimates import Estimate, NotEnoughData
 from helpers.metrics.acquisition import cac
 from helpers.metrics.groups import markets
 from helpers.periods import Period
@@ -223,12 +223,17 @@ class TestGroupsShown:
         assert cac.losing(self.RATIOS)["market"].tolist() == ["FR", "AE"]
         assert not len(cac.losing(self.RATIOS.head(2))) and not len(cac.losing())
 
+    @pytest.mark.parametrize(("low", "high", "told"), [
+        (0.7, 0.9, "loss"), (0.9, 1.0, "even"), (1.0, 1.2, "even"), (0.9, 1.2, "even"),
+        (1.1, 2.9, "thin"), (1.1, 3.0, "healthy"), (3.1, 4.0, "healthy"),
+    ])  # fmt: skip
+    def test_a_verdict_claims_no_more_than_the_interval(self, low, high, told):
+        assert cac.verdict(Estimate((low + high) / 2, low, high, 90), healthy=3.0) == told
+
     def test_two_frames_are_one_list(self):
         channels = pd.DataFrame({"channel": ["display"], "value": [0.75], "low": [0.7], "high": [0.8]})
         assert cac.losing(self.RATIOS, channels)["value"].tolist() == [0.7, 0.75]
 
-    def test_a_hidden_group_loses_nothing_and_lets_nobody_be_the_best(self):
+    def test_a_hidden_group_loses_nothing(self):
         hidden = self.RATIOS.assign(**dict.fromkeys(("value", "low", "high"), float("nan")))
         assert not len(cac.losing(hidden))
-        assert cac.clear_best(self.RATIOS)
-        assert not cac.clear_best(pd.concat([self.RATIOS, hidden]))

@@ -202,6 +202,13 @@ def test_an_age_that_no_cohort_has_reached_is_said(six_customers):
         cohorts.at_age(curve, 8)
 
 
+def test_too_few_followed_to_an_age_are_said(six_customers):
+    curve = cohorts.retention_curve(cohorts.retention_table(six_customers, END))
+    assert cohorts.at_age(curve, 7, least=3) == cohorts.at_age(curve, 7)
+    with pytest.raises(NotEnoughData, match="Fewer than 4 customers were followed to month 7"):
+        cohorts.at_age(curve, 7, least=4)
+
+
 # --- edges
 
 def test_a_cohort_tells_how_many_may_be_older(table):

@@ -1,6 +1,7 @@
 """contest.py: known values, oracles, simulated winners, edges."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from churners import plain
 from scipy import special
@@ -101,6 +102,14 @@ def test_bias_shows_a_season_that_changed():
     later["left"] = (np.random.default_rng(4).random(len(later)) < special.expit(-1.5)).astype(int)
     bias = measured(contest.judge(plain(a=0.5), later), "alive", "bias")
     assert bias["low"] > 0.2
+
+
+def test_the_distance_of_chances_from_what_happened_is_that_of_the_bins_and_its_furthest_bin_is_named():
+    bins = pd.DataFrame({"predicted": [0.1, 0.5, 0.9], "value": [0.1, 0.4, 0.7], "low": [0.05, 0.3, 0.6], "high": [0.2, 0.5, 0.8], "n": 60})
+    found = contest.distance(bins)
+    assert (found["mean"], found["most"]) == pytest.approx((0.1, 0.2))
+    assert found["left"] == (0.7, 0.6, 0.8, 60) and found["predicted"] == 0.9
+    assert (found["out"], found["bins"]) == (1, 3)
 
 
 # edges

@@ -57,14 +57,11 @@ class TestMovers:
         moved = tiers.movers(before, after, bought, date(2025, 12, 31))
         assert moved[["tier_before", "reason"]].values.tolist() == [["low", "ordered"], ["vip", "ordered_less"]]
 
-    def test_a_matrix_holds_everybody_who_moved(self):
-        moved = pd.DataFrame({"tier_before": ["vip", "vip", "none", "low"], "tier": ["low", "low", "vip", "none"],
-                              "reason": ["silence", "ordered_less", "first_order", "lapsed"], "n": [40, 5, 12, 7]})
-        table = tiers.matrix(moved)
-        assert table["tier_before"].tolist() == ["vip", "low", "none"]
-        cells = table[["vip", "medium", "low", "none"]]
-        assert cells.sum().sum() == 64 and table.loc[0, "low"] == 45
-        assert cells.equals(table[["vip_n", "medium_n", "low_n", "none_n"]].set_axis(cells.columns, axis=1))
+    def test_outside_the_tiers_the_reason_is_the_place_and_without_it_won_and_lost(self):
+        moved = pd.DataFrame({"tier_before": ["vip", "none", "none", "low"], "tier": ["low", "vip", "low", "none"],
+                              "reason": ["silence", "first_order", "came_back", "lapsed"]})
+        assert tiers.places(moved) == (["vip", "first_order", "came_back", "low"], ["low", "vip", "low", "lapsed"])
+        assert tiers.places(moved.drop(columns="reason")) == (["vip", "won", "won", "low"], ["low", "vip", "low", "lost"])
 
 
 class TestEdges:
