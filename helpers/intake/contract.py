@@ -25,6 +25,9 @@ ADVICE = {
     "zone": "Set time_zone under [sources.<name>] in client.toml; it then holds for all times of the source.",
     "flag": "Write yes or no.",
     "sum": "Export the file again, whole.",
+    "share": "Write 70% as 0.7.",
+    "scale": "Correct the answer, or say the scale it was given on: scale_min and scale_max of surveys.csv.",
+    "rounded": "Export it again, and do not save it in a spreadsheet, or make the column text before you do.",
     "line": "Open the file there: a value with a separator or a line break must stand in quotes.",
 }
 BREAKS, SHOWN = "breaks ", "shown "

@@ -19,6 +19,10 @@ NOT_A_STORE = (  # words of file names that say what and when, not which store
     r"jun[ei]|jul[iy]|august|(sept|nov|dec|dez)ember|o[ck]tober|spring|summer|autumn|winter|q|h|kw|week|month|year"
 )
 GAP = 0.1
+MOST_USED = (  # of countries with several clocks
+    "America/New_York", "America/Toronto", "America/Mexico_City", "America/Sao_Paulo", "America/Santiago", "Europe/Moscow", "Europe/Madrid",
+    "Europe/Lisbon", "Europe/Kyiv", "Asia/Almaty", "Asia/Ulaanbaatar", "Australia/Sydney",
+)
 
 
 class Store(NamedTuple):
@@ -198,7 +202,7 @@ def zones_of(market: str) -> list[str]:
     """The time zones of a country, the one that most of it uses first."""
     usual = set(get_global("windows_zone_mapping").values())
     zones = (zone for zone, territory in get_global("zone_territories").items() if territory == market and "/" in zone)
-    return sorted(zones, key=lambda zone: (zone not in usual, zone))
+    return sorted(zones, key=lambda zone: (zone not in MOST_USED, zone not in usual, zone))
 
 
 def _offset(zone: str, month: str) -> set[str]:

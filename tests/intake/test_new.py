@@ -7,9 +7,10 @@ import zipfile
 
 import exports
 import pytest
+from babel.core import get_global
 
 from helpers import schema, settings
-from helpers.intake import new, recognise
+from helpers.intake import new, recognise, stores
 from helpers.intake.contract import IntakeError
 
 
@@ -72,6 +73,14 @@ def test_a_folder_of_exports_becomes_a_client(empty, tmp_path):
     assert "# covered_through = 2026-07-04" in (made.folder / "client.toml").read_text()
     (made.folder / "raw" / "strange.csv").unlink()
     assert empty.build().files["source"].nunique() >= 3
+
+
+def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
+    assert [stores.zones_of(market)[0] for market in ("US", "CA", "AU", "BR", "ES", "DE", "JP")] == [
+        "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
+    ]  # fmt: skip
+    known = {zone for zone, territory in get_global("zone_territories").items()}
+    assert set(stores.MOST_USED) <= known
 
 
 def test_a_folder_that_cannot_be_used_still_makes_a_client(empty, tmp_path):
