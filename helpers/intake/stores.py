@@ -158,16 +158,16 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     zone = next((zone for batch in batches if (zone := _zone_of(con, batch, indexes, list(counts["market"])))), "")
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
-        _patterns(names, [file for file in files if file not in names]), names, form.name, form.channel,
+        patterns(names, [file for file in files if file not in names]), names, form.name, form.channel,
         int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words,
         payments=form.rule("payments", False), why=why,
     )  # fmt: skip
 
 
-def _patterns(names: list[str], others: list[str]) -> list[str]:
+def patterns(names: list[str], others: list[str]) -> list[str]:
     """Patterns that take these files, next month's too where they can, and none of the others.
 
-    >>> _patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), _patterns(["a_jan.csv"], ["a_1.csv"])
+    >>> patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), patterns(["a_jan.csv"], ["a_1.csv"])
     (['orders-*.csv'], ['a_jan.csv'])
     """
     digits = list(dict.fromkeys(re.sub(r"\d+([-_.]\d+)*", "*", name) for name in names))

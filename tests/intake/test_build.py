@@ -580,6 +580,16 @@ def test_check_says_what_each_file_was_taken_for(shop):
     )
 
 
+def test_check_names_a_file_beside_raw_and_a_source_without_a_file(shop):
+    shop.write("orders.csv", GOOD)
+    (shop.folder / "retention_costs.csv").write_text("month,category,component,amount,currency\n")
+    shop.settle('[sources.web]\nfiles = "web_*.csv"\n')
+    found = build.check(shop.settings).set_index("file")
+    assert found.loc["web_*.csv", "format"] == "no such file"
+    assert "it lies beside raw/. Put it into raw/" in found.loc["../retention_costs.csv", "problems"]
+    assert len(build.check(shop.settings, shop.raw.parent / "raw")) == len(found)
+
+
 def test_an_empty_file_is_called_empty_and_a_source_can_be_left_out(shop):
     shop.write("orders.csv", GOOD)
     shop.write("empty.csv", "")

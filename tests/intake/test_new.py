@@ -75,6 +75,19 @@ def test_a_folder_of_exports_becomes_a_client(empty, tmp_path):
     assert empty.build().files["source"].nunique() >= 3
 
 
+def test_an_export_that_lacks_a_setting_gets_a_section_to_write_it_in(empty, tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "orders.csv").write_text(exports.SHOPIFY)
+    (folder / "All order-2026-04-01.csv").write_text(exports.TIKTOK_SHOP)
+    made = new.new_client("acme", folder).folder / "client.toml"
+    section = tomllib.loads(made.read_text())["sources"]["tiktok_shop"]
+    assert section == {"files": ["All order-*.csv"], "format": "tiktok_shop_orders"}
+    made.write_text(made.read_text().replace('# currency = "EUR" ', 'currency = "USD" '))
+    empty.build()
+    assert empty.table("orders").query("source == 'tiktok_shop'")["currency"].unique().tolist() == ["USD"]
+
+
 def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
     assert [stores.zones_of(market)[0] for market in ("US", "CA", "AU", "BR", "ES", "DE", "JP")] == [
         "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
