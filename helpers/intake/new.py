@@ -85,7 +85,7 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
     """Reporting currency and time zone: those of most orders."""
     currencies = sum((Counter(store.currency) for store in stores), Counter())
     markets = sum((Counter(store.market) for store in stores), Counter())
-    own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
+    own = [store.zone for store in sorted(stores, key=lambda store: (store.guessed, -store.orders)) if store.zone]
     zones = [*own, *(zones_of(max(markets, key=markets.get)) if markets else []), "UTC"]
     return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
@@ -142,7 +142,7 @@ def _sections(stores: list[Store], not_read: list[tuple], missing: list[str]) ->
         off = [f"# {LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
             "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format}"',
-            f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
+            _zone(store),
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
             *(off if store.payments else []),
@@ -160,6 +160,13 @@ def _sections(stores: list[Store], not_read: list[tuple], missing: list[str]) ->
             "# tax_rate = 0.19                # of the prices, where the export has no tax",
         ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
+
+
+def _zone(store: Store) -> str:
+    if not store.zone:
+        return '# time_zone = "Europe/Berlin"  # of times without an offset'
+    guess = "    # a guess, by its main market: its times say no offset; write what the shop is set to" if store.guessed else ""
+    return f'time_zone = "{store.zone}"{guess}'
 
 
 def _write(folder: Path, values: dict[str, str], sections: str) -> None:

@@ -26,7 +26,7 @@ MOST_USED = (  # of countries with several clocks
 
 
 class Store(NamedTuple):
-    """What a group of order exports says of the store they come from; `why` says what made them one."""
+    """What a group of order exports says of the store they come from; `why` says what made them one, `guessed` that no offset told zone."""
 
     files: list[str]
     names: list[str]
@@ -39,6 +39,7 @@ class Store(NamedTuple):
     last: str
     identified: float
     zone: str
+    guessed: bool
     words: list[str]
     payments: bool
     why: str
@@ -155,12 +156,14 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     mine = [facts[index] for index in indexes]
     names = sorted(one.name for one in mine)
     first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
-    zone = next((zone for batch in batches if (zone := _zone_of(con, batch, indexes, list(counts["market"])))), "")
+    told = [found for batch in batches if (found := _zone_of(con, batch, indexes, list(counts["market"]))) is not None]
+    main = [] if told else [zone for market in list(counts["market"])[:1] for zone in zones_of(market)]
+    zone, guessed = next(filter(None, [*told, *main]), ""), bool(main)
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
         patterns(names, [file for file in files if file not in names]), names, form.name, form.channel,
-        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words,
-        payments=form.rule("payments", False), why=why,
+        int(total["n"]), **counts, first=first, last=last, identified=total["known"] / total["rows"], zone=zone, guessed=guessed,
+        words=words, payments=form.rule("payments", False), why=why,
     )  # fmt: skip
 
 
@@ -180,16 +183,18 @@ def patterns(names: list[str], others: list[str]) -> list[str]:
     return names
 
 
-def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str:
-    """A time zone of the main markets whose offsets are those of the order times, "" if the export has none or none fits."""
+def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str | None:
+    """A time zone of the main markets whose offsets are those of the order times, "" if none fits; None where times have no offset."""
     header = next((spec["ordered_at"] for spec in batch.match.format.tables.values() if isinstance(spec.get("ordered_at"), str)), "")
     column = batch.match.columns.get(header)
-    if column is None:
+    if column is None or batch.match.format.rule("time_zone") or batch.match.format.rule("zone_column"):
         return ""
     rows = batch.rows.filter(batch.rows.file_index.isin(indexes))
-    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1)
+    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2}|Z|UTC)$", 1)
     seen = con.to_pandas(rows.select(month=rows[column].substr(0, 7), offset=offset).filter(_.offset != "").distinct().limit(400))
-    if seen.empty or set(seen["offset"].str.replace(":", "")) == {"+0000"}:
+    if seen.empty:
+        return None
+    if set(seen["offset"].str.replace(":", "")) <= {"+0000", "Z", "UTC"}:
         return ""
     for market in markets[:5]:
         for zone in zones_of(market):

@@ -88,6 +88,19 @@ def test_an_export_that_lacks_a_setting_gets_a_section_to_write_it_in(empty, tmp
     assert empty.table("orders").query("source == 'tiktok_shop'")["currency"].unique().tolist() == ["USD"]
 
 
+def test_times_without_an_offset_are_read_by_the_clock_of_the_main_market(empty, tmp_path):
+    """A German WooCommerce shop beside a Canadian one: by the reporting clock its evening orders would lie on another day."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "woo.csv").write_text(exports.WOO.replace(",DE,AT,", ",DE,DE,"))
+    (folder / "orders.csv").write_text(exports.SHOPIFY.replace(" +0200", " -0400").replace(" +0100", " -0400").replace(",DE,", ",CA,"))
+    (folder / "utc.csv").write_text(f"{exports.HEADER}\n1,2026-03-01T10:00:00Z,anna@mail.test,US,EUR,10.00\n")
+    text = (new.new_client("acme", folder).folder / "client.toml").read_text()
+    zones = {name: part.get("time_zone") for name, part in tomllib.loads(text)["sources"].items()}
+    assert zones == {"shopify": "America/Toronto", "woocommerce": "Europe/Berlin", "own-site": None}
+    assert text.count("# a guess, by its main market") == 1
+
+
 def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
     assert [stores.zones_of(market)[0] for market in ("US", "CA", "AU", "BR", "ES", "DE", "JP")] == [
         "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
