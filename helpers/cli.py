@@ -117,7 +117,7 @@ def check(
         raise
     _print_problems(found)
     through = _covered(settings, built)
-    out.print(f"Tables built. The exports cover every day to {through:%Y-%m-%d}.")
+    out.print(f"Tables built. All sources reach {through:%Y-%m-%d}.")
     if settings.churn_window_days == "auto":
         _propose_window(settings, through, keep_window)
 

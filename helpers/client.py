@@ -151,8 +151,10 @@ class Client:
 
     @property
     def first_day(self) -> date:
-        """The first local day with an order."""
-        return pd.Timestamp(self._cut("orders").order_date.min().to_pandas()).date()
+        """The first local day with an order of a known customer, and where none is known, of anybody."""
+        orders = self._cut("orders")
+        known = orders.order_date.min(where=orders.customer_id.notnull())
+        return pd.Timestamp(ibis.coalesce(known, orders.order_date.min()).to_pandas()).date()
 
     def _cut(self, name: str) -> ir.Table:
         table, day = self.tables[name], schema.TABLES[name].day

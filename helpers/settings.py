@@ -226,7 +226,8 @@ def load_settings(client: str) -> Settings:
     try:
         return Settings(client=client, **tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"data/{client}/client.toml is not TOML: {error}") from None
+        advice = 'Texts stand in quotes (name = "Acme"), numbers have a point (rate = 0.45), and each [part] stands there once.'
+        raise SettingsError(f"data/{client}/client.toml is not TOML: {error}. {advice}") from None
     except ValidationError as error:
         many = f"{error.error_count()} problem{'s' if error.error_count() > 1 else ''}"
         listed = [f"\n  {k}. {_explain(problem)}" for k, problem in enumerate(error.errors(), 1)]
@@ -240,4 +241,5 @@ def _explain(problem: dict) -> str:
         return f"{place}: there is no such setting{codes.did_you_mean(str(problem['loc'][-1]), keys)}"
     if problem["type"] == "missing":
         return f"{place}: required, and not there."
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')} (written: {problem['input']!r})."
+    percent = " A share of 45% is written 0.45." if problem["type"] == "less_than_equal" and problem["ctx"]["le"] == 1 else ""
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')} (written: {problem['input']!r}).{percent}"

@@ -4,6 +4,7 @@ import json
 from datetime import date
 
 import ibis
+import pandas as pd
 import pytest
 from pencil import REFUND, TIMELINE, orders_of
 
@@ -42,6 +43,17 @@ def test_orders_and_occasions_stop_at_as_of(acme):
     shop = clients.open_client("acme", "2026-03-31")
     assert shop.orders.order_date.max().to_pandas().date() == date(2026, 3, 28)
     assert shop.occasions.count().to_pandas() == sum(day <= "2026-03-31" for _, _, day in TIMELINE)
+
+
+def test_the_data_begin_with_the_first_known_customer(acme):
+    path = acme / "tables" / "orders.parquet"
+    orders = pd.read_parquet(path)
+    first = orders["order_date"].min()
+    orders.loc[orders["order_date"] == first, "customer_id"] = None
+    orders.to_parquet(path)
+    assert clients.open_client("acme", "2026-06-30").first_day == orders.loc[orders["order_date"] != first, "order_date"].min()
+    orders.assign(customer_id=None).astype({"customer_id": orders["customer_id"].dtype}).to_parquet(path)
+    assert clients.open_client("acme", "2026-06-30").first_day == first
 
 
 def test_at_gives_the_earlier_view_of_a_client_opened_that_day(acme):

@@ -45,13 +45,13 @@ def test_margin_is_required_and_never_a_default(write_client):
 
 def test_a_margin_of_42_instead_of_42_percent_is_refused(write_client):
     write_client(MINIMAL.replace("0.4", "42"))
-    with pytest.raises(settings.SettingsError, match=r"margin\.rate.*less than or equal to 1"):
+    with pytest.raises(settings.SettingsError, match=r"margin\.rate.*less than or equal to 1.*A share of 45% is written 0.45"):
         settings.load_settings("acme")
 
 
 def test_a_file_that_is_not_toml_says_where(write_client):
     write_client("name = Acme")
-    with pytest.raises(settings.SettingsError, match="is not TOML.*line 1"):
+    with pytest.raises(settings.SettingsError, match="is not TOML.*line 1.*numbers have a point"):
         settings.load_settings("acme")
 
 

@@ -121,8 +121,7 @@ def _rates(con, parts: dict, settings: Settings) -> ir.Table:
 
 def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[dict, list[str]]:
     reporting = settings.currency
-    stated = {name: terms.tax_rate for name, terms in settings.sources.items() if terms.tax_included and terms.tax_rate}
-    taxed, untaxed = sales.tax_as_stated(con, parts["orders"], stated) if stated else (parts["orders"], [])
+    taxed, untaxed = sales.tax_as_stated(con, parts["orders"], settings.sources)
     once = sales.each_once(con, taxed)
     dated = sales.net_of_tax(once).mutate(
         order_date=to_local(settings.time_zone, _.ordered_at).date(),
@@ -151,7 +150,7 @@ def _order_tables(con, parts: dict, fx: ir.Table, settings: Settings) -> tuple[d
     if refunds is not None:
         orders = _less_dated(orders, refunds)
     orders = con.create_table("orders", sales.with_day_orders(sales.with_category(orders, lines)))
-    start = settings.data_start or reconcile.as_day(con.to_pandas(orders.order_date.min()))
+    start = settings.data_start or reconcile.as_day(con.to_pandas(orders.filter(_.customer_id.notnull()).order_date.min()))
     people = sales.customers(orders, parts.get("customers"), settings.history_complete, start)
     tables = {
         "orders": orders.order_by("ordered_at", "source", "order_id"),

@@ -73,10 +73,18 @@ def check(settings: Settings, raw: Path | None = None) -> pd.DataFrame:
         counted = accounts.get(one.raw.file) or staging.Account(one.raw, one.index)
         said = [f"{p.where}: {p.what}. {p.advice}".strip() for p in problems.get(_label(settings, one.raw.file), [])]
         said += [f"{one.raw.file}: {notes.pop(one.raw.file)}"] if one.raw.file in notes else []
-        taken = f"left out: {LEAVE_OUT}" if one.terms.skip else one.match.format.title if one.match else "not recognised"
+        strange = "not recognised" if one.terms.url or one.raw.path.exists() else "no such file"
+        taken = f"left out: {LEAVE_OUT}" if one.terms.skip else one.match.format.title if one.match else strange
         rows.append((one.raw.file, one.source, taken, counted.read, counted.rejected, counted.ignored, "\n".join(said)))
+    notes |= _beside(settings.folder) if folder == settings.folder / "raw" else {}
     rows += [(file, "", "not read", 0, 0, 0, f"{file}: {note}") for file, note in notes.items()]
     return pd.DataFrame(rows, columns=["file", "source", "format", "rows_read", "rows_rejected", "rows_ignored", "problems"])
+
+
+def _beside(folder: Path) -> dict[str, str]:
+    """Files that lie in a client's folder as exports do, and not in raw/ as they should."""
+    lost = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix.lower() in read.SUFFIXES)
+    return {f"../{name}": "it is not read: it lies beside raw/. Put it into raw/ if it is for the workbook." for name in lost}
 
 
 def remarks(settings: Settings) -> list[str]:

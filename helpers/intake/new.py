@@ -10,7 +10,7 @@ from typing import NamedTuple
 from helpers.intake import build, overlaps, read, unpack
 from helpers.intake.contract import WORDS, IntakeError
 from helpers.intake.find import LEAVE_OUT, unread_files
-from helpers.intake.stores import Store, stores, zones_of
+from helpers.intake.stores import Store, patterns, stores, zones_of
 from helpers.settings import checked_name, client_folder, load_settings
 
 TEMPLATE = Path(__file__).parents[2] / "data" / "_template"
@@ -51,7 +51,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     lacking = {table.replace("_", " "): pages for table, pages in WORDS["pages"].items() if table not in supplied}
     missing = [f"Without {table}: {pages} will say what is missing." for table, pages in lacking.items()]
     if shops:
-        _write(folder, _guesses(shops), _sections(shops, missing))
+        _write(folder, _guesses(shops), _sections(shops, _not_read(found, batches), missing))
     return NewClient(folder, [*said, *map(_line, shops), *_grouped(shops), *twice, *missing])
 
 
@@ -76,7 +76,7 @@ def _guesses(stores: list[Store]) -> dict[str, str]:
     """Reporting currency and time zone: those of most orders."""
     currencies = sum((Counter(store.currency) for store in stores), Counter())
     markets = sum((Counter(store.market) for store in stores), Counter())
-    own = [store.zone for store in sorted(stores, key=lambda store: -store.orders) if store.zone]
+    own = [store.zone for store in sorted(stores, key=lambda store: (store.guessed, -store.orders)) if store.zone]
     zones = [*own, *(zones_of(max(markets, key=markets.get)) if markets else []), "UTC"]
     return {"currency": max(currencies, key=currencies.get, default="EUR"), "time_zone": zones[0]}
 
@@ -103,7 +103,22 @@ def _grouped(shops: list[Store]) -> list[str]:
     return lines
 
 
-def _sections(stores: list[Store], missing: list[str]) -> str:
+def _not_read(found: list, batches: list) -> list[tuple]:
+    """The formats of order exports of which no row could be taken, each with patterns for the files' names."""
+    taken, every = {file for batch in batches for file in _files(batch) if "orders" in batch.tables}, [one.raw.file for one in found]
+    left = {}
+    for one in found:
+        if one.match and "orders" in one.match.format.tables and one.raw.file not in taken:
+            left.setdefault(one.match.format.name, (one.match.format, []))[1].append(one.raw.file)
+    return [(form, patterns(names, [file for file in every if file not in names])) for form, names in left.values()]
+
+
+def _files(batch) -> list[str]:
+    """The files of a batch that have rows left."""
+    return [one.raw.file for one in batch.accounts if one.read > one.rejected]
+
+
+def _sections(stores: list[Store], not_read: list[tuple], missing: list[str]) -> str:
     """The sources of client.toml as found, and what is missing, as comments."""
     lines, taken = ["# --- where the data come from, as found in the exports ---"], set()
     for store in sorted(stores, key=lambda store: -max(name.count("/") for name in store.files)):  # a bare name takes those in folders too
@@ -116,12 +131,30 @@ def _sections(stores: list[Store], missing: list[str]) -> str:
         off = [f"# {LEAVE_OUT}         # leaves these payments out, where a shop's export holds the same sales"]
         lines += [
             "", f"# {_line(store)}", f"[sources.{key}]", f"files = {files}", f'format = "{store.format.name}"',
-            f'time_zone = "{store.zone}"' if store.zone else '# time_zone = "Europe/Berlin"  # of times without an offset',
+            _zone(store),
             "# tax_included = true    # prices include tax; left out, it is told from the totals where the export allows it",
             f"# covered_through = {store.last}    # its last order; say the day if the export reaches further than that",
             *(off if store.format.rule("payments") else []),
         ]  # fmt: skip
+    for form, names in not_read:
+        key = next(name for name in (form.channel, *(f"{form.channel}-{k}" for k in range(2, 999))) if name not in taken)
+        taken.add(key)
+        lines += [
+            "", f"# {form.title}: not read yet; workbook check says why, and these settings may be the cure", f"[sources.{key}]",
+            f"files = {json.dumps(names, ensure_ascii=False)}", f'format = "{form.name}"',
+            '# currency = "EUR"               # where the export has none',
+            '# time_zone = "Europe/Berlin"     # of times without an offset',
+            "# tax_included = true            # prices include tax",
+            "# tax_rate = 0.19                # of the prices, where the export has no tax",
+        ]  # fmt: skip
     return "\n".join([*lines, "", "# Still missing:", *(f"# {line}" for line in missing), ""])
+
+
+def _zone(store: Store) -> str:
+    if not store.zone:
+        return '# time_zone = "Europe/Berlin"  # of times without an offset'
+    guess = "    # a guess, by its main market: its times say no offset; write what the shop is set to" if store.guessed else ""
+    return f'time_zone = "{store.zone}"{guess}'
 
 
 def _write(folder: Path, values: dict[str, str], sections: str) -> None:

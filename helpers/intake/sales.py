@@ -15,22 +15,32 @@ def each_once(con, orders: ir.Table) -> ir.Table:
     return con.create_table("orders_once", orders.semi_join(newest, ["source_name", "order_id", "file_index"]))
 
 
-def tax_as_stated(con, orders: ir.Table, stated: dict[str, float]) -> tuple[ir.Table, list[str]]:
-    """Orders of which client.toml states a tax rate, without the export's tax where that is 0 on every row: the shop does not reckon it."""
+def tax_as_stated(con, orders: ir.Table, sources: dict) -> tuple[ir.Table, list[str]]:
+    """Orders of which client.toml says that prices hold tax at a rate, without the export's tax where that is 0 on every row.
+
+    Such a column is of a shop that does not reckon tax, and the stated rate counts; where none is stated, it is asked for.
+    """
+    stated = {name: terms.tax_rate for name, terms in sources.items() if terms.tax_included and terms.tax_rate}
+    settled = {name for name, terms in sources.items() if terms.tax_included is not None}
     taxed = (_.tax_minor.fill_null(0) != 0) | (_.goods_tax_minor.fill_null(0) != 0)
     zero = _.tax_minor.notnull() | _.goods_tax_minor.notnull()
-    mine = orders.filter(_.source_name.isin(list(stated))).group_by("source_name")
-    found = con.to_pandas(mine.aggregate(n=_.count(), taxed=taxed.any(), zero=zero.any()).order_by("source_name"))
+    found = con.to_pandas(orders.group_by("source_name").aggregate(n=_.count(), taxed=taxed.any(), zero=zero.any()).order_by("source_name"))
     found = found[~found["taxed"] & found["zero"]]
+    asked = [
+        f"{one.source_name}: the export's tax is 0 on all {one.n:,} orders, so its prices count as net. If they hold tax, set tax_included "
+        f"= true and tax_rate under [sources.{one.source_name}] in client.toml; tax_included = false if they do not."
+        for one in found[~found["source_name"].isin(settled)].itertuples()
+    ]
+    found = found[found["source_name"].isin(list(stated))]
     if found.empty:
-        return orders, []
+        return orders, asked
     blank = orders.source_name.isin(found["source_name"].tolist())
     columns = {name: blank.ifelse(ibis.null("int64"), orders[name]) for name in ("tax_minor", "goods_tax_minor")}
     said = [
         f"{one.source_name}: the export's tax is 0 on all {one.n:,} orders; prices are taken to hold {stated[one.source_name]:.1%} tax, "
         "as client.toml says." for one in found.itertuples()
     ]  # fmt: skip
-    return orders.mutate(**columns), said
+    return orders.mutate(**columns), said + asked
 
 
 def net_of_tax(orders: ir.Table) -> ir.Table:

@@ -17,6 +17,7 @@ from helpers.intake.targets import allowed, kinds, needed
 from helpers.settings import Settings, Source
 
 LARGEST = 1e13
+ROUNDED = r"^\d([.,]\d+)?[eE]\+\d+$"  # what spreadsheets make of a number of more than fifteen digits
 
 
 @dataclass
@@ -118,11 +119,15 @@ def _target_columns(reader: Reader, target: str, spec: dict) -> dict:
     for column, what in specs.items():
         if column not in known:
             raise ValueError(f"{reader.match.format.name}.toml: {target} has no column {column}.")
-        before, where = len(reader.checks), _header_of(what, column, reader)
+        where = _header_of(what, column, reader)
         value = made[column] = reader.typed(what, known[column], where)
-        failed = ibis.or_(ibis.literal(False), *(c.bad for c in reader.checks[before:]))
+        failed = ibis.or_(ibis.literal(False), *(c.bad for c in reader.checks if c.where == where))  # of several parts too
         if column in needed(target):
-            reader.checks.append(Check(where, "empty", "empty", inside & value.isnull() & ~failed, NOTHING))
+            kind = "currency" if column == "currency" else "empty"  # one that client.toml can name
+            reader.checks.append(Check(where, kind, "empty", inside & value.isnull() & ~failed, NOTHING))
+        if (target, column) == ("orders", "order_id"):
+            rounded = value.re_search(ROUNDED).fill_null(False)
+            reader.checks.append(Check(where, "rounded", "rounded by a spreadsheet, as 5.76E+17 is", inside & rounded, value))
         if words := allowed(target, column):
             made[column] = value.lower()
             strange = inside & made[column].notin(words).fill_null(False)
@@ -132,7 +137,8 @@ def _target_columns(reader: Reader, target: str, spec: dict) -> dict:
     for column in [c for c in made if known.get(c) == "money"]:
         amount, currency = made.pop(column).cast("float64"), made.get("currency", NOTHING)
         lacking, where = inside & currency.isnull() & (amount.fill_null(0.0) != 0), _header_of(specs[column], column, reader)
-        reader.checks.append(Check(where, "currency", "without a currency", lacking, NOTHING))
+        if "currency" not in specs or "currency" not in needed(target):  # else its own check has said so
+            reader.checks.append(Check(where, "currency", "without a currency", lacking, NOTHING))
         reader.checks.append(Check(where, "number", "too large for an amount", inside & (amount.abs() >= LARGEST), NOTHING))
         made[f"{column}_minor"] = minor_units(amount, currency)
     return made
@@ -163,9 +169,12 @@ def _header_of(spec, column: str, reader: Reader) -> str:
 
 
 def _ignored(reader: Reader, form, terms: Source) -> ir.BooleanValue:
-    """Rows that are no data: empty lines, totals, and what the format or client.toml leaves out."""
+    """Rows that are no data: empty lines, the header again, totals, and what the format or client.toml leaves out."""
     texts = (reader.rows[f"{TEXT}{c}"] for c in dict.fromkeys(reader.match.columns.values()))
     rules = [ibis.coalesce(*texts).isnull(), *(reader.value(rule) for rule in form.rule("ignore", []))]
+    heads = list(dict.fromkeys(reader.match.columns[name] for name in form.required if name in reader.match.columns))
+    if heads:  # the header again, of exports put together
+        rules.append(ibis.and_(*(reader.rows[f"{TEXT}{c}"] == c.strip() for c in heads)))
     for header, kept in terms.where.items():
         value = reader.value(header)
         if isinstance(kept, str) and kept.startswith("!"):

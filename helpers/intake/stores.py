@@ -16,10 +16,14 @@ from helpers.intake.recognise import Format
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
 NOT_A_STORE = "|".join(WORDS["files"]["not_a_store"])
 GAP = 0.1
+MOST_USED = (  # of countries with several clocks
+    "America/New_York", "America/Toronto", "America/Mexico_City", "America/Sao_Paulo", "America/Santiago", "Europe/Moscow", "Europe/Madrid",
+    "Europe/Lisbon", "Europe/Kyiv", "Asia/Almaty", "Asia/Ulaanbaatar", "Australia/Sydney",
+)
 
 
 class Store(NamedTuple):
-    """What a group of order exports says of the store they come from; `why` says what made them one."""
+    """What a group of order exports says of the store they come from; `why` says what made them one, `guessed` that no offset told zone."""
 
     files: list[str]
     names: list[str]
@@ -31,6 +35,7 @@ class Store(NamedTuple):
     last: str
     identified: float
     zone: str
+    guessed: bool
     words: list[str]
     why: str
 
@@ -145,18 +150,20 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
     mine = [facts[index] for index in indexes]
     names = sorted(one.name for one in mine)
     first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
-    zone = next((zone for batch in batches if (zone := _zone_of(con, batch, indexes, list(counts["market"])))), "")
+    told = [found for batch in batches if (found := _zone_of(con, batch, indexes, list(counts["market"]))) is not None]
+    main = [] if told else [zone for market in list(counts["market"])[:1] for zone in zones_of(market)]
+    zone, guessed = next(filter(None, [*told, *main]), ""), bool(main)
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
-        _patterns(names, [file for file in files if file not in names]), names, batches[0].match.format, int(total["n"]), **counts,
-        first=first, last=last, identified=total["known"] / total["rows"], zone=zone, words=words, why=why,
+        patterns(names, [file for file in files if file not in names]), names, batches[0].match.format, int(total["n"]), **counts,
+        first=first, last=last, identified=total["known"] / total["rows"], zone=zone, guessed=guessed, words=words, why=why,
     )  # fmt: skip
 
 
-def _patterns(names: list[str], others: list[str]) -> list[str]:
+def patterns(names: list[str], others: list[str]) -> list[str]:
     """Patterns that take these files, next month's too where they can, and none of the others.
 
-    >>> _patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), _patterns(["a_jan.csv"], ["a_1.csv"])
+    >>> patterns(["orders-2025.csv", "orders-2026.csv", "orders-2026 (1).csv"], ["ads.csv"]), patterns(["a_jan.csv"], ["a_1.csv"])
     (['orders-*.csv'], ['a_jan.csv'])
     """
     digits = list(dict.fromkeys(re.sub(r"\d+([-_.]\d+)*", "*", name) for name in names))
@@ -169,16 +176,18 @@ def _patterns(names: list[str], others: list[str]) -> list[str]:
     return names
 
 
-def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str:
-    """A time zone of the main markets whose offsets are those of the order times, "" if the export has none or none fits."""
+def _zone_of(con, batch, indexes: list[int], markets: list[str]) -> str | None:
+    """A time zone of the main markets whose offsets are those of the order times, "" if none fits; None where times have no offset."""
     header = next((spec["ordered_at"] for spec in batch.match.format.tables.values() if isinstance(spec.get("ordered_at"), str)), "")
     column = batch.match.columns.get(header)
-    if column is None:
+    if column is None or batch.match.format.rule("time_zone") or batch.match.format.rule("zone_column"):
         return ""
     rows = batch.rows.filter(batch.rows.file_index.isin(indexes))
-    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2})$", 1).replace(":", "")
+    offset = rows[column].re_extract(r"([+-]\d{2}:?\d{2}|Z|UTC)$", 1).replace(":", "")
     seen = con.to_pandas(rows.select(month=rows[column].substr(0, 7), offset=offset).filter(_.offset != "").distinct().limit(400))
-    if set(seen["offset"]) <= {"+0000"}:
+    if seen.empty:
+        return None
+    if set(seen["offset"]) <= {"+0000", "Z", "UTC"}:
         return ""
     zones = (zone for market in markets[:5] for zone in zones_of(market))
     return next((zone for zone in zones if all(offset in _offset(zone, month) for month, offset in seen.itertuples(index=False))), "")
@@ -188,7 +197,7 @@ def zones_of(market: str) -> list[str]:
     """The time zones of a country, the one that most of it uses first."""
     usual = set(get_global("windows_zone_mapping").values())
     zones = (zone for zone, territory in get_global("zone_territories").items() if territory == market and "/" in zone)
-    return sorted(zones, key=lambda zone: (zone not in usual, zone))
+    return sorted(zones, key=lambda zone: (zone not in MOST_USED, zone not in usual, zone))
 
 
 def _offset(zone: str, month: str) -> set[str]:

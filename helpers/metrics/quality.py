@@ -18,6 +18,7 @@ from helpers.periods import Period, month_end
 NOT_LATE_DAYS = 3  # an export that ends so few days early is not late: platforms report with a delay
 MANY_DOUBLES = 0.001  # of the orders; fewer that stand twice are no worry
 WATCHED = ("engagement", "tickets", "surveys", "surveys_sent")  # tables in which no rows would read as silent customers
+OFTEN, FAR_LONGER = 30, 3  # days with a row that tell what is usual; how much longer than any other a silence must be to be a hole
 STALE_DAYS = 7  # so many days without a row are forgiven, as where the signals of leaving are read
 
 
@@ -89,6 +90,25 @@ def silent_days(orders: ir.Table, as_of: date) -> pd.DataFrame:
         ends = longest - timedelta(days=1) if runs[longest] else None
         rows.append((source, seen[0], seen[-2], (seen[-1] - seen[0]).days, sum(runs.values()), runs[longest], ends))
     return pd.DataFrame(rows, columns=["source", "first_day", "last_day", "days", "silent", "longest", "ends"])
+
+
+def holes(rows: ir.Table) -> pd.DataFrame:
+    """Days missing inside a source, by its columns source and order_date: source, since, until, days; a row a source that has one.
+
+    A hole: over a week without a row, three times as long as any other silence between two rows, in a source with rows on 30
+    days or more. It is more often an export left out than a shop that sold nothing. What ends early is `late_data`.
+
+    >>> days = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in range(1, 29) if (month, day) < (2, 10) or day > 20]
+    >>> holes(ibis.memtable({"source": ["s"] * len(days), "order_date": pd.to_datetime(days)})).values.tolist()
+    [['s', datetime.date(2026, 2, 10), datetime.date(2026, 2, 20), 11]]
+    """
+    found, one = [], timedelta(days=1)
+    for source, days in rows.select("source", "order_date").distinct().to_pandas().groupby("source"):
+        seen = sorted(pd.to_datetime(days["order_date"]).dt.date)
+        runs = sorted(((b - a).days - 1, a + one, b - one) for a, b in pairwise(seen))
+        if len(seen) >= OFTEN and runs[-1][0] > STALE_DAYS and runs[-1][0] >= FAR_LONGER * runs[-2][0]:
+            found.append((source, *runs[-1][1:], runs[-1][0]))
+    return pd.DataFrame(found, columns=["source", "since", "until", "days"])
 
 
 def late_data(silent: pd.DataFrame, as_of: date) -> pd.DataFrame:

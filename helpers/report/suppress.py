@@ -5,7 +5,7 @@ import heapq
 import pandas as pd
 
 STANDS_ALONE = {  # what tells rows apart without being parts of a total; any other label is taken to add up to one
-    "period", "month", "as_of", "age", "order_number", "window_days", "days", "metric", "measure", "component",
+    "period", "as_of", "age", "order_number", "window_days", "days", "metric", "measure", "component",
     "effect", "unit", "kind", "model", "method", "signal", "step", "test", "notebook", "question", "hypothesis",
 }  # fmt: skip
 NUMBERS = ("value", "low", "high", "n")

@@ -62,6 +62,52 @@ def test_orders_of_a_grid_without_currency_say_where_to_set_it(shop, name, text)
     assert "without a currency" in said and "set currency under [sources.<name>] in client.toml" in said
 
 
+def test_a_currency_that_is_nowhere_is_said_once_with_where_to_set_it(shop):
+    shop.write("tiktok.csv", exports.TIKTOK_SHOP)
+    shop.write("orders.csv", GOOD.replace(",EUR,", ",,"))
+    said = shop.problem().split("orders.csv has")[1].split("data/acme")[0]
+    assert "currency: 2 of 2 values are empty" in said and "set currency under" in said and "without a currency" not in said
+
+
+def test_a_share_or_an_answer_off_its_scale_is_rejected(shop):
+    costs = "month,category,component,amount,currency,existing_share\n2026-03,service,support,10,EUR,{}\n"
+    wide = "answered_date,email,nps,csat\n2026-03-12,anna@mail.test,{},4\n"
+    long = "survey_id,kind,answered_date,score,scale_min,scale_max,direction\ns,ces,2026-03-12,{},1,7,higher\n"
+    for name, text, good, bad, said in (
+        ("costs.csv", costs, "0.7", "70", "existing_share: 1 of 1 values is not between 0 and 1, first in row 2.\n     Write 70% as 0.7."),
+        ("wide.csv", wide, "10", "11", "nps: 1 of 1 values is not from 0 to 10"),
+        ("long.csv", long, "7", "0", "score: 1 of 1 values is off its scale"),
+    ):
+        shop.write("orders.csv", GOOD)
+        shop.write(name, text.format(bad))
+        assert said in shop.problem()
+        shop.write(name, text.format(good))
+        assert not shop.build().files["rows_rejected"].any()
+
+
+def test_an_order_number_that_a_spreadsheet_has_rounded_is_no_order(shop):
+    """Else every order of an 18-digit shop would be one: 5.764E+17."""
+    shop.settle('[sources.tiktok]\nfiles = "*.csv"\ncurrency = "GBP"\n')
+    shop.write("tiktok.csv", exports.TIKTOK_SHOP.replace("\n801,", "\n5.764E+17,").replace("\n802,", "\n5.765E+17,"))
+    said = shop.problem()
+    assert "Order ID: 3 of 3 values are rounded by a spreadsheet, as 5.76E+17 is" in said and "do not save it in a spreadsheet" in said
+
+
+def test_the_header_again_is_no_row(shop):
+    """Exports put together by hand: the header stands between their rows."""
+    shop.write("orders.csv", GOOD + f"{HEADER}\n3,2026-03-03,cora@mail.test,DE,EUR,30.00\n")
+    files = shop.build().files
+    assert files[["rows_read", "rows_rejected", "rows_ignored"]].iloc[0].tolist() == [3, 0, 1]
+
+
+def test_a_date_that_cannot_be_read_is_not_called_empty_too(shop):
+    """A row of several questions has one date."""
+    shop.write("orders.csv", GOOD)
+    shop.write("answers.csv", "answered_date,email,nps,csat,ces\n20/05/2026,anna@mail.test,9,4,6\n")
+    said = shop.problem()
+    assert "1 of 1 values is not a date" in said and "empty" not in said
+
+
 def test_one_bad_row_sets_its_whole_order_aside(shop):
     """Half an order in the tables would be a wrong sum that nobody sees."""
     shop.write("orders.csv", f"{HEADER}\n1,2026-03-01,,DE,EUR,10.00\n1,2026-03-01,,DE,EUR,x\n2,2026-03-01,,DE,EUR,5.00\n")
@@ -113,6 +159,13 @@ def test_placeholder_addresses_become_nobody_and_are_reported(shop):
     assert any("1 order has a placeholder address; it counts in revenue" in remark for remark in shop.build().remarks)
 
 
+def test_history_begins_with_the_first_known_buyer(shop):
+    """A marketplace without buyers that began earlier says nothing of who is new: the first month's buyers may be older."""
+    shop.write("orders.csv", GOOD + "3,2026-02-27,,DE,EUR,1.00\n4,2026-04-03,cora@mail.test,DE,EUR,1.00\n")
+    shop.build()
+    assert shop.table("customers").set_index("first_order_date")["truncated"].sort_index().tolist() == [True, True, False]
+
+
 def test_one_buyer_however_the_address_is_typed(shop):
     same = ["anna@mail.test", " Anna@Mail.TEST ", "ＡＮＮＡ@mail.test"]
     shop.write("orders.csv", HEADER + "\n" + "".join(f"{k},2026-03-0{k + 1},{mail},DE,EUR,1.00\n" for k, mail in enumerate(same)))
@@ -138,6 +191,15 @@ def test_a_stated_rate_counts_where_the_export_has_no_tax_at_all(shop):
     shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,10.00\n")
     assert not shop.build().remarks
     assert shop.table("orders")["net_minor"].tolist() == [12_000, 5_000]
+
+
+def test_prices_without_any_tax_are_asked_about_until_client_toml_settles_it(shop):
+    asked = "the export's tax is 0 on all 2 orders, so its prices count as net. If they hold tax, set tax_included = true and tax_rate"
+    shop.write("orders.csv", f"{HEADER},tax\n1,2026-03-01,,DE,EUR,120.00,0\n2,2026-03-01,,DE,EUR,60.00,\n")
+    assert any(asked in remark for remark in shop.build().remarks)
+    shop.settle('[sources.own]\nfiles = "*.csv"\ntax_included = false\n')
+    assert not shop.build().remarks
+    assert shop.table("orders")["net_minor"].tolist() == [12_000, 6_000]
 
 
 def test_a_tax_that_the_format_has_taken_off_is_not_taken_off_again(shop):
@@ -516,6 +578,16 @@ def test_check_says_what_each_file_was_taken_for(shop):
         found.loc["strange.csv", "format"] == "not recognised"
         and "no known export has the columns a, b" in found.loc["strange.csv", "problems"]
     )
+
+
+def test_check_names_a_file_beside_raw_and_a_source_without_a_file(shop):
+    shop.write("orders.csv", GOOD)
+    (shop.folder / "retention_costs.csv").write_text("month,category,component,amount,currency\n")
+    shop.settle('[sources.web]\nfiles = "web_*.csv"\n')
+    found = build.check(shop.settings).set_index("file")
+    assert found.loc["web_*.csv", "format"] == "no such file"
+    assert "it lies beside raw/. Put it into raw/" in found.loc["../retention_costs.csv", "problems"]
+    assert len(build.check(shop.settings, shop.raw.parent / "raw")) == len(found)
 
 
 def test_an_empty_file_is_called_empty_and_a_source_can_be_left_out(shop):

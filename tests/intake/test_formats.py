@@ -82,6 +82,18 @@ def test_the_category_of_an_order_is_that_of_its_costliest_line():
     assert found.set_index("order_id")["category"].dropna().to_dict() == {"a": "tents", "b": "tents", "c": "pegs"}
 
 
+def test_a_seller_discount_of_tiktok_and_a_test_of_shopify(shop):
+    """TikTok: 40.00 + 20.00 after discounts of 4.00 and 0 by the seller. Shopify: an order by the Bogus Gateway is a test."""
+    head, *rows = exports.TIKTOK_SHOP.splitlines()
+    rows = [f"{head},SKU Seller Discount,Currency", f"{rows[0]},,", f"{rows[1]},4.00,USD", f"{rows[2]},0,USD", f"{rows[3]},0,USD"]
+    shop.write("tiktok.csv", "\n".join(rows) + "\n")
+    shop.write("shopify.csv", exports.SHOPIFY.replace("Cash,0,,pos", "(for testing) Bogus Gateway,0,,web"))
+    shop.build()
+    sold = order(shop, "tiktok_shop", "801")
+    assert (sold["gross_minor"], sold["discount_minor"], sold["net_minor"]) == (6_400, 400, 6_000)
+    assert order(shop, "shopify", "#1004")["status"] == "cancelled"
+
+
 def test_shopify_other_states(everything):
     """A yen order has no decimals; its refund is of goods first; a refused parcel, a till sale, a renewal."""
     bert = order(everything, "eu", "#1002")

@@ -7,9 +7,10 @@ import zipfile
 
 import exports
 import pytest
+from babel.core import get_global
 
 from helpers import schema, settings
-from helpers.intake import new, recognise
+from helpers.intake import new, recognise, stores
 from helpers.intake.contract import IntakeError
 
 
@@ -72,6 +73,40 @@ def test_a_folder_of_exports_becomes_a_client(empty, tmp_path):
     assert "# covered_through = 2026-07-04" in (made.folder / "client.toml").read_text()
     (made.folder / "raw" / "strange.csv").unlink()
     assert empty.build().files["source"].nunique() >= 3
+
+
+def test_an_export_that_lacks_a_setting_gets_a_section_to_write_it_in(empty, tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "orders.csv").write_text(exports.SHOPIFY)
+    (folder / "All order-2026-04-01.csv").write_text(exports.TIKTOK_SHOP)
+    made = new.new_client("acme", folder).folder / "client.toml"
+    section = tomllib.loads(made.read_text())["sources"]["tiktok_shop"]
+    assert section == {"files": ["All order-*.csv"], "format": "tiktok_shop_orders"}
+    made.write_text(made.read_text().replace('# currency = "EUR" ', 'currency = "USD" '))
+    empty.build()
+    assert empty.table("orders").query("source == 'tiktok_shop'")["currency"].unique().tolist() == ["USD"]
+
+
+def test_times_without_an_offset_are_read_by_the_clock_of_the_main_market(empty, tmp_path):
+    """A German WooCommerce shop beside a Canadian one: by the reporting clock its evening orders would lie on another day."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    (folder / "woo.csv").write_text(exports.WOO.replace(",DE,AT,", ",DE,DE,"))
+    (folder / "orders.csv").write_text(exports.SHOPIFY.replace(" +0200", " -0400").replace(" +0100", " -0400").replace(",DE,", ",CA,"))
+    (folder / "utc.csv").write_text(f"{exports.HEADER}\n1,2026-03-01T10:00:00Z,anna@mail.test,US,EUR,10.00\n")
+    text = (new.new_client("acme", folder).folder / "client.toml").read_text()
+    zones = {name: part.get("time_zone") for name, part in tomllib.loads(text)["sources"].items()}
+    assert zones == {"shopify": "America/Toronto", "woocommerce": "Europe/Berlin", "own-site": None}
+    assert text.count("# a guess, by its main market") == 1
+
+
+def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
+    assert [stores.zones_of(market)[0] for market in ("US", "CA", "AU", "BR", "ES", "DE", "JP")] == [
+        "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
+    ]  # fmt: skip
+    known = {zone for zone, territory in get_global("zone_territories").items()}
+    assert set(stores.MOST_USED) <= known
 
 
 def test_a_folder_that_cannot_be_used_still_makes_a_client(empty, tmp_path):

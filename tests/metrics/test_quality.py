@@ -78,6 +78,17 @@ def test_silence_and_lateness():
     assert quality.going_on(table, date(2026, 3, 4)) == ["s"] and quality.going_on(table, date(2026, 3, 5)) == []
 
 
+def test_days_missing_inside_a_source_are_a_hole_and_a_yearly_holiday_is_none():
+    """Half of a month left out of a shop that sells daily; a shop shut every Christmas; one of few orders, whose silence is its way."""
+    daily = pd.date_range("2025-01-01", "2027-01-31")
+    left_out = daily[(daily < "2026-06-10") | (daily > "2026-06-25")]
+    shut = daily[~((daily.month == 12) & (daily.day > 20))]
+    rows = [("gap", day) for day in left_out] + [("shut", day) for day in shut] + [("few", day) for day in daily[[0, 1, 300, 301]]]
+    found = quality.holes(ibis.memtable(pd.DataFrame(rows, columns=["source", "order_date"])).cast({"order_date": "date"}))
+    assert found.values.tolist() == [["gap", date(2026, 6, 10), date(2026, 6, 25), 16]]
+    assert quality.holes(ibis.memtable(pd.DataFrame(rows[:1], columns=["source", "order_date"]))).empty
+
+
 def test_an_export_of_behaviour_that_ends_early_is_found_signal_by_signal():
     """Visits on every second day to 21 March, opens to 30 March; as of 31 March only the visits stop early."""
     days = [("2026-03-01", "bot_score")] + [(f"2026-03-{day:02}", signal) for signal, end in (("visits", 21), ("email_open", 31)) for day in range(1, end + 1, 2)]

@@ -40,6 +40,13 @@ def test_periods_are_looked_at_one_by_one():
     assert hidden(frame, MINIMUM).tolist() == [False, True, True, True, True, False]
 
 
+def test_months_of_a_year_are_parts_of_it():
+    """Answers by month add up to the year's, which is published too: 168 less 160 would tell of May's eight."""
+    counts = [14, 12, 19, 13, 15, 16, 8, 11, 17, 14, 15, 14]
+    months = pd.DataFrame({"month": pd.date_range("2025-11-01", periods=12, freq="MS"), "n": counts})
+    assert hidden(months, MINIMUM).tolist() == [False] * 6 + [True, True] + [False] * 4
+
+
 def test_a_total_is_no_part_and_stays():
     assert hidden(parts(DE=900, FR=40, IT=4, all=944), MINIMUM).tolist() == [False, True, True, False]
 

@@ -151,7 +151,7 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
 
     Columns market, channel, spend (major units), share (of the spend that names a channel), reached (`reached`; one may come
     by several), active_existing (of the market), per_active (spend / active existing), value (spend / reached; nan when
-    nobody came), n (reached). Raises NotEnoughData when no ledger line names a channel.
+    nobody came), n (reached). Raises NotEnoughData when no ledger line names a channel, or none that does serves a market.
 
     >>> october = Period.month("2026-10")
     >>> by_channel(example(), *_example(), october)[["market", "channel", "spend", "reached", "value"]].values.tolist()
@@ -161,6 +161,9 @@ def by_channel(books: Books, ledger: pd.DataFrame, base: pd.DataFrame, period: P
     if named.empty:
         raise NotEnoughData("No retention cost line names its channel. Fill the column channel (email, sms, social …) in "
                             "retention_costs.csv to see cost by market and channel.")
+    if (named["market"] == UNALLOCATED).all():
+        raise NotEnoughData("No retention cost line that names its channel serves a market, so nobody can be said to have come back "
+                            "through it. Fill the column market in retention_costs.csv, or allocation, which shares a line out.")
     spend = named.groupby(["market", "channel"])["amount_rc"].sum().rename("spend").reset_index()
     frame = spend.merge(reached(books, period), how="left", on=["market", "channel"])
     frame["active_existing"] = frame["market"].map(base.groupby("market")["active_existing"].sum())

@@ -22,7 +22,8 @@ LEAST_OF_A_GROUP = 10  # fewer answers than this give no curve worth drawing
 def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.DataFrame:
     """How many days promoters, passives and detractors took from their first NPS answer to the next purchase occasion.
 
-    Columns group, gap_days, returned (False: not by as_of), count (customers who are known by name).
+    Of customers who had bought by the day they answered: who had not, as after an order cancelled or given back in full, has
+    nothing to return to. Columns group, gap_days, returned (False: not by as_of), count (customers who are known by name).
 
     >>> said, bought = _example()
     >>> counts_to_return(said, bought, date(2026, 3, 31)).values.tolist()
@@ -33,9 +34,9 @@ def counts_to_return(surveys: ir.Table, occasions: ir.Table, as_of: date) -> pd.
     oldest = ibis.window(group_by="customer_id", order_by=[_.answered_date, _.survey_id, _.score])
     first = known.mutate(k=ibis.row_number().over(oldest)).filter(_.k == 0)
     first = first.select("customer_id", "answered_date", "score")
-    later = first.join(occasions.select("customer_id", "date"), "customer_id").filter(_.date > _.answered_date)
-    next_day = later.group_by("customer_id").agg(next_date=_.date.min())
-    times = first.left_join(next_day, "customer_id").select(first.score, first.answered_date, next_day.next_date)
+    bought = first.join(occasions.select("customer_id", "date"), "customer_id")
+    times = bought.group_by("customer_id", "score", "answered_date").agg(
+        before=(_.date <= _.answered_date).max(), next_date=_.date.min(where=_.date > _.answered_date)).filter(_.before)
     days = ibis.coalesce(times.next_date, ibis.literal(as_of)).delta(times.answered_date, unit="day")
     counts = times.group_by("score", gap_days=days, returned=_.next_date.notnull()).agg(count=_.count()).execute()
     counts["group"] = nps_group(counts["score"])
@@ -132,12 +133,12 @@ def _driver(question: str, rows: pd.DataFrame) -> dict | None:
 
 
 def _example() -> tuple[ir.Table, ir.Table]:
-    """Twenty customers: ten promoters content with delivery, half of whom come back, and ten detractors who do not."""
+    """Twenty buyers of January: ten promoters content with delivery, half of whom come back, and ten detractors who do not."""
     ids = [f"{k:03x}" for k in range(20)]
     nps = pd.DataFrame({"customer_id": ids, "kind": "nps", "score": [10.0] * 10 + [2.0] * 10})
     nps = nps.assign(scale_min=0.0, scale_max=10.0)
     asked = nps.assign(kind="delivery", score=[5.0] * 10 + [2.0] * 10, scale_min=1.0, scale_max=5.0)
     said = pd.concat([nps, asked], ignore_index=True).assign(survey_id="s1", market="DE", direction="higher")
     said = said.assign(sent_id="i" + said["customer_id"], answered_date=pd.Timestamp(2026, 1, 15).as_unit("s"))
-    bought = pd.DataFrame({"customer_id": ids[:5], "date": pd.Timestamp(2026, 2, 15).as_unit("s")})
+    bought = pd.DataFrame({"customer_id": ids + ids[:5], "date": pd.Series(pd.to_datetime(["2026-01-15"] * 20 + ["2026-02-15"] * 5))})
     return tuple(ibis.memtable(frame).cast({day: "date"}) for frame, day in ((said, "answered_date"), (bought, "date")))

@@ -15,13 +15,13 @@ AS_OF = date(2026, 6, 30)
 
 
 def answers_and_purchases(returns, scores):
-    """One NPS answer per customer on 1 January, and one purchase some days later (None: no purchase)."""
+    """A purchase and an NPS answer per customer on 1 January, and a purchase some days later (None: no other purchase)."""
     ids = [f"{k:04x}" for k in range(len(scores))]
     said = pd.DataFrame({"customer_id": ids, "score": np.asarray(scores, "float64"), "kind": "nps", "survey_id": "s1"})
     said = said.assign(scale_min=0.0, scale_max=10.0, direction="higher", sent_id="i" + said["customer_id"],
                        answered_date="2026-01-01", market="DE")
     first = pd.Timestamp(2026, 1, 1)
-    days = [(i, first + pd.Timedelta(days=d)) for i, d in zip(ids, returns, strict=True) if d is not None]
+    days = [(i, first) for i in ids] + [(i, first + pd.Timedelta(days=d)) for i, d in zip(ids, returns, strict=True) if d]
     bought = pd.DataFrame(days, columns=["customer_id", "date"]).astype({"date": "datetime64[s]"})
     return ibis.memtable(said).cast({"answered_date": "date"}), ibis.memtable(bought).cast({"date": "date"})
 
@@ -49,6 +49,14 @@ def test_customers_censored_early_leave_the_risk_set():
 def test_a_purchase_on_the_day_of_the_answer_is_no_return():
     said, bought = answers_and_purchases([0] * 10, [10] * 10)
     assert promoters.return_by_group(promoters.counts_to_return(said, bought, AS_OF))["value"].tolist() == [0]
+
+
+def test_who_had_not_bought_by_the_day_of_the_answer_cannot_return():
+    """Twelve answer, two of whom had no purchase yet: one buys for the first time later, the other never."""
+    said, bought = answers_and_purchases([10] * 6 + [None] * 6, [10] * 12)
+    bought = bought.filter(~(bought.customer_id.isin(["0000", "000b"]) & (bought.date <= ibis.date("2026-01-01"))))
+    counts = promoters.counts_to_return(said, bought, AS_OF)
+    assert (counts["count"].sum(), counts.loc[counts["returned"], "count"].sum()) == (10, 5)
 
 
 def test_detractors_that_stay_away_are_told_apart():
