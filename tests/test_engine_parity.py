@@ -241,6 +241,7 @@ CASES = {
     "quality.silent_days": lambda s: quality.silent_days(s.orders, AS_OF),
     "quality.stale": lambda s: quality.stale({"surveys": s.surveys}, date(2027, 1, 31)),
     "quality.likely_doubles": lambda s: quality.likely_doubles(s.orders),
+    "quality.going_on": lambda s: quality.going_on(s.orders, EARLIER),
     "quality.holes": lambda s: quality.holes(s.orders.filter(~s.orders.order_date.between(date(2026, 3, 1), date(2026, 4, 20)))),
     "quality.currencies": lambda s: quality.currencies(s.orders, s.client.table("fx")),
     "quality.bridge": lambda s: quality.bridge(s.orders, s.refunds, "2026-10", "EUR"),
