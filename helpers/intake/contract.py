@@ -76,7 +76,7 @@ def breaches(con, rows: ir.Table, checks: list[Check], total: int) -> list[Probl
     for k, check in enumerate(checks):
         if count := int(found[f"n{k}"]):
             said = f"{count:,} of {total:,} values {'is' if count == 1 else 'are'} {check.what}"
-            where = f"first {_shown(found[f'value{k}'])}in row {int(found[f'row{k}'])}"
+            where = f"first {_shown(found[f'value{k}'], check.kind == 'value')}in row {int(found[f'row{k}'])}"
             problems.append(Problem(check.where, f"{said}, {where}", ADVICE.get(check.kind, "")))
     return problems
 
@@ -126,8 +126,8 @@ def counted(texts: pd.DataFrame, most: int) -> str:
     return f": {', '.join(kinds + ['…'] * (len(kinds) < len(texts)))}"
 
 
-def _shown(text) -> str:
-    """The value in quotes if it is surely no name, address or number of a person: a code, a date, an amount."""
-    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z]{1,3}|[\d.,:/ -]{1,16}|[A-Za-z]?\d{1,4}[-/.]\d{1,2}\S{0,4}", text):
-        return ""
-    return f"'{text}' "
+def _shown(text, word: bool) -> str:
+    """The value in quotes if it is surely no name, address or number of a person: a code, a date, an amount; or one of a few words."""
+    plain = r"[A-Za-z]{1,3}|[\d.,:/ -]{1,16}|[A-Za-z]?\d{1,4}[-/.]\d{1,2}\S{0,4}"
+    known = isinstance(text, str) and re.fullmatch(rf"{plain}|[^\W\d][\w-]{{0,59}}" if word else plain, text)
+    return f"'{text}' " if known else ""

@@ -85,6 +85,13 @@ def test_a_share_or_an_answer_off_its_scale_is_rejected(shop):
         assert not shop.build().files["rows_rejected"].any()
 
 
+@pytest.mark.parametrize(("written", "said"), [("newsletter", "first 'newsletter' in row 2"), ("Anna Muster", "first in row 2")])
+def test_a_word_that_is_not_listed_is_shown_and_a_name_is_not(shop, written, said):
+    shop.write("orders.csv", GOOD)
+    shop.write("costs.csv", f"month,category,component,amount,currency\n2026-03,marketing,{written},10,EUR\n")
+    assert "component: 1 of 1 values is not one of email, coupons" in shop.problem() and said in shop.problem()
+
+
 def test_an_order_number_that_a_spreadsheet_has_rounded_is_no_order(shop):
     """Else every order of an 18-digit shop would be one: 5.764E+17."""
     shop.settle('[sources.tiktok]\nfiles = "*.csv"\ncurrency = "GBP"\n')
