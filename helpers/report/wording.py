@@ -160,11 +160,12 @@ class Words(string.Formatter):
         moved = moved or _difference(now, before)
         if math.isnan(moved.value) or 0 < moved.n < self.minimum_cell:
             return "unknown"
+        if moved.low <= 0 <= moved.high:
+            alike = self.format_field(now, f"{spec}!short") == self.format_field(before, f"{spec}!short")
+            return "same" if alike else "unchanged"
         spec = spec.replace("percent", "points")
         if self.format_field(abs(moved.value), spec) == self.format_field(0.0, spec):
             return "same"
-        if moved.low <= 0 <= moved.high:
-            return "unchanged"
         return "up" if moved.value > 0 else "down"
 
     def _find(self, key: str):

@@ -39,6 +39,8 @@ def test_more_churn_is_bad_and_more_repeat_purchases_are_good(metric, tone):
 def test_what_is_printed_alike_is_the_same_whatever_its_interval():
     rows = [row("churn_rate", 0.25, "2026-10"), row("churn_rate", 0.2501, "2026-09"), row("churn_rate", 0.20, "2025-10")]
     assert card(rows)["changes"][0] == ("", "the same as in September 2026")
+    near = [row("nps", 36.6, "2026-10", "points"), row("nps", 36.4, "2026-09", "points")]  # 37 and 36, a difference of 0
+    assert card(near)["changes"] == [("", "not clearly changed from 36 in September 2026")]
 
 
 def test_earlier_reports_fill_the_months_this_one_does_not_know():
