@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.estimates import ALPHA, Estimate
 from helpers.metrics.campaigns import experiments
-from helpers.metrics.groups.markets import UNKNOWN
+from helpers.metrics.groups.markets import OTHER, UNKNOWN
 from helpers.metrics.retention import cohort_comparison, cohorts
 from helpers.report import charts
 
@@ -16,7 +16,7 @@ def ends(groups: pd.DataFrame) -> str:
 
     both, first (the highest) or last: that end lies apart from every other group; apart: the two ends lie apart from each
     other, though not from all between; alike: not even they do; one: there is a single group. While a group is not shown,
-    no other can be called the highest or the lowest.
+    no other can be called the highest or the lowest; and nor can the small groups together, or those nothing is known of.
 
     >>> groups = pd.DataFrame({"value": [3.0, 2.0, 1.0], "low": [2.6, 1.8, 0.9], "high": [3.4, 2.2, 1.9]})
     >>> ends(groups), ends(groups.tail(2)), ends(groups.assign(low=0.0)), ends(groups.head(1))
@@ -26,8 +26,9 @@ def ends(groups: pd.DataFrame) -> str:
     shown = told.dropna(subset="value")
     if len(shown) < 2:
         return "one"
-    first = (told["high"].iloc[1:] < told["low"].iloc[0]).all()
-    last = len(shown) == len(told) and (told["low"].iloc[:-1] > told["high"].iloc[-1]).all()
+    mixed = told.isin([OTHER, UNKNOWN]).any(axis="columns")
+    first = (told["high"].iloc[1:] < told["low"].iloc[0]).all() and not mixed.iloc[0]
+    last = len(shown) == len(told) and (told["low"].iloc[:-1] > told["high"].iloc[-1]).all() and not mixed.iloc[-1]
     if first or last:
         return "both" if first and last else "first" if first else "last"
     return "apart" if shown["low"].iloc[0] > shown["high"].iloc[-1] else "alike"

@@ -79,6 +79,13 @@ def test_nobody_is_the_highest_or_lowest_beside_a_group_that_is_not_shown():
     assert contrasts.ends(row_of((8, 9), (4, 6), (1, 2), (float("nan"), float("nan")))) == "apart"
 
 
+@pytest.mark.parametrize(("channels", "ends"), [
+    (["other", "email", "social"], "last"), (["email", "social", "unknown"], "first"), (["other", "email", "unknown"], "apart"),
+])  # fmt: skip
+def test_what_is_many_groups_or_none_that_is_known_is_no_end(channels, ends):
+    assert contrasts.ends(row_of((8, 9), (4, 6), (1, 2)).assign(channel=channels)) == ends
+
+
 class ShareSheet:
     """What a sheet is asked for, kept: the verdict of the chart, the rows of the table."""
 
