@@ -118,7 +118,7 @@ class Client:
     @cached_property
     def books(self) -> retention_books.Books:
         """What retention cost is counted from, the small markets together; MissingTable without the table retention_costs."""
-        own, tickets = self.settings.costs, self.table("tickets") if self.has("tickets") else None
+        own, tickets = self.settings.costs, self._cut("tickets") if self.has("tickets") else None
         tables = self.table("retention_costs"), self.table("orders"), self.all_occasions
         rules = tickets, own.existing_share, own.allocation, self.first_day
         every = retention_books.Books(*tables, self.window, self.currency, *rules)

@@ -101,7 +101,8 @@ def bootstrap_weights(rows: int, resamples: int = RESAMPLES) -> np.ndarray:
     >>> bootstrap_weights(3, resamples=2).sum(axis=1)
     array([3., 3.])
     """
-    drawn = np.random.default_rng(SEED).integers(rows, size=(resamples, rows)) + rows * np.arange(resamples)[:, None]
+    drawn = np.random.default_rng(SEED).integers(rows, size=(resamples, rows))
+    drawn += rows * np.arange(resamples)[:, None]
     weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype("float64")  # as multinomial(), six times faster
     weights.flags.writeable = False
     return weights
