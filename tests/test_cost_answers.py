@@ -93,7 +93,7 @@ def test_small_channels_are_one_so_that_no_other_is_hidden(demo_run, rows):
     known = {row["acquisition_channel"]: row["value"] for row in ratios if row.get("value") is not None}
     assert max(known, key=known.get) == "other" and not {"sms", "email"} & set(known)
     titles = [each.text for each in soup(demo_run, "04_clv_to_cac.html").select("figure.chart strong")]
-    assert "Value to cost: Other channels highest, Paid social lowest" in titles
+    assert "Customers won through Paid social pay least" in titles
 
 
 def test_a_market_that_loses_money_stands_in_the_answers(demo_run):
