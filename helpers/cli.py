@@ -39,6 +39,7 @@ def _command(function):
 
     @functools.wraps(function)
     def told(*args, debug: bool = False, **options):
+        """The command, with its errors said."""
         try:
             return function(*args, **options)
         except (typer.Exit, typer.Abort):

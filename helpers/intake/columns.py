@@ -88,6 +88,7 @@ class Reader:
         return self._parsed(where, "date", "not a date", text, conversions.plausible(value).date())
 
     def currency(self, text: ir.StringValue, where: str) -> ir.StringValue:
+        """An ISO 4217 code, written in any case."""
         return self._looked_up(text, where, "currency", {code.casefold(): code for code in get_global("all_currencies")})
 
     def country(self, text: ir.StringValue, where: str) -> ir.StringValue:
@@ -95,10 +96,12 @@ class Reader:
         return self._looked_up(text, where, "country", conversions.countries()).nullif("")
 
     def flag(self, text: ir.StringValue, where: str) -> ir.BooleanValue:
+        """Yes or no, in the words that exports use."""
         value = ibis.cases((text.lower().isin(YES), True), (text.lower().isin(NO), False))
         return self._parsed(where, "flag", "neither yes nor no", text, value)
 
     def integer(self, text: ir.StringValue, where: str) -> ir.IntegerValue:
+        """A whole number."""
         value = self.number(text, where)
         self._check(where, "number", "not a whole number", (value.round() != value).fill_null(False), text)
         return value.round().cast("int64")

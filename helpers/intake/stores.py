@@ -16,10 +16,6 @@ from helpers.intake.recognise import Format
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
 NOT_A_STORE = "|".join(WORDS["files"]["not_a_store"])
 GAP = 0.1
-MOST_USED = (  # of countries with several clocks
-    "America/New_York", "America/Toronto", "America/Mexico_City", "America/Sao_Paulo", "America/Santiago", "Europe/Moscow", "Europe/Madrid",
-    "Europe/Lisbon", "Europe/Kyiv", "Asia/Almaty", "Asia/Ulaanbaatar", "Australia/Sydney",
-)
 
 
 class Store(NamedTuple):
@@ -197,7 +193,7 @@ def zones_of(market: str) -> list[str]:
     """The time zones of a country, the one that most of it uses first."""
     usual = set(get_global("windows_zone_mapping").values())
     zones = (zone for zone, territory in get_global("zone_territories").items() if territory == market and "/" in zone)
-    return sorted(zones, key=lambda zone: (zone not in MOST_USED, zone not in usual, zone))
+    return sorted(zones, key=lambda zone: (zone not in WORDS["clocks"]["most_used"], zone not in usual, zone))
 
 
 def _offset(zone: str, month: str) -> set[str]:

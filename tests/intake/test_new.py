@@ -106,7 +106,7 @@ def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
         "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
     ]  # fmt: skip
     known = {zone for zone, territory in get_global("zone_territories").items()}
-    assert set(stores.MOST_USED) <= known
+    assert set(stores.WORDS["clocks"]["most_used"]) <= known
 
 
 def test_a_folder_that_cannot_be_used_still_makes_a_client(empty, tmp_path):

@@ -33,14 +33,15 @@ def cac(occasions: ir.Table, spend: ir.Table, period: Period, by: Sequence[str] 
     """Acquisition cost per customer won in the period: a row per kind and group, money in minor units.
 
     paid: media / customers won through channels with media spend. blended: media and agencies / all new customers.
-    loaded: salaries and tools too / all new customers. by: any of market (home market), acquisition_channel (of the first order)
-    and cohort (month won). Spend without a market, or of a channel that wins nobody by name (a team's salaries), is spread in
-    proportion to media spend, or to customers won where there is none. market: that one only, with its share of such spend
-    (occasions of all markets are needed to know it).
+    loaded: salaries and tools too / all new customers. Retention spend is in none. by: any of market (home market),
+    acquisition_channel (of the first order) and cohort (month won). Spend without a market, or of a channel that wins nobody by
+    name (a team's salaries), is spread in proportion to media spend, or to customers won where there is none. market: that one
+    only, with its share of such spend (occasions of all markets are needed to know it).
 
     Columns kind, *by, spend_rc, value, low, high (of the number won, exact Poisson), n (customers won); value is nan where nobody
     was won, and with spend_rc where a group has no line of the kind: what is not recorded is not free. Raises NotEnoughData when
-    nothing was spent; and, but by cohort, when no line reaches back to the month of the first customer won, or on to the last.
+    nothing was spent in the period, or in the market asked for; and, but by cohort, when no line reaches back to the month of the
+    first customer won, or on to the period's last.
 
     >>> import ibis, datetime
     >>> day = datetime.date(2026, 1, 5)
