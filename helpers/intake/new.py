@@ -42,7 +42,7 @@ def new_client(name: str, raw: Path | None = None) -> NewClient:
     settings = load_settings(name)
     with build.workbench(settings, folder / "raw") as (con, scratch):
         found, batches, problems = build.staged(con, settings, folder / "raw", scratch)
-        shops = stores(con, batches, [one.raw.file for one in found])
+        shops = stores(con, batches, [one.raw.file for one in found], settings.time_zone)
         twice = overlaps.doubled(con, sold) if (sold := overlaps.sold(batches)) is not None else []
     taken = {one.raw.file: one.match.format.title if one.match else "not recognised" for one in found if one.raw.file in given}
     said = [f"{file}: {title}" for file, title in taken.items()] + aside + [f"{one.raw.file}: {one.note}" for one in found if one.note]

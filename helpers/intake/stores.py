@@ -11,6 +11,7 @@ from ibis import _
 
 from helpers.intake import overlaps
 from helpers.intake.contract import WORDS
+from helpers.intake.conversions import to_local
 from helpers.intake.recognise import Format
 
 COPY = r"\s*(\(\d+\)|[-_ ]+(copy|kopie|copie|copia)(\s*\(?\d+\)?)?)$"
@@ -49,8 +50,11 @@ class File(NamedTuple):
     words: tuple
 
 
-def stores(con, batches: list, files: list[str]) -> list[Store]:
-    """The stores of the staged exports; `files` are all files of the folder, so that no store's pattern takes another's."""
+def stores(con, batches: list, files: list[str], clock: str) -> list[Store]:
+    """The stores of the staged exports; `files` are all files of the folder, so that no store's pattern takes another's.
+
+    clock: the time zone by which times without an offset were read.
+    """
     found, selling = [], [batch for batch in batches if "orders" in batch.tables]
     for form in sorted({batch.match.format.name for batch in selling}):
         mine = [batch for batch in selling if batch.match.format.name == form]
@@ -58,7 +62,7 @@ def stores(con, batches: list, files: list[str]) -> list[Store]:
         names = {one.index: one.raw.file for batch in mine for one in batch.accounts}
         facts = _facts(con, orders, names)
         for indexes, why in _groups(facts, _pairs(con, orders)):
-            found.append(_store(con, mine, orders.filter(_.file_index.isin(indexes)), indexes, facts, files, why))
+            found.append(_store(con, mine, orders.filter(_.file_index.isin(indexes)), indexes, facts, files, why, clock))
     return found
 
 
@@ -136,8 +140,7 @@ def _words(file: str) -> tuple:
     return tuple(word for word in re.findall(r"[^\W\d_]+", text) if not re.fullmatch(NOT_A_STORE, word))
 
 
-def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File], files: list[str], why: str) -> Store:
-    total = con.to_pandas(orders.aggregate(n=_.order_id.nunique(), rows=_.count(), known=_.buyer.count())).iloc[0]
+def _store(con, batches: list, orders, indexes: list[int], facts: dict, files: list[str], why: str, clock: str) -> Store:
     counts = {}
     for column in ("currency", "market"):
         rows = orders.filter(orders[column].notnull()).group_by(column)
@@ -145,10 +148,14 @@ def _store(con, batches: list, orders, indexes: list[int], facts: dict[int, File
         counts[column] = {name: int(n) for name, n in con.to_pandas(rows).itertuples(index=False)}
     mine = [facts[index] for index in indexes]
     names = sorted(one.name for one in mine)
-    first, last = f"{min(one.first for one in mine):%Y-%m-%d}", f"{max(one.last for one in mine):%Y-%m-%d}"
     told = [found for batch in batches if (found := _zone_of(con, batch, indexes, list(counts["market"]))) is not None]
-    main = [] if told else [zone for market in list(counts["market"])[:1] for zone in zones_of(market)]
-    zone, guessed = next(filter(None, [*told, *main]), ""), bool(main)
+    zone = next(filter(None, told), "")
+    local = to_local(zone or clock, orders.ordered_at)
+    sums = {"first": local.date().min(), "last": local.date().max(), "timed": (local != local.truncate("D")).any()}
+    total = con.to_pandas(orders.aggregate(**sums, n=_.order_id.nunique(), rows=_.count(), known=_.buyer.count())).iloc[0]
+    first, last = f"{total['first']:%Y-%m-%d}", f"{total['last']:%Y-%m-%d}"
+    if guessed := not told and bool(total["timed"]):  # a day alone is the same on every clock
+        zone = next((zone for market in list(counts["market"])[:1] for zone in zones_of(market)), "")
     words = [word for word in mine[0].words if all(word in one.words for one in mine)]
     return Store(
         patterns(names, [file for file in files if file not in names]), names, batches[0].match.format, int(total["n"]), **counts,

@@ -101,6 +101,18 @@ def test_times_without_an_offset_are_read_by_the_clock_of_the_main_market(empty,
     assert text.count("# a guess, by its main market") == 1
 
 
+def test_a_day_without_a_time_is_no_clock_and_stays_the_day_that_is_written(empty, tmp_path):
+    """Read by a clock of its own, a day would be another one in a client to the west of it."""
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    rows = "1,a@mail.test,2026-03-02,20,USD,US\n2,b@mail.test,2026-10-28,20,USD,US\n"
+    (folder / "orders.csv").write_text(f"order_id,email,date,amount,currency,country\n{rows}")
+    made = new.new_client("acme", folder)
+    text = (made.folder / "client.toml").read_text()
+    assert "2 orders from 2026-03-02 to 2026-10-28" in text and "# covered_through = 2026-10-28 " in text
+    assert "time_zone" not in tomllib.loads(text)["sources"]["own-site"]
+
+
 def test_a_country_of_several_clocks_gets_the_one_most_of_it_uses():
     assert [stores.zones_of(market)[0] for market in ("US", "CA", "AU", "BR", "ES", "DE", "JP")] == [
         "America/New_York", "America/Toronto", "Australia/Sydney", "America/Sao_Paulo", "Europe/Madrid", "Europe/Berlin", "Asia/Tokyo",
