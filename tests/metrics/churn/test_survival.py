@@ -95,6 +95,13 @@ def test_the_window_is_within_ten_percent_where_completed_gaps_are_far_too_short
     assert returned.low < 0.9 * found.returned_by_horizon.value < returned.high + 0.01
 
 
+def test_the_gaps_after_the_fourth_purchase_and_later_ones_are_counted_together():
+    days = pd.to_datetime([f"2026-01-{day:02}" for day in (1, 3, 5, 7, 9, 11)])
+    found = survival.gaps(purchases(pd.DataFrame({"customer_id": "a1", "date": days})), date(2026, 1, 20))
+    assert found.groupby(["order_number", "returned"])["count"].sum().to_dict() == {
+        (1, True): 1, (2, True): 1, (3, True): 1, (4, True): 2, (4, False): 1}  # fmt: skip
+
+
 @settings(max_examples=8, deadline=None)
 @given(histories)
 def test_pandas_finds_the_same_gaps(history):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shoppers
+from lifetimes import ModifiedBetaGeoFitter
 
 from helpers.metrics.value import btyd, group_fits
 
@@ -39,6 +40,15 @@ def test_a_well_known_market_keeps_its_own_parameters(different):
     assert table.loc["DE", "value"] > table.loc["GB", "value"] * 2
     assert table["own"].to_dict() == {"AE": False, "DE": True, "GB": True}
     assert table.loc["AE", "value"] == table.loc["AE", "pooled"]
+
+
+def test_the_year_of_a_new_customer_is_what_lifetimes_expects(different):
+    data, pooled, own = different
+    table = group_fits.group_table(data, "home_market", pooled, own).set_index("home_market")
+    for found, fitted in ((table.loc["AE", "pooled"], pooled), (table.loc["DE", "value"], own["DE"])):
+        theirs = ModifiedBetaGeoFitter()
+        theirs.params_ = pd.Series(fitted.params)
+        assert found == pytest.approx(theirs.expected_number_of_purchases_up_to_time(365.25), rel=1e-6)
 
 
 def test_equal_markets_are_drawn_together():
